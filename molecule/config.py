@@ -1,0 +1,186 @@
+"""What a node is told: its identity, folders, peers, timings and limits. Layer 0, no I/O.
+
+`NodeConfig` is built from a mapping (the parsed file) and the environment (`MOLECULE_*`); roots read
+both. Every bound of the product is a named field of `Limits`, every duration of `Timing`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from molecule.model.errors import InvalidConfig
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Timing(_Settings):
+    """Durations in milliseconds. The profile `relaxed` multiplies all of them by four."""
+
+    election_min_ms: int = Field(300, ge=50)
+    election_max_ms: int = Field(600, ge=100)
+    step_down_ms: int = Field(600, ge=100)
+    raft_keepalive_ms: int = Field(100, ge=10)
+    heartbeat_ms: int = Field(250, ge=20)
+    lease_ms: int = Field(2500, ge=500)
+    lease_margin_ms: int = Field(250, ge=50)
+    leaderless_bridge_ms: int = Field(2000, ge=100)
+
+    def scaled(self, factor: int) -> "Timing":
+        """Every duration times `factor`."""
+        return Timing(**{name: value * factor for name, value in self.model_dump().items()})
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.election_min_ms >= self.election_max_ms:
+            message = "election_min_ms must be below election_max_ms"
+            raise ValueError(message)
+        if self.heartbeat_ms * 3 > self.lease_ms:
+            message = "lease_ms must be at least three heartbeats"
+            raise ValueError(message)
+        return self
+
+
+class Limits(_Settings):
+    """Every bound on a wait, queue, retry or size. A refusal names the field."""
+
+    submission_body_bytes_max: int = 8 * 1024 * 1024
+    submissions_per_batch_max: int = 1000
+    documents_per_submission_max: int = 100_000
+    payload_inline_bytes_max: int = 16 * 1024
+    document_bytes_max: int = 64 * 1024 * 1024
+    package_bytes_max: int = 4 * 1024 * 1024
+    idempotency_key_length_max: int = 256
+    concurrency_key_length_max: int = 256
+    track_fields_max: int = 16
+    track_value_length_max: int = 256
+    reason_length_max: int = 1024
+    pending_executions_max: int = 1_000_000
+    dedup_keys_max: int = 200_000
+    dedup_window_ms: int = 3_600_000
+    waiters_max: int = 10_000
+    wait_ms_max: int = 60_000
+    entry_commands_max: int = 2_000
+    entry_bytes_max: int = 4 * 1024 * 1024
+    proposals_queued_max: int = 50_000
+    page_size_max: int = 1_000
+    timeline_rows_per_execution_max: int = 2_000
+    timeline_text_length_max: int = 2_000
+    dead_letters_per_execution_max: int = 1_000
+    intents_open_per_execution_max: int = 1_000
+    flush_rows_max: int = 2_000
+    flush_interval_ms: int = 100
+    apply_slice_ms: int = 5
+    door_wait_for_leader_ms: int = 15_000
+    worker_memory_bytes_max: int = 1024 * 1024 * 1024
+    worker_start_ms_max: int = 30_000
+    expression_ms_max: int = 1_000
+    expression_depth_max: int = 200
+    expression_result_bytes_max: int = 16 * 1024 * 1024
+    yaml_bytes_max: int = 2 * 1024 * 1024
+    yaml_depth_max: int = 50
+    yaml_events_max: int = 200_000
+    steps_per_process_max: int = 500
+    findings_max: int = 100
+    retry_attempts_max: int = 100
+
+
+class Peer(_Settings):
+    """Where another voter's internal port is."""
+
+    id: Name
+    rpc: str = Field(description="host:port of the internal gRPC port")
+
+
+class TlsFiles(_Settings):
+    """PEM files. The certificate's SPIFFE URI must name this cluster and this node."""
+
+    ca: str
+    certificate: str
+    key: str
+
+
+class NodeConfig(_Settings):
+    """One node. Relative paths are taken from the configuration file's folder by the root."""
+
+    cluster: Name = "molecule"
+    id: Name
+    data: str
+    rpc: str = "127.0.0.1:7400"
+    http: str = "127.0.0.1:7443"
+    peers: tuple[Peer, ...] = Field(
+        (), description="every voter, this node included; empty: a cluster of one"
+    )
+    labels: dict[str, str] = {}
+    zone: str = ""
+    slots: int = Field(128, ge=1, le=10_000, description="executions at once on this node")
+    workers: int = Field(1, ge=1, le=64)
+    tls: TlsFiles
+    http_tls: TlsFiles | None = Field(None, description="default: the same files as `tls`")
+    admin_token_file: str = Field(description="holds the sha256 (hex) of the admin token")
+    timing_profile: Literal["normal", "relaxed"] = "normal"
+    timing: Timing = Timing()
+    limits: Limits = Limits()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _self_among_peers(self) -> Self:
+        if self.peers and self.id not in {peer.id for peer in self.peers}:
+            message = f"peers must name this node ({self.id}) too"
+            raise ValueError(message)
+        if len({peer.id for peer in self.peers}) != len(self.peers):
+            message = "a peer is named twice"
+            raise ValueError(message)
+        if len(self.peers) % 2 == 0 and self.peers:
+            message = f"{len(self.peers)} voters: use 1, 3, 5 or 7, an even number adds no safety"
+            raise ValueError(message)
+        return self
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        """Ids of all voters in order; this node alone when no peers are named."""
+        return tuple(sorted(peer.id for peer in self.peers)) or (self.id,)
+
+    @property
+    def effective_timing(self) -> Timing:
+        """The timings of the profile."""
+        return self.timing.scaled(4) if self.timing_profile == "relaxed" else self.timing
+
+
+def node_config(
+    settings: Mapping[str, object], environ: Mapping[str, str], *, source: str
+) -> NodeConfig:
+    """The configuration from a parsed file, overridden by `MOLECULE_<FIELD>` variables.
+
+    Nested fields use two underscores: `MOLECULE_TIMING__LEASE_MS=5000`. All faults are reported at once
+    as `InvalidConfig`, each with the field and, for an override, the variable's name.
+    """
+    merged: dict[str, object] = dict(settings)
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith("MOLECULE_"):
+            continue
+        path = variable.removeprefix("MOLECULE_").lower().split("__")
+        if path[0] not in NodeConfig.model_fields:
+            continue
+        _set_at(merged, path, text)
+    try:
+        return NodeConfig.model_validate(merged)
+    except ValidationError as error:
+        faults = "\n".join(
+            f"{source}: {'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise InvalidConfig(faults, source=source) from None
+
+
+def _set_at(settings: dict[str, object], path: list[str], text: str) -> None:
+    for part in path[:-1]:
+        inner = settings.get(part)
+        copy = dict(inner) if isinstance(inner, Mapping) else {}
+        settings[part] = copy
+        settings = copy
+    settings[path[-1]] = text

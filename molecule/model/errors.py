@@ -1,0 +1,263 @@
+"""The one tree of errors. REST, gRPC and the CLI derive their answers from it.
+
+    MoleculeError                code · http · retryable · definite
+      InvalidInput               the asker mends the request
+        InvalidProcess           carries every finding at once
+        InvalidConfig
+        UnknownComponent
+        LimitExceeded            413, names the limit
+      Denied                     the asker lacks a right
+        Unauthenticated · Forbidden
+      NotFound
+      Conflict
+        AlreadyExists · KeyConflict · StaleEpoch · StaleToken · WrongState
+      Unavailable                wait and repeat
+        NoLeader · Overloaded · Draining · StorageFull       (definite: nothing happened)
+        OutcomeUnknown · DeadlineExceeded                    (not definite)
+      DamagedData                the operator: a file is corrupt, foreign, newer or locked
+      StepError                  the process designer; its class is an `ErrorClass`
+
+`definite` tells whether we know that nothing happened. A broken invariant is not in the tree:
+`invariant()` stops the process.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar, NoReturn
+
+from molecule.model.effect import ErrorClass
+
+
+class MoleculeError(Exception):
+    """Root. `code` is stable and documented; the message is for people; `facts` are for programs."""
+
+    code: ClassVar[str] = "internal"
+    http: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    definite: ClassVar[bool] = True
+
+    def __init__(self, message: str, **facts: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts: Mapping[str, object] = facts
+
+
+class InvalidInput(MoleculeError):
+    """The request itself is wrong; repeating it unchanged gives the same answer."""
+
+    code = "invalid_input"
+    http = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault in a user's file: where it is, what is wrong, what to do. Lines and columns from 1."""
+
+    file: str
+    line: int
+    column: int
+    where: str
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}"
+        text = f"{place} {self.where}: {self.what}" if self.where else f"{place} {self.what}"
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class InvalidProcess(InvalidInput):
+    """A user's files have faults; all of them are in `findings`, in order of place."""
+
+    code = "invalid_process"
+    http = 422
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        super().__init__(
+            "\n".join(str(finding) for finding in findings),
+            findings=[asdict(finding) for finding in findings],
+        )
+        self.findings = findings
+
+
+class InvalidConfig(InvalidInput):
+    """The configuration of a node or a component is wrong."""
+
+    code = "invalid_config"
+
+
+class UnknownComponent(InvalidInput):
+    """A step, connector or trigger type that nobody registered."""
+
+    code = "unknown_component"
+
+
+class LimitExceeded(InvalidInput):
+    """A request is larger than a named limit of `config.Limits`."""
+
+    code = "limit_exceeded"
+    http = 413
+
+    def __init__(self, *, limit: str, allowed: int, asked: int) -> None:
+        super().__init__(
+            f"{asked} is over the limit {limit} of {allowed}", limit=limit, allowed=allowed
+        )
+
+
+class Denied(MoleculeError):
+    """The actor may not do this."""
+
+    code = "denied"
+    http = 403
+
+
+class Unauthenticated(Denied):
+    """Nobody we know: no token, or a wrong one."""
+
+    code = "unauthenticated"
+    http = 401
+
+
+class Forbidden(Denied):
+    """Known, but without the right that the message names."""
+
+    code = "forbidden"
+
+
+class NotFound(MoleculeError):
+    """There is no such thing, or no longer."""
+
+    code = "not_found"
+    http = 404
+
+
+class Conflict(MoleculeError):
+    """The state of the cluster does not allow this now."""
+
+    code = "conflict"
+    http = 409
+
+
+class AlreadyExists(Conflict):
+    """Something else has this name."""
+
+    code = "already_exists"
+
+
+class KeyConflict(Conflict):
+    """The idempotency key was used before with another body."""
+
+    code = "key_conflict"
+
+
+class TooOld(Conflict):
+    """An idempotency key older than the dedup window; never accepted as new."""
+
+    code = "too_old"
+
+
+class StaleEpoch(Conflict):
+    """A word from a leader that is leader no more."""
+
+    code = "stale_epoch"
+
+
+class StaleToken(Conflict):
+    """The assignment was given to someone else; stop work."""
+
+    code = "stale_token"
+
+
+class WrongState(Conflict):
+    """The execution is in a state in which this cannot be done; the message names it."""
+
+    code = "wrong_state"
+
+
+class Unavailable(MoleculeError):
+    """Not now; the same request may succeed later."""
+
+    code = "unavailable"
+    http = 503
+    retryable = True
+
+
+class NoLeader(Unavailable):
+    """No node leads at the moment; nothing was proposed."""
+
+    code = "no_leader"
+
+
+class Overloaded(Unavailable):
+    """A bound on work was reached; nothing was accepted."""
+
+    code = "overloaded"
+    http = 429
+
+
+class Draining(Unavailable):
+    """This node is being emptied; ask another."""
+
+    code = "draining"
+
+
+class StorageFull(Unavailable):
+    """The reserve of a voter's disk is reached; nothing was accepted."""
+
+    code = "storage_full"
+    http = 507
+
+
+class OutcomeUnknown(Unavailable):
+    """It may or may not have happened. Ask again with the same idempotency key: the answer will be one."""
+
+    code = "outcome_unknown"
+    http = 504
+    definite = False
+
+
+class DeadlineExceeded(Unavailable):
+    """The caller's time ran out first; the execution goes on."""
+
+    code = "deadline_exceeded"
+    http = 504
+    definite = False
+
+
+class DamagedData(MoleculeError):
+    """A data folder cannot be used: corrupt, foreign, newer, locked or read-only. Never started empty."""
+
+    code = "damaged_data"
+
+
+class StepError(MoleculeError):
+    """A step failed. `error_class` decides about retries; `error_code` is the connector's or `raise`'s."""
+
+    code = "step_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error_class: ErrorClass,
+        error_code: str = "",
+        **facts: object,
+    ) -> None:
+        super().__init__(message, **facts)
+        self.error_class = error_class
+        self.error_code = error_code or error_class.value
+
+
+class BrokenInvariant(BaseException):
+    """Something that cannot be is. Not an Exception: no boundary may swallow it; the process stops."""
+
+
+def invariant(holds: object, message: str, **facts: object) -> None:
+    """Stop the process when `holds` is false. Unlike `assert` it stays under `python -O`."""
+    if not holds:
+        _broken(message, facts)
+
+
+def _broken(message: str, facts: Mapping[str, object]) -> NoReturn:
+    told = ", ".join(f"{name}={value!r}" for name, value in facts.items())
+    raise BrokenInvariant(f"{message} ({told})" if told else message)

@@ -1,0 +1,1 @@
+"""Generated protobuf code (`./dev proto`). Never edited."""
