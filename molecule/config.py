@@ -1,7 +1,7 @@
 """What a node is told: its identity, folders, peers, timings and limits. Layer 0, no I/O.
 
-`NodeConfig` is built from a mapping (the parsed file) and the environment (`MOLECULE_*`); roots read
-both. Every bound of the product is a named field of `Limits`, every duration of `Timing`.
+`NodeConfig` is built from a mapping (the parsed file) and the environment (`MOLECULE_*`); roots
+read both. Every bound of the product is a named field of `Limits`, every duration of `Timing`.
 """
 
 from collections.abc import Mapping
@@ -29,6 +29,9 @@ class Timing(_Settings):
     lease_ms: int = Field(2500, ge=500)
     lease_margin_ms: int = Field(250, ge=50)
     leaderless_bridge_ms: int = Field(2000, ge=100)
+    link_ping_ms: int = Field(500, ge=50)
+    link_silence_ms: int = Field(2000, ge=200)
+    link_redial_max_ms: int = Field(1000, ge=50)
 
     def scaled(self, factor: int) -> "Timing":
         """Every duration times `factor`."""
@@ -87,6 +90,19 @@ class Limits(_Settings):
     steps_per_process_max: int = 500
     findings_max: int = 100
     retry_attempts_max: int = 100
+    staged_rows_max: int = 50_000
+    staged_bytes_max: int = 64 * 1024 * 1024
+    document_small_bytes_max: int = 8 * 1024
+    document_puts_queued_max: int = 1_000
+    document_reads_max: int = 8
+    document_digests_per_call_max: int = 10_000
+    document_pin_ms: int = 3_600_000
+    snapshot_chunk_bytes_max: int = 256 * 1024
+    link_queue_bytes_max: int = 32 * 1024 * 1024
+    link_batch_bytes_max: int = 1024 * 1024
+    rpc_message_bytes_max: int = 16 * 1024 * 1024
+    rpc_metadata_bytes_max: int = 128 * 1024
+    rpc_calls_max: int = 10_000
 
 
 class Peer(_Settings):
@@ -156,8 +172,8 @@ def node_config(
 ) -> NodeConfig:
     """The configuration from a parsed file, overridden by `MOLECULE_<FIELD>` variables.
 
-    Nested fields use two underscores: `MOLECULE_TIMING__LEASE_MS=5000`. All faults are reported at once
-    as `InvalidConfig`, each with the field and, for an override, the variable's name.
+    Nested fields use two underscores: `MOLECULE_TIMING__LEASE_MS=5000`. All faults are reported at
+    once as `InvalidConfig`, each with the field and, for an override, the variable's name.
     """
     merged: dict[str, object] = dict(settings)
     for variable, text in sorted(environ.items()):
@@ -171,7 +187,9 @@ def node_config(
         return NodeConfig.model_validate(merged)
     except ValidationError as error:
         faults = "\n".join(
-            f"{source}: {'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}"
+            "{}: {}: {}".format(
+                source, ".".join(map(str, fault["loc"])) or "settings", fault["msg"]
+            )
             for fault in error.errors()
         )
         raise InvalidConfig(faults, source=source) from None

@@ -1,7 +1,7 @@
 """Documents: what moves between steps, and the references by which the cluster keeps them.
 
-A document's value is JSON-shaped (None, bool, int, float, str, list, dict) or bytes. Its id comes from
-its parent and position, so a repeat of a step gives the same ids.
+A document's value is JSON-shaped (None, bool, int, float, str, list, dict) or bytes. Its id comes
+from its parent and position, so a repeat of a step gives the same ids.
 """
 
 from dataclasses import dataclass, field

@@ -29,7 +29,7 @@ from molecule.model.effect import ErrorClass
 
 
 class MoleculeError(Exception):
-    """Root. `code` is stable and documented; the message is for people; `facts` are for programs."""
+    """Root. `code` is stable and documented; the message is for people, `facts` for programs."""
 
     code: ClassVar[str] = "internal"
     http: ClassVar[int] = 500
@@ -51,7 +51,7 @@ class InvalidInput(MoleculeError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault in a user's file: where it is, what is wrong, what to do. Lines and columns from 1."""
+    """One fault in a user's file: where, what is wrong, what to do. Lines and columns from 1."""
 
     file: str
     line: int
@@ -196,7 +196,7 @@ class Overloaded(Unavailable):
 
 
 class Draining(Unavailable):
-    """This node is being emptied; ask another."""
+    """The node is being emptied; ask another."""
 
     code = "draining"
 
@@ -209,7 +209,7 @@ class StorageFull(Unavailable):
 
 
 class OutcomeUnknown(Unavailable):
-    """It may or may not have happened. Ask again with the same idempotency key: the answer will be one."""
+    """It may or may not have happened. Ask again with the same key and get the one answer."""
 
     code = "outcome_unknown"
     http = 504
@@ -225,13 +225,13 @@ class DeadlineExceeded(Unavailable):
 
 
 class DamagedData(MoleculeError):
-    """A data folder cannot be used: corrupt, foreign, newer, locked or read-only. Never started empty."""
+    """A data folder is corrupt, foreign, newer, locked or read-only. It is never started empty."""
 
     code = "damaged_data"
 
 
 class StepError(MoleculeError):
-    """A step failed. `error_class` decides about retries; `error_code` is the connector's or `raise`'s."""
+    """A step failed. `error_class` decides about retries; `error_code` is the component's own."""
 
     code = "step_error"
 
@@ -249,7 +249,7 @@ class StepError(MoleculeError):
 
 
 class BrokenInvariant(BaseException):
-    """Something that cannot be is. Not an Exception: no boundary may swallow it; the process stops."""
+    """What cannot be, is. Not an Exception: no boundary may swallow it; the process stops."""
 
 
 def invariant(holds: object, message: str, **facts: object) -> None:

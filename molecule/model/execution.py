@@ -1,7 +1,7 @@
 """The states of an execution and the one table of their transitions.
 
-The table is data: the replicated state, the tests and the diagram in the docs read it. What moves an
-execution is a committed command (`molecule/cluster`); a state is never changed by anything else.
+The table is data: the replicated state, the tests and the diagram in the docs read it. What moves
+an execution is a committed command (`molecule/cluster`); a state is never changed by anything else.
 """
 
 from enum import StrEnum

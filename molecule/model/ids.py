@@ -20,7 +20,7 @@ Digest = NewType("Digest", str)
 
 StepId = NewType("StepId", str)
 DocumentId = NewType("DocumentId", str)
-"""Made from the parent document's id and the position among its children, so a repeat gives the same."""
+"""Made from the parent's id and the position among its children: a repeat gives the same."""
 
 EffectKey = NewType("EffectKey", str)
 """`origin execution/step/document`: the same on every attempt, retry and re-drive."""

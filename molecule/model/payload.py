@@ -1,8 +1,8 @@
 """Documents as bytes: the one encoding in which they are submitted, checkpointed and stored.
 
-JSON, one array of `{"id", "value", "media_type", "properties"}`. Values that JSON cannot hold travel
-marked: bytes as `{"$bytes": base64}`; a mapping that itself has such a key is wrapped in `{"$map": …}`.
-Equal documents give equal bytes, so a digest names them.
+JSON, one array of `{"id", "value", "media_type", "properties"}`. Values that JSON cannot hold
+travel marked: bytes as `{"$bytes": base64}`; a mapping that itself has such a key is wrapped in
+`{"$map": …}`. Equal documents give equal bytes, so a digest names them.
 """
 
 import base64

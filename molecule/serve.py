@@ -1,0 +1,274 @@
+"""`molecule serve`: the supervisor, parent of all processes of one node.
+
+It starts the node process and the gateway, starts workers when the node process asks, restarts what
+ends, and leaves every decision about work to the node process. One thing must stay true: when a
+node process has ended, its workers are killed and reaped *before* that end is reported to the
+cluster, because the report lets the leader give their work away at once. Standard library only: it
+must not die of what kills its children.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import signal
+import socket
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+EXIT_CONFIG: Final = 78
+"""A child ends with this (EX_CONFIG) when it said what is wrong: starting it again is useless."""
+
+EXIT_RESTART: Final = 75
+"""A child that ends with this asks to be started again at once (a snapshot was installed)."""
+
+_GRACE_S: Final = 20.0
+_BACKOFF_FIRST_S: Final = 0.1
+_BACKOFF_MAX_S: Final = 5.0
+_HEALTHY_AFTER_S: Final = 5.0
+
+
+def run(settings: str) -> NoReturn:
+    """Become the supervisor of the node whose checked configuration (JSON) is `settings`."""
+    environ = {**os.environ, "MOLECULE_NODE_CONFIG": settings}
+    os.execve(sys.executable, [sys.executable, "-m", "molecule.serve"], environ)  # noqa: S606
+
+
+def local_folder(data: str) -> Path:
+    """A 0700 folder for this node's unix sockets, short enough for their 107-byte limit.
+
+    It lies in the runtime folder of the user and is named by the data folder, so that a node killed
+    by force leaves nothing that the next start would not find again. Raises `PermissionError` when
+    somebody else made it first.
+    """
+    parent = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    name = hashlib.sha256(str(Path(data).resolve()).encode()).hexdigest()[:16]
+    folder = Path(parent) / f"molecule-{os.getuid()}-{name}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        message = f"{folder} belongs to somebody else; remove it or set XDG_RUNTIME_DIR"
+        raise PermissionError(message)
+    folder.chmod(0o700)
+    return folder
+
+
+class Supervisor:
+    """Owns the children of one node. Built once, run once."""
+
+    def __init__(self, settings: Mapping[str, Any], folder: Path) -> None:
+        self._settings = settings
+        self._environ = {
+            **os.environ,
+            "MOLECULE_LOCAL_FOLDER": str(folder),
+            "MOLECULE_LOCAL_TOKEN": secrets.token_urlsafe(32),
+            "MOLECULE_SUPERVISOR_PID": str(os.getpid()),
+        }
+        self._stopping = asyncio.Event()
+        self._exit_code = 0
+        self._workers: dict[str, asyncio.subprocess.Process] = {}
+        self._control: socket.socket | None = None
+        self._group = asyncio.TaskGroup()
+
+    def stop(self) -> None:
+        """Begin a graceful end; safe to call from a signal handler and more than once."""
+        self._stopping.set()
+
+    async def run(self) -> int:
+        """Keep the node running until `stop`; the exit code for the operating system."""
+        async with self._group:
+            self._group.create_task(self._keep_node())
+            self._group.create_task(self._keep_gateway())
+        return self._exit_code
+
+    # ---- the node process and its workers
+
+    async def _keep_node(self) -> None:
+        backoff = _BACKOFF_FIRST_S
+        while not self._stopping.is_set():
+            life = secrets.token_hex(8)
+            started = time.monotonic()
+            code = await self._one_node_life(life)
+            await self._reap_workers()
+            if code == EXIT_CONFIG:
+                self._end(EXIT_CONFIG)
+                return
+            # The next life may start while the report is still on its way.
+            evidence = f"node process ended with {_told(code)}, workers reaped"
+            self._group.create_task(self._report_death(life, evidence))
+            if self._stopping.is_set():
+                return
+            if code != EXIT_RESTART:
+                _say("node process ended, starting it again", exit=_told(code))
+                lived = time.monotonic() - started
+                backoff = (
+                    _BACKOFF_FIRST_S
+                    if lived > _HEALTHY_AFTER_S
+                    else min(backoff * 2, _BACKOFF_MAX_S)
+                )
+                await self._pause(backoff)
+
+    async def _one_node_life(self, life: str) -> int:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "molecule.node",
+            env={
+                **self._environ,
+                "MOLECULE_LIFE": life,
+                "MOLECULE_CONTROL_FD": str(theirs.fileno()),
+            },
+            pass_fds=(theirs.fileno(),),
+        )
+        theirs.close()
+        self._control = ours
+        try:
+            async with asyncio.TaskGroup() as group:
+                requests = group.create_task(self._serve_requests(ours))
+                code = await self._wait_or_stop(process)
+                requests.cancel()
+        finally:
+            self._control = None
+            ours.close()
+        return code
+
+    async def _serve_requests(self, control: socket.socket) -> None:
+        """Obey the node process: lines of JSON, `{"start_worker": id}` or `{"kill_worker": id}`."""
+        loop = asyncio.get_running_loop()
+        buffer = b""
+        while received := await loop.sock_recv(control, 65536):
+            buffer += received
+            *lines, buffer = buffer.split(b"\n")
+            for line in lines:
+                request = json.loads(line)
+                if worker := request.get("start_worker"):
+                    await self._start_worker(worker)
+                elif (worker := request.get("kill_worker")) in self._workers:
+                    self._workers[worker].kill()
+
+    async def _start_worker(self, worker: str) -> None:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "molecule.worker",
+            env={**self._environ, "MOLECULE_WORKER": worker},
+        )
+        self._workers[worker] = process
+        await self._tell_node({"worker_started": worker, "pid": process.pid})
+        self._group.create_task(self._watch_worker(worker, process))
+
+    async def _watch_worker(self, worker: str, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        self._workers.pop(worker, None)
+        await self._tell_node({"worker_died": worker, "pid": process.pid, "exit": code})
+
+    async def _tell_node(self, message: Mapping[str, object]) -> None:
+        if self._control is None:
+            return
+        with contextlib.suppress(OSError):
+            line = json.dumps(message).encode() + b"\n"
+            await asyncio.get_running_loop().sock_sendall(self._control, line)
+
+    async def _reap_workers(self) -> None:
+        for process in list(self._workers.values()):
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _report_death(self, life: str, evidence: str) -> None:
+        """Tell the cluster, by a short-lived child that may import what the supervisor must not."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "molecule.node.death_report",
+            env={**self._environ, "MOLECULE_LIFE": life, "MOLECULE_EVIDENCE": evidence},
+        )
+        await process.wait()
+
+    # ---- the gateway
+
+    async def _keep_gateway(self) -> None:
+        backoff = _BACKOFF_FIRST_S
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "molecule.gateway", env=self._environ
+            )
+            code = await self._wait_or_stop(process)
+            if self._stopping.is_set():
+                return
+            if code == EXIT_CONFIG:
+                self._end(EXIT_CONFIG)
+                return
+            _say("gateway ended, starting it again", exit=_told(code))
+            lived = time.monotonic() - started
+            backoff = (
+                _BACKOFF_FIRST_S if lived > _HEALTHY_AFTER_S else min(backoff * 2, _BACKOFF_MAX_S)
+            )
+            await self._pause(backoff)
+
+    # ---- waiting and ending
+
+    async def _wait_or_stop(self, process: asyncio.subprocess.Process) -> int:
+        """The child's exit code; if the supervisor stops first, the child is asked, then killed."""
+        ended = asyncio.ensure_future(process.wait())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            await asyncio.wait({ended}, timeout=_GRACE_S)
+        if not ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        return await ended
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    def _end(self, code: int) -> None:
+        self._exit_code = code
+        self._stopping.set()
+
+
+def _told(code: int) -> str:
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+    return f"exit code {code}"
+
+
+def _say(event: str, **facts: object) -> None:
+    line = {"ts": time.time(), "level": "warning", "role": "supervisor", "msg": event, **facts}
+    print(json.dumps(line), file=sys.stderr, flush=True)  # noqa: T201
+
+
+async def _main() -> int:
+    settings = json.loads(os.environ["MOLECULE_NODE_CONFIG"])
+    try:
+        folder = local_folder(settings["data"])
+    except OSError as error:
+        print(f"molecule serve: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_CONFIG
+    supervisor = Supervisor(settings, folder)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+    return await supervisor.run()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(_main()))
