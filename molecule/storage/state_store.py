@@ -1,0 +1,281 @@
+"""The state of a voter on disk: the snapshot by rows, and what people ask for.
+
+`stage` takes what committed entries changed, `flush` writes it in one transaction together with the
+place in the log it stands for. What must stay true: the file is the state at exactly one index,
+always; and nothing here ever blocks the loop.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import aiosqlite
+
+from molecule.config import Limits
+from molecule.model.errors import LimitExceeded, MoleculeError, StorageFull
+from molecule.storage import queries, schema, transaction
+from molecule.storage.lock import FolderLock
+from molecule.storage.overlay import Overlay
+from molecule.storage.rows import (
+    Batch,
+    DeadLetterCount,
+    DeadLetterPage,
+    DeadLetterQuery,
+    DeadLetterRow,
+    HistoryPage,
+    HistoryQuery,
+    HistoryRow,
+    Mark,
+    PayloadRow,
+    SnapshotRow,
+    TimelineRow,
+)
+from molecule.storage.snapshot import SnapshotReader, read_mark
+
+_READERS: Final = 2
+_TIMELINE_START: Final = (0, -1)
+_ROWS_AT_ONCE: Final = 1_000
+
+
+class StateStore:
+    """One `state.db`, used by one process. Made by `create` or `open`, ended by `close`."""
+
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits,
+        *,
+        lock: FolderLock,
+        mark: Mark,
+        writer: aiosqlite.Connection,
+        readers: Sequence[aiosqlite.Connection],
+    ) -> None:
+        self._path = path
+        self._limits = limits
+        self._lock = lock
+        self._mark = mark
+        self._writer = writer
+        self._readers = tuple(readers)
+        self._turns = itertools.cycle(self._readers)
+        self._overlay = Overlay(mark)
+        self._flushing = asyncio.Lock()
+        self._roomy = asyncio.Event()
+        self._roomy.set()
+        self._broken: MoleculeError | None = None
+
+    @classmethod
+    async def create(cls, path: Path, *, limits: Limits) -> Self:
+        """A new, empty store at `path`; `DamagedData` when something is there."""
+        await asyncio.to_thread(schema.create, path)
+        return await cls.open(path, limits=limits)
+
+    @classmethod
+    async def open(cls, path: Path, *, limits: Limits) -> Self:
+        """The store at `path`, checked.
+
+        `DamagedData` when it is missing, corrupt, cut short, foreign, newer, locked or not
+        writable: a store that cannot be trusted is never replaced by an empty one.
+        """
+        lock = FolderLock.take(path.parent, path.name + ".lock")
+        opened: list[aiosqlite.Connection] = []
+        try:
+            await asyncio.to_thread(schema.check, path)
+            with schema.storage_errors(path):
+                for number in range(1 + _READERS):
+                    opened.append(await aiosqlite.connect(path, isolation_level=None))
+                    for setting in schema.settings():
+                        await opened[-1].execute(setting)
+                    if number:
+                        await opened[-1].execute("PRAGMA query_only=1")
+                mark = await read_mark(opened[0])
+        except BaseException:
+            for connection in opened:
+                await connection.close()
+            lock.release()
+            raise
+        return cls(path, limits, lock=lock, mark=mark, writer=opened[0], readers=opened[1:])
+
+    async def close(self) -> None:
+        """Give everything back. What was staged and not flushed is in the log, as after a crash."""
+        async with self._flushing:
+            for connection in (self._writer, *self._readers):
+                await connection.close()
+            self._lock.release()
+
+    # ---- writing
+
+    @property
+    def mark(self) -> Mark:
+        """The place in the log that is on disk; the journal may be cut below it."""
+        return self._mark
+
+    @property
+    def staged_rows(self) -> int:
+        """How many rows wait for a flush."""
+        return self._overlay.row_count
+
+    @property
+    def is_full(self) -> bool:
+        """True when a bound on what waits was reached: `room` before more entries are applied."""
+        return (
+            self._overlay.row_count >= self._limits.staged_rows_max
+            or self._overlay.size_bytes >= self._limits.staged_bytes_max
+        )
+
+    def stage(self, batch: Batch) -> None:
+        """Take what entries changed: readable at once, on disk after a `flush`. Never waits."""
+        self._overlay.stage(batch)
+        if self.is_full:
+            self._roomy.clear()
+
+    async def room(self) -> None:
+        """Return when there is room for more; somebody else must be flushing."""
+        while self.is_full and self._broken is None:
+            await self._roomy.wait()
+        if self._broken is not None:
+            raise self._broken
+
+    async def flush(self) -> Mark:
+        """Write all up to the last staged mark in one transaction; the mark that is now on disk.
+
+        `StorageFull` leaves all of it staged, to be tried again. Any other failure is for good:
+        nobody knows what the disk holds, so every later flush says the same and the node must stop.
+        """
+        async with self._flushing:
+            if self._broken is not None:
+                raise self._broken
+            batches = self._overlay.ready()
+            if not batches:
+                return self._mark
+            mark = batches[-1].mark or self._mark
+            statements = await asyncio.to_thread(transaction.merged, batches, mark)
+            try:
+                with schema.storage_errors(self._path):
+                    await self._write(statements)
+            except StorageFull:
+                raise
+            except MoleculeError as error:
+                self._broken = error
+                self._roomy.set()
+                raise
+            self._overlay.settle(batches)
+            self._mark = mark
+            if not self.is_full:
+                self._roomy.set()
+            return mark
+
+    async def _write(self, statements: Iterable[transaction.Statement]) -> None:
+        # An earlier flush may have been cancelled half way; its statements stand before these in
+        # the queue of the writer's thread, so a rollback here ends whatever it left open.
+        await self._writer.rollback()
+        await self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in statements:
+                await self._writer.executemany(statement.sql, statement.values)
+            await self._writer.execute("COMMIT")
+        except Exception:
+            await self._writer.rollback()
+            raise
+
+    # ---- reading
+
+    async def snapshot_rows(self) -> AsyncIterator[list[SnapshotRow]]:
+        """All objects of the replicated state, by table and key, for a replica that starts."""
+        with schema.storage_errors(self._path):
+            async with next(self._turns).execute(
+                "SELECT table_name, key, value FROM snapshot ORDER BY table_name, key"
+            ) as cursor:
+                while found := list(await cursor.fetchmany(_ROWS_AT_ONCE)):
+                    yield [SnapshotRow(*row) for row in found]
+
+    async def payload(self, execution: str, slot: str) -> PayloadRow | None:
+        """The bytes or the digest in this slot; what was staged is seen at once."""
+        if self._overlay.is_purged(execution):
+            return None
+        staged = self._overlay.payload(execution, slot)
+        if staged is not None:
+            return None if staged.inline is None and staged.digest is None else staged
+        found = await self._all(queries.PAYLOAD, (execution, slot))
+        return PayloadRow(*found[0]) if found else None
+
+    async def timeline(
+        self, execution: str, *, after: tuple[int, int] = _TIMELINE_START, limit: int
+    ) -> tuple[TimelineRow, ...]:
+        """Its events behind the place `after`, oldest first; what was staged is seen at once."""
+        self._check_limit(limit)
+        if self._overlay.is_purged(execution):
+            return ()
+        # The overlay first: a flush between the two reads then shows a row twice, never not at all.
+        staged = self._overlay.timeline(execution)
+        found = await self._all(queries.TIMELINE, (execution, *after, limit))
+        rows = {(row[1], row[2]): TimelineRow(*row) for row in found}
+        rows.update(
+            {place: row for row in staged if (place := (row.log_index, row.position)) > after}
+        )
+        return tuple(rows[place] for place in sorted(rows)[:limit])
+
+    async def history_one(self, execution: str) -> HistoryRow | None:
+        """How this execution ended; what was staged is seen at once. None: not ended, or purged."""
+        if self._overlay.is_purged(execution):
+            return None
+        staged = self._overlay.history(execution)
+        if staged is not None:
+            return staged
+        found = await self._all(queries.HISTORY_ONE, (execution,))
+        return queries.history_row(found[0]) if found else None
+
+    async def history(self, query: HistoryQuery, *, cursor: str = "", limit: int) -> HistoryPage:
+        """Ended executions, newest first, as of the last flush."""
+        self._check_limit(limit)
+        found = await self._all(*queries.history(query, cursor, limit))
+        rows = tuple(queries.history_row(row) for row in found[:limit])
+        return HistoryPage(rows, queries.history_cursor(rows[-1]) if len(found) > limit else "")
+
+    async def dead_letters(
+        self, query: DeadLetterQuery, *, cursor: str = "", limit: int
+    ) -> DeadLetterPage:
+        """Dead letters, newest first, as of the last flush."""
+        self._check_limit(limit)
+        found = await self._all(*queries.dead_letters(query, cursor, limit))
+        rows = tuple(DeadLetterRow(*row) for row in found[:limit])
+        more = len(found) > limit
+        return DeadLetterPage(rows, queries.dead_letter_cursor(rows[-1]) if more else "")
+
+    async def dead_letter_counts(self, process: str | None = None) -> tuple[DeadLetterCount, ...]:
+        """How many dead letters each process has of each cause, as of the last flush."""
+        found = await self._all(queries.COUNTS, (process,))
+        return tuple(DeadLetterCount(*row) for row in found)
+
+    async def ended_before(self, at_ms: int, *, limit: int) -> tuple[str, ...]:
+        """Executions that ended before this time, oldest first: a slice of what may be purged.
+
+        The purge itself comes as `Batch.purged`, from a committed command, so that all voters
+        forget alike.
+        """
+        self._check_limit(limit)
+        found = await self._all(queries.ENDED_BEFORE, (at_ms, limit))
+        return tuple(execution for (execution,) in found)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[SnapshotReader]:
+        """A consistent copy of the file as of the last flush, readable while flushes go on."""
+        with schema.storage_errors(self._path):
+            reader = await SnapshotReader.open(self._path, self._limits)
+            try:
+                yield reader
+            finally:
+                await reader.close()
+
+    async def _all(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        with schema.storage_errors(self._path):
+            async with next(self._turns).execute(sql, values) as cursor:
+                return [tuple(row) for row in await cursor.fetchall()]
+
+    def _check_limit(self, limit: int) -> None:
+        if limit > self._limits.page_size_max:
+            raise LimitExceeded(
+                limit="page_size_max", allowed=self._limits.page_size_max, asked=limit
+            )
