@@ -96,6 +96,10 @@ class Limits(_Settings):
     worker_start_ms_max: int = 30_000
     expression_ms_max: int = 1_000
     expression_depth_max: int = 200
+    expression_steps_max: int = 1_000_000
+    expression_items_max: int = 1_000_000
+    expression_length_max: int = 32_768
+    template_braces_max: int = 100
     expression_result_bytes_max: int = 16 * 1024 * 1024
     yaml_bytes_max: int = 2 * 1024 * 1024
     yaml_depth_max: int = 50
