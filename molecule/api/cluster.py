@@ -1,0 +1,86 @@
+"""`/nodes`, `/cluster`, `/deadletters`: looking at the cluster and at what failed."""
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from molecule.api import queries
+from molecule.api.documentation import answers
+from molecule.api.queries import FRESH, PAGE, Parameter
+from molecule.api.shapes import ClusterShape, DeadLetter, DeadLetterPage, NodePage, NodeShape
+from molecule.api.surface import Surface
+
+_SHOW: Final = (FRESH,)
+_DEAD_LETTERS: Final = (
+    Parameter("process", "Name of the process."),
+    Parameter("environment", "Name of the environment."),
+    Parameter("execution", "Id of the execution."),
+    Parameter("error_class", "Class of the error, like `data` or `transient.unknown`."),
+    Parameter("error_code", "Code of the error."),
+    *PAGE,
+)
+
+
+def router(surface: Surface) -> APIRouter:
+    """All routes that look at the cluster."""
+    routes = APIRouter()
+    limits = surface.limits
+
+    @routes.get(
+        "/nodes", tags=["nodes"], **answers(NodePage), openapi_extra=queries.documented(PAGE)
+    )
+    async def nodes(request: Request) -> Response:
+        """All nodes, by id."""
+        query = queries.accept(request, PAGE, limits=limits)
+        return await surface.read(request, "nodes", query=query)
+
+    @routes.get(
+        "/nodes/{node}",
+        tags=["nodes"],
+        **answers(NodeShape),
+        openapi_extra=queries.documented(_SHOW),
+    )
+    async def node(
+        request: Request, node: Annotated[str, Path(min_length=1, max_length=64)]
+    ) -> Response:
+        """One node: identity, load, what it holds."""
+        query = queries.accept(request, _SHOW, limits=limits)
+        return await surface.read(request, "node", name=node, query=query)
+
+    @routes.get(
+        "/cluster",
+        tags=["cluster"],
+        **answers(ClusterShape),
+        openapi_extra=queries.documented(_SHOW),
+    )
+    async def cluster(request: Request) -> Response:
+        """Leader, voters, counts of executions, how many voters may be lost."""
+        query = queries.accept(request, _SHOW, limits=limits)
+        return await surface.read(request, "cluster", query=query)
+
+    @routes.get(
+        "/deadletters",
+        tags=["deadletters"],
+        **answers(DeadLetterPage),
+        openapi_extra=queries.documented(_DEAD_LETTERS),
+    )
+    async def dead_letters(request: Request) -> Response:
+        """Documents that failed and are kept, newest first."""
+        query = queries.accept(request, _DEAD_LETTERS, limits=limits)
+        return await surface.read(request, "deadletters", query=query)
+
+    @routes.get(
+        "/deadletters/{dead_letter}",
+        tags=["deadletters"],
+        **answers(DeadLetter),
+        openapi_extra=queries.documented(_SHOW),
+    )
+    async def dead_letter(
+        request: Request, dead_letter: Annotated[str, Path(min_length=1, max_length=64)]
+    ) -> Response:
+        """One dead letter with its document."""
+        query = queries.accept(request, _SHOW, limits=limits)
+        return await surface.read(request, "deadletter", name=dead_letter, query=query)
+
+    return routes

@@ -1,0 +1,250 @@
+"""`/executions`: submit one or many, search, follow, cancel, resolve."""
+
+from typing import Annotated, Any, Final
+
+import orjson
+from fastapi import APIRouter, Path, Request
+from starlette.responses import Response
+
+from molecule.api import bodies, hold, queries, submissions
+from molecule.api.documentation import answers, takes
+from molecule.api.queries import PAGE, WAIT, Parameter
+from molecule.api.requests import BatchBody, CancelBody, ResolveBody, SubmitBody
+from molecule.api.shapes import (
+    BatchAnswer,
+    Execution,
+    ExecutionPage,
+    ExecutionResult,
+    Submitted,
+    TimelinePage,
+)
+from molecule.api.submissions import Answered, Target
+from molecule.api.surface import Surface, asker, json_answer
+from molecule.config import Limits
+from molecule.model.errors import InvalidInput, LimitExceeded
+from molecule.model.execution import ACTIVE
+from molecule.wire.v1.door_pb2 import ActRequest, AwaitReply, AwaitRequest, Submission
+
+_KEY_HEADER: Final = "Idempotency-Key"
+_FRESH: Final = (queries.FRESH,)
+_FILTERS: Final = (
+    Parameter("process", "Name of the process."),
+    Parameter("state", "State, like `IN_DOUBT`.", "state"),
+    Parameter("environment", "Name of the environment."),
+    Parameter("key", "The idempotency key of the submission."),
+    Parameter("track.", "A business key: the value of the tracked field NAME."),
+    Parameter("since", "Accepted at or after: ISO 8601 with zone, or milliseconds.", "instant"),
+    Parameter("until", "Accepted before this instant.", "instant"),
+    *PAGE,
+)
+ExecutionName = Annotated[
+    str, Path(min_length=1, max_length=128, description="Id of the execution.")
+]
+
+
+def router(surface: Surface) -> APIRouter:
+    """All routes of executions."""
+    routes = APIRouter(tags=["executions"])
+    _add_submissions(routes, surface)
+    _add_reads(routes, surface)
+    _add_actions(routes, surface)
+    return routes
+
+
+def _add_submissions(routes: APIRouter, surface: Surface) -> None:
+    limits = surface.limits
+
+    @routes.post(
+        "/executions",
+        **answers(Submitted, status=202, also={200: Submitted}),
+        openapi_extra=takes(SubmitBody, queries.documented((WAIT,), _KEY_HEADER)),
+    )
+    async def submit(request: Request) -> Response:
+        """Submit one execution. 202: accepted; with `wait`, 200 once it has ended or is parked."""
+        asked = queries.accept(request, (WAIT,), limits=limits)
+        key = submissions.key_from(request.headers.get(_KEY_HEADER), limits=limits)
+        body = await bodies.read(
+            request, SubmitBody, limits=limits, limit="submission_body_bytes_max"
+        )
+        item = submissions.submission(body.values, key=key, limits=limits)
+        (answer,) = await submissions.submit(
+            surface.door,
+            Target(body.process, body.environment, body.version or ""),
+            [item],
+            asker=asker(request),
+            wait_ms=queries.wait_ms(asked),
+            patience=surface.patience,
+            limits=limits,
+        )
+        return _single(answer, request)
+
+    @routes.post(
+        "/executions:batch",
+        **answers(BatchAnswer, also={207: BatchAnswer}),
+        openapi_extra=takes(BatchBody, queries.documented((WAIT,), _KEY_HEADER)),
+    )
+    async def submit_batch(request: Request) -> Response:
+        """Submit many executions of one process, each answered alone; 207 when any was refused."""
+        asked = queries.accept(request, (WAIT,), limits=limits)
+        body = await bodies.read(
+            request, BatchBody, limits=limits, limit="submission_body_bytes_max"
+        )
+        items = _batch(body, request.headers.get(_KEY_HEADER), limits=limits)
+        answered = await submissions.submit(
+            surface.door,
+            Target(body.process, body.environment, body.version or ""),
+            items,
+            asker=asker(request),
+            wait_ms=queries.wait_ms(asked),
+            patience=surface.patience,
+            limits=limits,
+        )
+        refused = sum(answer.problem is not None for answer in answered)
+        shaped = {
+            "accepted": len(answered) - refused,
+            "refused": refused,
+            "results": [answer.shape() for answer in answered],
+        }
+        return json_answer(shaped, status=207 if refused else 200, headers={})
+
+
+def _add_reads(routes: APIRouter, surface: Surface) -> None:
+    limits = surface.limits
+
+    @routes.get("/executions", **answers(ExecutionPage), openapi_extra=queries.documented(_FILTERS))
+    async def find(request: Request) -> Response:
+        """Executions, newest first, by process, state, environment, keys and time."""
+        query = queries.accept(request, _FILTERS, limits=limits)
+        return await surface.read(request, "executions", query=query)
+
+    @routes.get(
+        "/executions/{execution}", **answers(Execution), openapi_extra=queries.documented(_FRESH)
+    )
+    async def show(request: Request, execution: ExecutionName) -> Response:
+        """One execution: state, place, attempts, effects in doubt."""
+        query = queries.accept(request, _FRESH, limits=limits)
+        return await surface.read(request, "execution", name=execution, query=query)
+
+    @routes.get(
+        "/executions/{execution}/timeline",
+        **answers(TimelinePage),
+        openapi_extra=queries.documented(PAGE),
+    )
+    async def timeline(request: Request, execution: ExecutionName) -> Response:
+        """What happened to one execution, oldest first, also what was refused."""
+        query = queries.accept(request, PAGE, limits=limits)
+        return await surface.read(request, "timeline", name=execution, query=query)
+
+    @routes.get(
+        "/executions/{execution}/result",
+        **answers(ExecutionResult, also={202: ExecutionResult}),
+        openapi_extra=queries.documented((WAIT,)),
+    )
+    async def result(request: Request, execution: ExecutionName) -> Response:
+        """What an execution ended with; 202 while it is active. `wait` waits for its end."""
+        query = queries.accept(request, (WAIT,), limits=limits)
+        reply = await _wait_for(request, surface, execution, wait_ms=queries.wait_ms(query))
+        (ended,) = reply.results
+        status = 202 if ended.state in ACTIVE else 200
+        shaped = submissions.shape(ended)
+        shaped.pop("repeated_key")
+        return json_answer(shaped, status=status, headers={})
+
+
+def _add_actions(routes: APIRouter, surface: Surface) -> None:
+    limits = surface.limits
+
+    @routes.post(
+        "/executions/{execution}/cancel", **answers(Execution), openapi_extra=takes(CancelBody)
+    )
+    async def cancel(request: Request, execution: ExecutionName) -> Response:
+        """Cancel an execution that has not ended."""
+        queries.accept(request, (), limits=limits)
+        body = await bodies.read(
+            request, CancelBody, limits=limits, limit="http_small_body_bytes_max"
+        )
+        fields = {"reason": _reason(body.reason, limits=limits)}
+        asked = ActRequest(action="cancel", id=execution, json=orjson.dumps(fields))
+        return await surface.act(request, asked, repeat_unknown=False)
+
+    @routes.post(
+        "/executions/{execution}/resolve", **answers(Execution), openapi_extra=takes(ResolveBody)
+    )
+    async def resolve(request: Request, execution: ExecutionName) -> Response:
+        """Answer for the effects in doubt: `done`, `not_done`, `fail`, or `ask` `verify` again."""
+        queries.accept(request, (), limits=limits)
+        body = await bodies.read(
+            request, ResolveBody, limits=limits, limit="http_small_body_bytes_max"
+        )
+        given = len(body.answers or ())
+        if given > limits.answers_per_resolution_max:
+            raise LimitExceeded(
+                limit="answers_per_resolution_max",
+                allowed=limits.answers_per_resolution_max,
+                asked=given,
+            )
+        fields = body.model_dump(exclude_none=True)
+        fields["reason"] = _reason(body.reason, limits=limits)
+        asked = ActRequest(action="resolve", id=execution, json=orjson.dumps(fields))
+        return await surface.act(request, asked, repeat_unknown=False)
+
+
+async def _wait_for(
+    request: Request, surface: Surface, execution: str, *, wait_ms: int
+) -> AwaitReply:
+    within_s = (wait_ms or surface.limits.door_wait_for_leader_ms) / 1000
+    slack_s = surface.limits.door_answer_ms / 1000
+
+    async def attempt(left_s: float) -> AwaitReply:
+        asked = AwaitRequest(
+            credentials=asker(request).credentials(),
+            executions=[execution],
+            wait_ms=min(wait_ms, int(left_s * 1000)),
+        )
+        return await surface.door.wait_for(asked, timeout_s=left_s + slack_s)
+
+    return await hold.ask(attempt, patience=surface.patience, within_s=within_s)
+
+
+def _batch(body: BatchBody, header: str | None, *, limits: Limits) -> list[Submission]:
+    count = len(body.submissions)
+    if count > limits.submissions_per_batch_max:
+        raise LimitExceeded(
+            limit="submissions_per_batch_max",
+            allowed=limits.submissions_per_batch_max,
+            asked=count,
+        )
+    # One key for the whole batch is enough for a caller that sends the same batch again.
+    whole = submissions.key_from(header, limits=limits) if header is not None else None
+    items: list[Submission] = []
+    seen: set[str] = set()
+    for position, item in enumerate(body.submissions):
+        text = item.idempotency_key
+        if text is None and whole is not None:
+            text = f"{whole}/{position}"
+        key = submissions.key_from(text, limits=limits)
+        if key in seen:
+            message = f"submissions.{position}: idempotency key {key} is given twice in this batch"
+            raise InvalidInput(message, field=f"submissions.{position}.idempotency_key")
+        seen.add(key)
+        items.append(submissions.submission(item.values, key=key, limits=limits))
+    return items
+
+
+def _single(answer: Answered, request: Request) -> Response:
+    if answer.problem is not None:
+        return answer.problem.response(request=asker(request).request)
+    shaped: dict[str, Any] = answer.shape()
+    headers = {
+        "idempotency-key": answer.idempotency_key,
+        "location": f"/api/v1/executions/{shaped['execution']}",
+    }
+    return json_answer(shaped, status=200 if answer.has_ended else 202, headers=headers)
+
+
+def _reason(text: str, *, limits: Limits) -> str:
+    if len(text) > limits.reason_length_max:
+        raise LimitExceeded(
+            limit="reason_length_max", allowed=limits.reason_length_max, asked=len(text)
+        )
+    return text

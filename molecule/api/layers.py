@@ -1,0 +1,71 @@
+"""ASGI layers around every route: an id for each request, a bound on their number, safe headers."""
+
+import secrets
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from molecule.api.problems import problem_of
+from molecule.model.errors import Overloaded
+
+_HEADERS: Final = {
+    "strict-transport-security": "max-age=31536000",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+class Naming:
+    """Gives each request an id and each answer the headers that keep browsers from guessing."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        name = secrets.token_hex(8)
+        scope.setdefault("state", {})["request_id"] = name
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for header, value in _HEADERS.items():
+                    headers.setdefault(header, value)
+                headers["molecule-request"] = name
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class Bounding:
+    """Refuses requests beyond `http_requests_max` at once; `/livez` always passes."""
+
+    def __init__(self, app: ASGIApp, requests_max: int) -> None:
+        self._app = app
+        self._requests_max = requests_max
+        self._held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        if scope["type"] != "http" or scope["path"] == "/livez":
+            await self._app(scope, receive, send)
+            return
+        if self._held >= self._requests_max:
+            message = f"this gateway holds http_requests_max of {self._requests_max} requests"
+            error = Overloaded(message, limit="http_requests_max", allowed=self._requests_max)
+            refusal = problem_of(error).response(request=scope["state"]["request_id"])
+            await refusal(scope, receive, send)
+            return
+        self._held += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._held -= 1

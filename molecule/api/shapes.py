@@ -1,0 +1,302 @@
+"""Answers of the node process as the OpenAPI document tells them.
+
+The gateway passes the JSON on as it came: these models document it and tests hold the fakes to
+them; a newer node may add fields. Instants end in `_at_ms` and are cluster time in milliseconds.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from molecule.api.documentation import ProblemDocument
+from molecule.model.execution import ExecutionState
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class ErrorText(_Answer):
+    """Why an execution or a document failed."""
+
+    code: str
+    message: str
+
+
+class ResultDocument(_Answer):
+    """A document of a result. Bytes stand as `{"$bytes": base64}`."""
+
+    id: str
+    value: Any
+    media_type: str
+    properties: dict[str, Any]
+
+
+class ExecutionResult(_Answer):
+    """What an execution ended with; `documents` when it is COMPLETED."""
+
+    execution: str
+    state: ExecutionState
+    documents: list[ResultDocument] | None = None
+    error: ErrorText | None = None
+
+
+class Submitted(ExecutionResult):
+    """An accepted submission. `repeated_key`: the first answer to a key that was known."""
+
+    idempotency_key: str
+    repeated_key: bool
+
+
+class BatchResult(_Answer):
+    """One of a batch: the fields of a submission when it was accepted, else `problem`."""
+
+    idempotency_key: str
+    execution: str | None = None
+    state: ExecutionState | None = None
+    repeated_key: bool | None = None
+    documents: list[ResultDocument] | None = None
+    error: ErrorText | None = None
+    problem: ProblemDocument | None = None
+
+
+class BatchAnswer(_Answer):
+    """Answers to the submissions of a batch, in their order."""
+
+    accepted: int
+    refused: int
+    results: list[BatchResult]
+
+
+class Doubt(_Answer):
+    """An effect in doubt: what was sent, where to, and from when it may be called not done."""
+
+    effect_key: str
+    step: str
+    document: str
+    target: str
+    request_digest: str
+    verifiable: bool
+    token: int
+    sent_after_ms: int
+    deadline_at_ms: int
+    answer_not_before_ms: int
+    resolution: str
+
+
+class ExecutionHead(_Answer):
+    """One row of a list of executions. Empty texts and 0 mean: none."""
+
+    id: str
+    state: ExecutionState
+    reason: str
+    process: str
+    environment: str
+    version: str
+    node: str
+    attempts: int
+    track: dict[str, str]
+    accepted_at_ms: int
+    changed_at_ms: int
+
+
+class Execution(ExecutionHead):
+    """One execution. `error_code`, `error`, `step` and `ended_at_ms` once it has ended."""
+
+    idempotency_key: str
+    concurrency_key: str
+    group: str
+    origin: str
+    actor: str
+    priority: int
+    token: int
+    started_at_ms: int
+    deadline_at_ms: int
+    input_size_bytes: int
+    sequence: int
+    steps: int
+    dead_letters: int
+    documents_failed: int
+    crashes: int
+    doubts: list[Doubt]
+    wait_until_ms: int | None = None
+    blocked_by_key: bool | None = None
+    error_code: str | None = None
+    error: str | None = None
+    step: str | None = None
+    ended_at_ms: int | None = None
+
+
+class TimelineRow(_Answer):
+    """One thing that happened, in the order of the log: a state change, a step, a refused word."""
+
+    index: int
+    number: int
+    at_ms: int
+    kind: str
+    node: str
+    token: int
+    attempt: int
+    facts: dict[str, Any]
+
+
+class ExecutionPage(_Answer):
+    """One page of executions; `next` is the cursor of the next page, or null at the end."""
+
+    items: list[ExecutionHead]
+    next: str | None
+
+
+class TimelinePage(_Answer):
+    """One page of a timeline; `next` is the cursor of the next page, or null at the end."""
+
+    items: list[TimelineRow]
+    next: str | None
+
+
+class DeadLetterHead(_Answer):
+    """A document that failed and is kept for repair. `id` is `INDEX.NUMBER` of its log entry."""
+
+    id: str
+    at_ms: int
+    process: str
+    environment: str
+    execution: str
+    document: str
+    step: str
+    error_class: str
+    error_code: str
+    error: str
+
+
+class DeadLetter(DeadLetterHead):
+    """The same with the document as it was when it failed, if the asker may see it."""
+
+    documents: list[ResultDocument] | None = None
+
+
+class DeadLetterPage(_Answer):
+    """One page of dead letters, newest first."""
+
+    items: list[DeadLetterHead]
+    next: str | None
+
+
+class DeploymentShape(_Answer):
+    """Which version of a process is active in an environment, and which node runs its trigger."""
+
+    process: str
+    environment: str
+    version: str
+    activated_at_ms: int
+    actor: str
+    has_trigger: bool
+    trigger_on: bool
+    trigger_node: str
+    failover: str
+    timeout_ms: int
+
+
+class ProcessPage(_Answer):
+    """One page of deployments, by environment and process."""
+
+    items: list[DeploymentShape]
+    next: str | None
+
+
+class VersionShape(_Answer):
+    """An immutable version of a process."""
+
+    version: str
+    put_at_ms: int
+    actor: str
+
+
+class ProcessShape(_Answer):
+    """A process: where which version is active, and every version that is kept."""
+
+    process: str
+    deployments: list[DeploymentShape]
+    versions: list[VersionShape]
+
+
+class AppliedProcess(_Answer):
+    """What happened to one process: `created`, `updated` or `unchanged`."""
+
+    process: str
+    version: str
+    change: str
+    trigger_on: bool
+
+
+class Applied(_Answer):
+    """What applying a repository's files did."""
+
+    environment: str
+    processes: list[AppliedProcess]
+
+
+class NodeShape(_Answer):
+    """A member of the cluster as it registered, and what it holds."""
+
+    id: str
+    incarnation: int
+    up: bool
+    draining: bool
+    leader: bool
+    voter: bool
+    labels: dict[str, str]
+    zone: str
+    slots: int
+    held: int
+    triggers: int
+    rpc_address: str
+    http_address: str
+    software: str
+    registered_at_ms: int
+    lost_at_ms: int
+    lost_reason: str
+
+
+class NodePage(_Answer):
+    """All nodes, by id."""
+
+    items: list[NodeShape]
+    next: str | None
+
+
+class ClusterShape(_Answer):
+    """The cluster in numbers, as the node that answers sees it."""
+
+    cluster: str
+    answered_by: str
+    leader: str
+    epoch: int
+    index: int
+    time_ms: int
+    rules_version: int
+    voters: list[str]
+    voters_may_be_lost: int
+    nodes: int
+    nodes_up: int
+    executions: dict[str, int]
+    conservation: dict[str, int]
+    totals: dict[str, int]
+    documents: int
+    groups: int
+
+
+class Alive(_Answer):
+    """Whether the gateway process answers."""
+
+    alive: bool
+
+
+class Readiness(_Answer):
+    """Whether this node takes work, and why not."""
+
+    ready: bool
+    started: bool
+    reasons: list[str]
+    node: str
+    leader: str

@@ -1,0 +1,211 @@
+"""Submissions: keys made before the first hop, asked again by key until the caller's deadline.
+
+One function serves the single submission and the batch. What must stay true: a submission is never
+sent under another key than the one its caller is told.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from molecule.api.door import Asker, DoorClient
+from molecule.api.hold import Patience, ask, may_pass, passing_codes
+from molecule.api.problems import Problem, problem_of, problem_of_refusal
+from molecule.config import Limits
+from molecule.model import payload
+from molecule.model.document import Document
+from molecule.model.errors import (
+    InvalidInput,
+    LimitExceeded,
+    MoleculeError,
+    OutcomeUnknown,
+    Unavailable,
+)
+from molecule.model.execution import ACTIVE
+from molecule.model.ids import DocumentId
+from molecule.model.keys import make_key
+from molecule.wire.v1.door_pb2 import Submission, SubmitRequest, SubmitResult
+
+_PASSING: Final = passing_codes()
+_UNKNOWN: Final = "not answered in time; ask again with the same idempotency key"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to be executed: process, environment, version; empty texts mean the obvious one."""
+
+    process: str
+    environment: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of one submission: `result` when it was accepted, else `problem`."""
+
+    idempotency_key: str
+    result: SubmitResult | None = None
+    problem: Problem | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """True when the execution needs no more waiting: it is terminal or parked."""
+        return self.result is not None and self.result.state not in ACTIVE
+
+    def shape(self) -> dict[str, Any]:
+        """The answer's JSON."""
+        if self.problem is not None:
+            return {
+                "idempotency_key": self.idempotency_key,
+                "problem": self.problem.document(),
+            }
+        shaped = {"idempotency_key": self.idempotency_key}
+        return shaped | (shape(self.result) if self.result is not None else {})
+
+
+def shape(result: SubmitResult) -> dict[str, Any]:
+    """An accepted execution as JSON; its documents are passed on as the bytes they came in."""
+    shaped: dict[str, Any] = {
+        "execution": result.execution,
+        "state": result.state,
+        "repeated_key": result.repeated_key,
+    }
+    if result.result:
+        shaped["documents"] = orjson.Fragment(result.result)
+    if result.error_code or result.error:
+        shaped["error"] = {"code": result.error_code, "message": result.error}
+    return shaped
+
+
+def key_from(text: str | None, *, limits: Limits) -> str:
+    """The caller's idempotency key, or a new one that holds its time. Quotes around it are dropped."""
+    if text is None:
+        return make_key(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+    key = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else text
+    if len(key) > limits.idempotency_key_length_max:
+        raise LimitExceeded(
+            limit="idempotency_key_length_max",
+            allowed=limits.idempotency_key_length_max,
+            asked=len(key),
+        )
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        message = "an idempotency key is 1 or more visible ASCII characters without spaces"
+        raise InvalidInput(message, field="Idempotency-Key")
+    return key
+
+
+def submission(values: Sequence[Any], *, key: str, limits: Limits) -> Submission:
+    """One submission, its documents encoded as the cluster keeps them."""
+    if len(values) > limits.documents_per_submission_max:
+        raise LimitExceeded(
+            limit="documents_per_submission_max",
+            allowed=limits.documents_per_submission_max,
+            asked=len(values),
+        )
+    documents = [
+        Document(DocumentId(str(position)), value) for position, value in enumerate(values)
+    ]
+    return Submission(idempotency_key=key, input=payload.encode_documents(documents))
+
+
+async def submit(
+    door: DoorClient,
+    target: Target,
+    submissions: Sequence[Submission],
+    *,
+    asker: Asker,
+    wait_ms: int,
+    patience: Patience,
+    limits: Limits,
+) -> list[Answered]:
+    """The answer to each submission, in order, before the caller's deadline.
+
+    The deadline is the caller's wait, or `door_wait_for_leader_ms` for one that only wants to be
+    accepted. Refusals that may pass are asked again until then, alone, with their keys.
+    """
+    answers: dict[str, Answered] = {}
+    within_ms = wait_ms or limits.door_wait_for_leader_ms
+
+    async def attempt(left_s: float) -> None:
+        open_ones = [
+            item
+            for item in submissions
+            if (known := answers.get(item.idempotency_key)) is None or known.result is None
+        ]
+        request = SubmitRequest(
+            credentials=asker.credentials(),
+            environment=target.environment,
+            process=target.process,
+            version=target.version,
+            submissions=open_ones,
+            wait_ms=min(wait_ms, int(left_s * 1000)),
+        )
+        reply = await door.submit(request, timeout_s=left_s + limits.door_answer_ms / 1000)
+        _note(answers, open_ones, reply.results)
+        if any(_may_pass(answers[item.idempotency_key]) for item in open_ones):
+            raise _RefusedForNow("some submissions were refused for now")
+
+    try:
+        await ask(attempt, patience=patience, within_s=within_ms / 1000)
+    except _RefusedForNow:
+        pass
+    except MoleculeError as error:
+        passes = may_pass(type(error), repeat_unknown=True)
+        if not passes and not any(answer.result for answer in answers.values()):
+            raise _with_key(error, submissions) from None
+        for item in submissions:
+            answers.setdefault(item.idempotency_key, _left_open(item, error, passes=passes))
+    return [_settled(answers[item.idempotency_key]) for item in submissions]
+
+
+class _RefusedForNow(Unavailable):
+    """Some items of the batch may succeed if asked again."""
+
+
+def _note(
+    answers: dict[str, Answered], asked: Sequence[Submission], results: Sequence[SubmitResult]
+) -> None:
+    if len(results) != len(asked):
+        message = f"the node process answered {len(results)} of {len(asked)} submissions"
+        raise OutcomeUnknown(message)
+    for item, result in zip(asked, results, strict=True):
+        key = item.idempotency_key
+        if result.refused_code:
+            answers[key] = Answered(key, problem=problem_of_refusal(result, idempotency_key=key))
+        else:
+            answers[key] = Answered(key, result=result)
+
+
+def _may_pass(answer: Answered) -> bool:
+    problem = answer.problem
+    return problem is not None and problem.code in _PASSING
+
+
+def _settled(answer: Answered) -> Answered:
+    """At the deadline a refusal that might have passed is told like silence: ask again by key."""
+    if not _may_pass(answer) or answer.problem is None:
+        return answer
+    return _late(answer.idempotency_key, answer.problem.code, answer.problem.detail)
+
+
+def _left_open(item: Submission, error: MoleculeError, *, passes: bool) -> Answered:
+    if passes:
+        return _late(item.idempotency_key, error.code, error.message)
+    return Answered(item.idempotency_key, problem=problem_of(error))
+
+
+def _late(key: str, code: str, reason: str) -> Answered:
+    error = OutcomeUnknown(
+        f"{_UNKNOWN} ({reason})", idempotency_key=key, last_code=code, last_reason=reason
+    )
+    return Answered(key, problem=problem_of(error))
+
+
+def _with_key(error: MoleculeError, submissions: Sequence[Submission]) -> MoleculeError:
+    if len(submissions) == 1:
+        error.facts = {**error.facts, "idempotency_key": submissions[0].idempotency_key}
+    return error
