@@ -1,0 +1,102 @@
+"""Layers 0 to 2 read no clock, disk, network or chance, and replicas cannot diverge by order."""
+
+import pytest
+
+from tests.tidy import layers, purity
+from tests.tidy.source import ROOT, Source, sources
+
+PURE_LAYERS = (0, 1, 2)
+
+
+def pure_files() -> list[Source]:
+    rules = layers.read((ROOT / layers.PAGE).read_text(encoding="utf-8"))
+    placed = [(source, rules.place(source.module)) for source in sources("molecule")]
+    return [source for source, place in placed if place and place[0].number in PURE_LAYERS]
+
+
+def replicated_files() -> list[Source]:
+    return [source for source in pure_files() if source.path.startswith("molecule/cluster/")]
+
+
+def planted(text: str) -> list[Source]:
+    return [Source("molecule/cluster/x.py", text)]
+
+
+def test_pure_layers_import_nothing_impure() -> None:
+    assert pure_files()
+    assert purity.import_faults(pure_files()) == []
+
+
+def test_pure_layers_read_no_clock_and_no_file() -> None:
+    assert purity.call_faults(pure_files()) == []
+
+
+def test_the_replicated_state_does_not_depend_on_the_order_of_sets() -> None:
+    assert replicated_files()
+    assert purity.divergence_faults(replicated_files()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import time",
+        "from time import monotonic",
+        "import os.path",
+        "def late():\n    import random",
+        "from urllib.request import urlopen",
+        "import asyncio",
+        "import logging",
+        "from io import open_code",
+    ],
+)
+def test_the_rule_finds_an_impure_import(text: str) -> None:
+    assert purity.import_faults(planted(text))
+
+
+def test_values_in_memory_are_pure() -> None:
+    assert (
+        purity.import_faults(planted("from io import StringIO\nfrom urllib.parse import quote"))
+        == []
+    )
+
+
+@pytest.mark.parametrize("text", ["datetime.now()", "date.today()", "open('x')", "print(1)"])
+def test_the_rule_finds_a_call_that_touches_the_world(text: str) -> None:
+    assert purity.call_faults(planted(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "for x in {1, 2}: ...",
+        "for x in set(values): ...",
+        "names = set()\nfor x in names: ...",
+        "def f(names: frozenset[str]): return [x for x in names]",
+        "class A:\n    free: set[str]\ndef f(a): return list(a.free)",
+        "free: set[str] = set()\nfirst = next(iter(free))",
+        "free: set[str] = set()\none = free.pop()",
+        "free: set[str] = set()\ntext = ','.join(free)",
+        "both = [*(a | set(b))]",
+        "x = hash('a')",
+        "x = id(y)",
+        "x = 0.5",
+        "x = float(y)",
+        "x = a / b",
+    ],
+)
+def test_the_rule_finds_what_makes_replicas_differ(text: str) -> None:
+    assert purity.divergence_faults(planted(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "free: set[str] = set()\nfor x in sorted(free): ...",
+        "free: set[str] = set()\nknown = 'a' in free",
+        "for x in {'a': 1}: ...",
+        "x = a // b",
+        "rows: list[str] = []\nlast = rows.pop()",
+    ],
+)
+def test_the_rule_lets_sorted_sets_and_integers_pass(text: str) -> None:
+    assert purity.divergence_faults(planted(text)) == []
