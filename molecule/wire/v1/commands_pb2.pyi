@@ -255,24 +255,77 @@ class ClaimLeadership(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     LIFE_FIELD_NUMBER: _builtins.int
     TERM_FIELD_NUMBER: _builtins.int
+    BOUNDS_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     life: _builtins.str
     term: _builtins.int
     """for the log only; no decision reads it"""
+    @_builtins.property
+    def bounds(self) -> Global___Bounds:
+        """of this leader's configuration; without it the former ones stay"""
+
     def __init__(
         self,
         *,
         node: _builtins.str = ...,
         life: _builtins.str = ...,
         term: _builtins.int = ...,
+        bounds: Global___Bounds | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["life", b"life", "node", b"node", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "life", b"life", "node", b"node", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClaimLeadership: _TypeAlias = ClaimLeadership  # noqa: Y015
+
+@_typing.final
+class Bounds(_message.Message):
+    """The settings that apply reads. They travel in the log, because replicas that read their own
+    configuration could differ. 0: the default of config.py.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASE_MS_FIELD_NUMBER: _builtins.int
+    LEASE_MARGIN_MS_FIELD_NUMBER: _builtins.int
+    DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
+    DEDUP_KEYS_MAX_FIELD_NUMBER: _builtins.int
+    PENDING_EXECUTIONS_MAX_FIELD_NUMBER: _builtins.int
+    INTENTS_OPEN_PER_EXECUTION_MAX_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERS_PER_EXECUTION_MAX_FIELD_NUMBER: _builtins.int
+    TIMELINE_ROWS_PER_EXECUTION_MAX_FIELD_NUMBER: _builtins.int
+    TIMELINE_TEXT_LENGTH_MAX_FIELD_NUMBER: _builtins.int
+    lease_ms: _builtins.int
+    lease_margin_ms: _builtins.int
+    dedup_window_ms: _builtins.int
+    dedup_keys_max: _builtins.int
+    pending_executions_max: _builtins.int
+    intents_open_per_execution_max: _builtins.int
+    dead_letters_per_execution_max: _builtins.int
+    timeline_rows_per_execution_max: _builtins.int
+    timeline_text_length_max: _builtins.int
+    def __init__(
+        self,
+        *,
+        lease_ms: _builtins.int = ...,
+        lease_margin_ms: _builtins.int = ...,
+        dedup_window_ms: _builtins.int = ...,
+        dedup_keys_max: _builtins.int = ...,
+        pending_executions_max: _builtins.int = ...,
+        intents_open_per_execution_max: _builtins.int = ...,
+        dead_letters_per_execution_max: _builtins.int = ...,
+        timeline_rows_per_execution_max: _builtins.int = ...,
+        timeline_text_length_max: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters_per_execution_max", b"dead_letters_per_execution_max", "dedup_keys_max", b"dedup_keys_max", "dedup_window_ms", b"dedup_window_ms", "intents_open_per_execution_max", b"intents_open_per_execution_max", "lease_margin_ms", b"lease_margin_ms", "lease_ms", b"lease_ms", "pending_executions_max", b"pending_executions_max", "timeline_rows_per_execution_max", b"timeline_rows_per_execution_max", "timeline_text_length_max", b"timeline_text_length_max"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Bounds: _TypeAlias = Bounds  # noqa: Y015
 
 @_typing.final
 class RegisterNode(_message.Message):
@@ -511,6 +564,7 @@ class VersionOptions(_message.Message):
     PREFER_FIELD_NUMBER: _builtins.int
     HAS_TRIGGER_FIELD_NUMBER: _builtins.int
     ON_DEAD_LETTER_FIELD_NUMBER: _builtins.int
+    TRACKED_FIELD_NUMBER: _builtins.int
     failover: _builtins.str
     """resume | restart | hold | fail"""
     keyed: _builtins.bool
@@ -523,6 +577,8 @@ class VersionOptions(_message.Message):
     """consumes: must run on exactly one node"""
     on_dead_letter: _builtins.str
     """continue | hold_key"""
+    tracked: _builtins.bool
+    """business keys are evaluated at the door"""
     @_builtins.property
     def require(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """labels"""
@@ -542,10 +598,11 @@ class VersionOptions(_message.Message):
         prefer: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         has_trigger: _builtins.bool = ...,
         on_dead_letter: _builtins.str = ...,
+        tracked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "prefer", b"prefer", "priority", b"priority", "require", b"require", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "prefer", b"prefer", "priority", b"priority", "require", b"require", "timeout_ms", b"timeout_ms", "tracked", b"tracked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

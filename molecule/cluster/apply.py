@@ -1,0 +1,129 @@
+"""The one door of the replicated state: an entry of the log goes in, outcomes and changes come out.
+
+What commands mean belongs to the `apply_*` modules, writing rows to the storage. What stays true:
+the same entries give the same outcomes and the same hash on every replica, and no entry can make it
+raise, but one that this software must not judge (`StopNode`).
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, Self
+
+from google.protobuf.message import DecodeError
+
+from molecule.cluster import bounds, commands, hashing, restoring, rows
+from molecule.cluster.changes import Alarm, Changes, DirtyMarks, DirtyRows, EntryResult, Row
+from molecule.cluster.outcome import Outcome, Rejected, StopNode
+from molecule.cluster.state import ClusterState
+from molecule.model.keys import made_at_ms
+from molecule.wire.v1 import commands_pb2 as wire
+
+_FORGOTTEN_PER_ENTRY: Final = 64
+"""Ended executions that an entry forgets, beside two for each of its commands: it keeps up."""
+
+
+class StateMachine:
+    """A node's replica, for one caller at a time. Read `state`; only `apply_entry` changes it."""
+
+    def __init__(
+        self, state: ClusterState | None = None, *, term: int = 0, rolling_hash: bytes = b""
+    ) -> None:
+        self.state = state if state is not None else ClusterState()
+        self.term = term
+        self.rolling_hash = rolling_hash or hashing.START
+        self._dirty = DirtyMarks()
+
+    @classmethod
+    def restore(cls, rows: Iterable[Row], *, index: int, term: int, rolling_hash: bytes) -> Self:
+        """The machine as it was when it gave these rows; `DamagedData` when they cannot be read."""
+        return cls(restoring.state_from(rows, index=index), term=term, rolling_hash=rolling_hash)
+
+    @property
+    def index(self) -> int:
+        """Log index of the last entry applied."""
+        return self.state.index
+
+    def apply_entry(self, index: int, term: int, entry: bytes) -> EntryResult:
+        """Apply one committed entry; entries come once each, in the order of the log.
+
+        Raises only `StopNode` and what means that this process cannot be trusted (MemoryError,
+        RecursionError, a broken invariant): the node must stop and apply the entry again after a
+        restart.
+        """
+        decoded = self._decode(entry)
+        state = self.state
+        changes = Changes(index=index, at_ms=state.time_ms, dirty=self._dirty)
+        if decoded is None:
+            changes.alarms.append(Alarm("entry_malformed", {"index": index, "size": len(entry)}))
+            outcomes: tuple[Outcome, ...] = (Rejected("malformed"),)
+        else:
+            for command in decoded.commands:
+                commands.check_known(command)
+            state.time_ms = max(state.time_ms, bounds.instant(decoded.at_ms))
+            changes.at_ms = state.time_ms
+            state.index = index
+            self._forget_keys(len(decoded.commands))
+            outcomes = tuple(self._apply(command, changes) for command in decoded.commands)
+        state.index = index
+        self.term = term
+        self.rolling_hash = hashing.roll(self.rolling_hash, entry, outcomes)
+        self._dirty.mark("header", "")
+        return EntryResult(index, outcomes, changes)
+
+    def dirty_count(self) -> int:
+        """How many rows `take_dirty` would give; the writer takes them before they are too many."""
+        return len(self._dirty.marks)
+
+    def take_dirty(self) -> DirtyRows:
+        """The rows that changed since the last call, true for the index they carry.
+
+        The caller writes all of them in one transaction, together with the appended rows of the
+        same entries; a failed write means a restart, because nothing is marked twice.
+        """
+        marks, self._dirty.marks = self._dirty.marks, {}
+        changed = [(table, key, rows.encode(self.state, table, key)) for table, key in marks]
+        return DirtyRows(self.state.index, self.term, self.rolling_hash, changed)
+
+    def rows(self) -> Iterator[Row]:
+        """Every row of the state: what a snapshot holds when nothing is dirty."""
+        return rows.every(self.state)
+
+    def state_hash(self) -> bytes:
+        """The hash of the whole state, equal on all replicas at one index. Reads every row."""
+        return hashing.of_rows(self.rows())
+
+    def _decode(self, entry: bytes) -> wire.Entry | None:
+        try:
+            return wire.Entry.FromString(entry)
+        except DecodeError:
+            return None
+
+    def _apply(self, command: wire.Command, changes: Changes) -> Outcome:
+        before = self._dirty.count
+        told = len(changes.timeline)
+        try:
+            return commands.dispatch(self.state, command, changes)
+        except (MemoryError, RecursionError) as error:
+            raise StopNode("this process ran out of memory or stack while it applied") from error
+        except Exception as error:  # the boundary named in docs/style.md: apply is total
+            if self._dirty.count != before or len(changes.timeline) != told:
+                raise StopNode(f"a command was half installed: {error!r}") from error
+            facts = {"kind": str(command.WhichOneof("kind")), "error": repr(error)}
+            changes.alarms.append(Alarm("apply_failed", facts))
+            return Rejected("internal")
+
+    def _forget_keys(self, commands_now: int) -> None:
+        """Let idempotency keys go whose window is over, oldest first."""
+        state = self.state
+        for _ in range(2 * commands_now + _FORGOTTEN_PER_ENTRY):
+            oldest = next(iter(state.ended.values()), None)
+            if oldest is None:
+                return
+            is_over = oldest.ended_at_ms + state.bounds.dedup_window_ms < state.time_ms
+            if not is_over and len(state.ended) <= state.bounds.dedup_keys_max:
+                return
+            self._dirty.mark("ended", oldest.id)
+            del state.ended[oldest.id]
+            del state.keys[oldest.idempotency_key]
+            made_ms = made_at_ms(oldest.idempotency_key)
+            if made_ms is not None:
+                state.keys_forgotten_ms = max(state.keys_forgotten_ms, min(made_ms, state.time_ms))

@@ -1,0 +1,134 @@
+"""Commands that put versions and environments and make a version active.
+
+Whether a definition is right was checked before it was proposed. What stays true: a version never
+changes, and an active version exists.
+"""
+
+from typing import Final
+
+from molecule.cluster import documents
+from molecule.cluster.bounds import duration
+from molecule.cluster.changes import Changes
+from molecule.cluster.outcome import Applied, Outcome, Rejected
+from molecule.cluster.state import ClusterState, Deployment, Environment, Version
+from molecule.model.ids import ProcessName, VersionId
+from molecule.wire.v1 import commands_pb2 as wire
+
+FAILOVERS: Final = ("resume", "restart", "hold", "fail")
+CRASH_BUDGET: Final = 3
+"""How many workers may die while running an execution, unless its version says otherwise."""
+
+_ON_DEAD_LETTER: Final = ("", "continue", "hold_key")
+
+
+def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes) -> Outcome:
+    """Keep a version; putting the same one again changes nothing."""
+    options = command.options
+    if not _is_name(command.process):
+        return Rejected("invalid", {"field": "process"})
+    if not _is_name(command.version):
+        return Rejected("invalid", {"field": "version"})
+    if options.failover not in ("", *FAILOVERS):
+        return Rejected("invalid", {"field": "failover"})
+    if options.on_dead_letter not in _ON_DEAD_LETTER:
+        return Rejected("invalid", {"field": "on_dead_letter"})
+    name = (ProcessName(command.process), VersionId(command.version))
+    if name in state.versions:
+        return Applied(0, {"repeated": True})
+
+    row = "/".join(name)
+    changes.dirty.mark("versions", row)
+    state.versions[name] = Version(
+        process=name[0],
+        id=name[1],
+        failover=options.failover or "resume",
+        keyed=options.keyed,
+        concurrency_limit=max(options.concurrency_limit, 1),
+        timeout_ms=duration(options.timeout_ms),
+        crash_budget=max(options.crash_budget, 0) or CRASH_BUDGET,
+        priority=options.priority,
+        require=dict(sorted(options.require.items())),
+        prefer=dict(sorted(options.prefer.items())),
+        has_trigger=options.has_trigger,
+        on_dead_letter=options.on_dead_letter or "continue",
+        tracked=options.tracked,
+        package=documents.keep(
+            state, changes, f"version/{row}", slot="package", payload=command.package
+        ),
+        put_at_ms=state.time_ms,
+        actor=actor_text(command.actor),
+    )
+    return Applied()
+
+
+def put_environment(state: ClusterState, command: wire.PutEnvironment, changes: Changes) -> Outcome:
+    """Set the values of an environment; triggers that may read them start anew."""
+    if not _is_name(command.environment):
+        return Rejected("invalid", {"field": "environment"})
+    known = state.environments.get(command.environment)
+    if known is not None and known.digest == command.digest:
+        return Applied(0, {"repeated": True})
+
+    owner = f"environment/{command.environment}"
+    changes.dirty.mark("environments", command.environment)
+    settings = documents.keep(state, changes, owner, slot="settings", payload=command.settings)
+    if known is not None:
+        documents.release(state, changes, known.settings.digests)
+    state.environments[command.environment] = Environment(
+        name=command.environment,
+        digest=command.digest,
+        settings=settings,
+        put_at_ms=state.time_ms,
+        actor=actor_text(command.actor),
+    )
+    changes.deployments_changed = True
+    for name in [name for name in state.triggers if name[0] == command.environment]:
+        drop_trigger(state, changes, name)
+    return Applied()
+
+
+def activate_version(
+    state: ClusterState, command: wire.ActivateVersion, changes: Changes
+) -> Outcome:
+    """Make a version the one that new executions get, and switch its trigger on or off."""
+    name = (command.environment, ProcessName(command.process))
+    version = state.versions.get((name[1], VersionId(command.version)))
+    if command.environment not in state.environments:
+        return Rejected("unknown_environment")
+    if version is None:
+        return Rejected("unknown_version")
+    known = state.deployments.get(name)
+    wanted = (version.id, command.trigger_on)
+    if known is not None and (known.version, known.trigger_on) == wanted:
+        return Applied(0, {"repeated": True})
+
+    changes.dirty.mark("deployments", "/".join(name))
+    state.deployments[name] = Deployment(
+        environment=command.environment,
+        process=name[1],
+        version=version.id,
+        trigger_on=command.trigger_on,
+        activated_at_ms=state.time_ms,
+        actor=actor_text(command.actor),
+    )
+    changes.deployments_changed = True
+    if name in state.triggers:
+        drop_trigger(state, changes, name)
+    return Applied()
+
+
+def drop_trigger(state: ClusterState, changes: Changes, name: tuple[str, ProcessName]) -> None:
+    """Take the trigger from its node; the planner gives it out again under a new token."""
+    changes.dirty.mark("triggers", "/".join(name))
+    changes.triggers[name] = None
+    del state.triggers[name]
+
+
+def actor_text(actor: wire.Actor) -> str:
+    """An actor as one word: `user:anna`."""
+    return f"{actor.kind}:{actor.name}" if actor.kind or actor.name else ""
+
+
+def _is_name(text: str) -> bool:
+    # Names are joined by a slash to make the keys of rows.
+    return bool(text) and "/" not in text

@@ -1,0 +1,362 @@
+"""Commands that accept, assign, checkpoint, end and cancel executions.
+
+Moving them belongs to `transitions.py`, the fence to `tokens.py`, effects to `apply_effects.py`.
+What stays true: what was accepted ends exactly once, and nothing that is terminal is brought back.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from molecule.cluster import documents, placement, queues, records, tokens, transitions
+from molecule.cluster.apply_deployments import actor_text
+from molecule.cluster.bounds import duration, instant
+from molecule.cluster.changes import Changes
+from molecule.cluster.outcome import Applied, Outcome, Rejected
+from molecule.cluster.state import NO_NODE, ClusterState, Execution, Group, Node, Version
+from molecule.model.execution import ExecutionState
+from molecule.model.ids import ExecutionId, GroupId, IdempotencyKey, NodeId, ProcessName, VersionId
+from molecule.model.keys import made_at_ms
+from molecule.wire.v1 import commands_pb2 as wire
+
+_S: Final = ExecutionState
+
+
+def submit_execution(
+    state: ClusterState, command: wire.SubmitExecution, changes: Changes
+) -> Outcome:
+    """Accept an execution once per idempotency key; straight to its node when the hint is valid."""
+    known = _first_answer(state, command)
+    if known is not None:
+        return known
+    version = _version_for(state, command)
+    if version is None:
+        return Rejected("unknown_process")
+    refusal = _refusal(state, command)
+    if refusal is not None:
+        return refusal
+    node = None
+    hint_refused = "no_hint"
+    if command.HasField("hint"):
+        node, hint_refused = placement.hinted_node(state, version, command)
+
+    execution = _new_execution(state, command, version, changes)
+    _join_group(state, command, changes)
+    transitions.accept(state, execution, changes)
+    changes.tell(state, execution, "accepted", {"actor": execution.actor, "hint": hint_refused})
+    if node is not None:
+        transitions.assign(state, execution, node, changes, facts={"reason": "hint"})
+    facts = {"execution": execution.id, "state": execution.state.value}
+    return Applied(execution.token, facts)
+
+
+def _first_answer(state: ClusterState, command: wire.SubmitExecution) -> Outcome | None:
+    """The answer to a key that is known already; None for a new one."""
+    execution_id = state.keys.get(IdempotencyKey(command.idempotency_key))
+    if execution_id is None:
+        return None
+    known = state.executions.get(execution_id) or state.ended[execution_id]
+    if known.body_digest != command.body_digest:
+        return Rejected("key_conflict", {"execution": known.id})
+    return Applied(
+        known.token, {"execution": known.id, "state": known.state.value, "repeated": True}
+    )
+
+
+def _version_for(state: ClusterState, command: wire.SubmitExecution) -> Version | None:
+    process = ProcessName(command.process)
+    deployment = state.deployments.get((command.environment, process))
+    if command.version:
+        return state.versions.get((process, VersionId(command.version)))
+    if deployment is None:
+        return None
+    return state.versions.get((process, deployment.version))
+
+
+def _refusal(state: ClusterState, command: wire.SubmitExecution) -> Rejected | None:
+    """Why a new submission is not accepted; None when it is."""
+    if not command.execution or not command.idempotency_key:
+        return Rejected("invalid", {"field": "execution" if command.idempotency_key else "key"})
+    execution_id = ExecutionId(command.execution)
+    if execution_id in state.executions or execution_id in state.ended:
+        return Rejected("already_exists", {"execution": command.execution})
+    if command.environment not in state.environments:
+        return Rejected("unknown_environment")
+    made_ms = made_at_ms(command.idempotency_key)
+    if made_ms is not None:
+        window_ms = state.bounds.dedup_window_ms
+        if made_ms <= max(state.keys_forgotten_ms, state.time_ms - window_ms):
+            return Rejected("too_old", {"made_at_ms": made_ms})
+        # Forgetting such a key later could not be told from its never having been there.
+        if made_ms > state.time_ms + window_ms:
+            return Rejected("invalid", {"field": "key", "made_at_ms": made_ms})
+    name = (command.environment, ProcessName(command.process))
+    if command.trigger_token and not tokens.may_fire(state, name, command.trigger_token):
+        trigger = state.triggers.get(name)
+        return Rejected("stale_token", {"current": trigger.token if trigger else 0})
+    if len(state.executions) >= state.bounds.pending_executions_max:
+        return Rejected("overloaded", {"limit": "pending_executions_max"})
+    return None
+
+
+def _new_execution(
+    state: ClusterState, command: wire.SubmitExecution, version: Version, changes: Changes
+) -> Execution:
+    payload = documents.keep(state, changes, command.execution, slot="input", payload=command.input)
+    state.serial_last += 1
+    return Execution(
+        id=ExecutionId(command.execution),
+        # The version's own strings are shared, so that a queued execution stays small.
+        environment=state.environments[command.environment].name,
+        process=version.process,
+        version=version.id,
+        idempotency_key=IdempotencyKey(command.idempotency_key),
+        body_digest=command.body_digest,
+        concurrency_key=command.concurrency_key,
+        group=GroupId(command.group),
+        origin=command.origin,
+        actor=actor_text(command.actor),
+        track=tuple(sorted(command.track.items())),
+        input=payload,
+        priority=command.priority or version.priority,
+        accepted_at_ms=state.time_ms,
+        deadline_at_ms=instant(state.time_ms + version.timeout_ms) if version.timeout_ms else 0,
+        accepted_serial=state.serial_last,
+    )
+
+
+def _join_group(state: ClusterState, command: wire.SubmitExecution, changes: Changes) -> None:
+    if not command.group:
+        return
+    changes.dirty.mark("groups", command.group)
+    changes.groups[command.group] = None
+    group = state.groups.get(GroupId(command.group))
+    if group is None:
+        group = Group(GroupId(command.group), command.environment, ProcessName(command.process))
+        state.groups[group.id] = group
+    group.accepted += 1
+    group.open += 1
+
+
+def assign_execution(
+    state: ClusterState, command: wire.AssignExecution, changes: Changes
+) -> Outcome:
+    """Give a pending execution to a node and mint its token; the plan is re-checked."""
+    if command.epoch != state.epoch:
+        return Rejected("stale_epoch", {"current": state.epoch})
+    execution = state.executions.get(ExecutionId(command.execution))
+    if execution is None:
+        return Rejected("unknown_execution")
+    if execution.state is not _S.PENDING:
+        return Rejected("not_pending", {"state": execution.state.value})
+    node = state.nodes.get(NodeId(command.node))
+    if node is None or node.incarnation != command.incarnation:
+        return Rejected("stale_incarnation")
+    refusal = _cannot_run(state, execution, node)
+    if refusal:
+        return Rejected(refusal)
+
+    not_chosen = [{"node": other.node, "reason": other.reason} for other in command.not_chosen]
+    facts = {"reason": command.reason, "not_chosen": not_chosen}
+    token = transitions.assign(state, execution, node, changes, facts=facts)
+    return Applied(token, {"attempt": execution.attempts})
+
+
+def _cannot_run(state: ClusterState, execution: Execution, node: Node) -> str:
+    """Why the node cannot be given this pending execution now; empty when it can."""
+    if not node.is_schedulable:
+        return "not_schedulable"
+    if node.slots_free <= 0:
+        return "no_slot"
+    if not execution.ready_serial:
+        return "key_held"
+    if execution.progress is not None and execution.progress.held_for not in (NO_NODE, node.id):
+        return "held_for"
+    return "" if placement.fits(queues.version_of(state, execution), node) else "labels"
+
+
+def record_checkpoint(
+    state: ClusterState, command: wire.RecordCheckpoint, changes: Changes
+) -> Outcome:
+    """Move the place from which the execution resumes; the same sequence again changes nothing."""
+    execution = state.executions.get(ExecutionId(command.execution))
+    if execution is None or not tokens.may_checkpoint(execution, command.token):
+        return tokens.refuse(state, command.execution, command.token, changes, word="checkpoint")
+    if 0 < command.sequence <= execution.sequence:
+        return Applied(execution.sequence, {"repeated": True})
+    if command.sequence != execution.sequence + 1:
+        return Rejected("gap", {"expected": execution.sequence + 1})
+    if not records.has_room(state, execution, command.dead_letters):
+        return Rejected("limit", {"limit": "dead_letters_per_execution_max"})
+
+    changes.touch(execution)
+    progress = transitions.progress_of(execution)
+    documents.release(state, changes, progress.position.digests)
+    progress.position = documents.keep(
+        state, changes, execution.id, slot="position", payload=command.position
+    )
+    progress.sequence += 1
+    _forget_covered(state, execution, command, changes)
+    records.tell_steps(state, execution, command.steps, changes)
+    records.keep_dead_letters(state, execution, command.dead_letters, changes)
+    changes.tell(state, execution, "checkpoint", {"sequence": progress.sequence})
+    return Applied(progress.sequence)
+
+
+def _forget_covered(
+    state: ClusterState, execution: Execution, command: wire.RecordCheckpoint, changes: Changes
+) -> None:
+    """Effects of the steps that the checkpoint has behind it need not be remembered one by one."""
+    passed = {step.step for step in command.steps}
+    intents = transitions.progress_of(execution).intents
+    for key, intent in list(intents.items()):
+        if intent.step in passed and not intent.is_in_doubt:
+            if intent.request_digest:
+                documents.release(state, changes, (intent.request_digest,))
+            del intents[key]
+
+
+def end_attempt(state: ClusterState, command: wire.EndAttempt, changes: Changes) -> Outcome:
+    """The holder's last word on this attempt."""
+    execution = state.executions.get(ExecutionId(command.execution))
+    if execution is None or not tokens.may_end(execution, command.token):
+        if _was_said_before(state, command):
+            return tokens.repeated(command.token)
+        word = f"end:{command.state}"
+        return tokens.refuse(state, command.execution, command.token, changes, word=word)
+    in_doubt = [key for key, intent in execution.intents.items() if intent.is_in_doubt]
+    if command.state not in _ENDS:
+        return Rejected("invalid", {"field": "state"})
+    if command.state == _S.COMPLETED and in_doubt:
+        return Rejected("effects_open", {"count": len(in_doubt)})
+    if command.state == _S.IN_DOUBT and not in_doubt:
+        return Rejected("nothing_in_doubt")
+    if not records.has_room(state, execution, command.dead_letters):
+        return Rejected("limit", {"limit": "dead_letters_per_execution_max"})
+
+    changes.touch(execution)
+    execution.token_ended = execution.token
+    transitions.progress_of(execution).documents_failed += command.documents_failed
+    records.tell_steps(state, execution, command.steps, changes)
+    records.keep_dead_letters(state, execution, command.dead_letters, changes)
+    if command.HasField("result") and command.state in _TERMINAL_ENDS:
+        documents.keep(state, changes, execution.id, slot="result", payload=command.result)
+    _end_as(state, execution, command, changes)
+    return Applied(command.token, {"state": execution.state.value})
+
+
+_TERMINAL_ENDS: Final = (_S.COMPLETED, _S.FAILED)
+_ENDS: Final = (*_TERMINAL_ENDS, _S.IN_DOUBT, _S.WAITING, _S.PENDING)
+
+
+def _was_said_before(state: ClusterState, command: wire.EndAttempt) -> bool:
+    execution_id = ExecutionId(command.execution)
+    known = state.executions.get(execution_id) or state.ended.get(execution_id)
+    return known is not None and known.token_ended == command.token > 0
+
+
+def _end_as(
+    state: ClusterState, execution: Execution, command: wire.EndAttempt, changes: Changes
+) -> None:
+    reason = records.text(state, command.reason)
+    match ExecutionState(command.state):
+        case _S.COMPLETED | _S.FAILED as target:
+            transitions.end(
+                state,
+                execution,
+                target,
+                changes,
+                reason=reason,
+                error_code=records.text(state, command.error_code),
+                error=records.text(state, command.error),
+                step=records.text(state, command.step),
+            )
+        case _S.IN_DOUBT:
+            state.totals["in_doubt"] += 1
+            effects = _ask_people(execution)
+            facts = {"effects": effects, "step": command.step}
+            transitions.park(
+                state, execution, _S.IN_DOUBT, changes, reason=reason or "in_doubt", facts=facts
+            )
+        case _S.WAITING:
+            until_ms = max(
+                state.time_ms + duration(command.wait_ms),
+                transitions.doubt_ends_ms(state, execution),
+            )
+            transitions.wait(state, execution, changes, until_ms=until_ms, reason=reason or "wait")
+        case _:
+            until_ms = transitions.doubt_ends_ms(state, execution)
+            reason = reason or "handed_back"
+            if until_ms:
+                transitions.wait(state, execution, changes, until_ms=until_ms, reason=reason)
+            else:
+                transitions.give_back(state, execution, changes, reason=reason)
+
+
+def _ask_people(execution: Execution) -> int:
+    """Doubts that `verify` could not settle are for people now; returns how many there are."""
+    intents = transitions.progress_of(execution).intents
+    doubts = [intent for intent in intents.values() if intent.is_in_doubt]
+    for intent in doubts:
+        intents[intent.effect_key] = replace(intent, resolution="")
+    return len(doubts)
+
+
+def cancel_execution(
+    state: ClusterState, command: wire.CancelExecution, changes: Changes
+) -> Outcome:
+    """End it as CANCELLED from wherever it is; what its holder says later is refused."""
+    execution = state.executions.get(ExecutionId(command.execution))
+    if execution is None:
+        ended = state.ended.get(ExecutionId(command.execution))
+        if ended is None:
+            return Rejected("unknown_execution")
+        if ended.state is _S.CANCELLED:
+            return Applied(0, {"repeated": True})
+        return Rejected("wrong_state", {"state": ended.state.value})
+
+    actor = actor_text(command.actor)
+    changes.touch(execution)
+    changes.tell(state, execution, "cancel", {"actor": actor})
+    reason = records.text(state, command.reason) or "cancelled"
+    transitions.end(state, execution, _S.CANCELLED, changes, reason=reason)
+    return Applied()
+
+
+def release_execution(
+    state: ClusterState, command: wire.ReleaseExecution, changes: Changes
+) -> Outcome:
+    """End a wait whose time has come."""
+    if command.epoch != state.epoch:
+        return Rejected("stale_epoch", {"current": state.epoch})
+    execution = state.executions.get(ExecutionId(command.execution))
+    if execution is None:
+        return Rejected("unknown_execution")
+    progress = execution.progress
+    if execution.state is not _S.WAITING or progress is None:
+        return Rejected("wrong_state", {"state": execution.state.value})
+    if progress.wait_number != command.wait_number:
+        return Rejected("stale_wait", {"current": progress.wait_number})
+    if state.time_ms < progress.wait_until_ms:
+        return Rejected("too_early", {"not_before_ms": progress.wait_until_ms})
+
+    transitions.give_back(state, execution, changes, reason="wait_over")
+    return Applied()
+
+
+def fail_execution(state: ClusterState, command: wire.FailExecution, changes: Changes) -> Outcome:
+    """End it as FAILED by the leader's word: its deadline has passed."""
+    if command.epoch != state.epoch:
+        return Rejected("stale_epoch", {"current": state.epoch})
+    execution = state.executions.get(ExecutionId(command.execution))
+    if execution is None:
+        return Rejected("unknown_execution")
+
+    transitions.end(
+        state,
+        execution,
+        _S.FAILED,
+        changes,
+        reason=records.text(state, command.reason),
+        error_code=records.text(state, command.error_code),
+    )
+    return Applied()

@@ -1,0 +1,172 @@
+"""Commands about leadership and the lives of nodes and workers.
+
+Taking work from a holder that is gone belongs to `transitions.lose`. What stays true: epochs and
+incarnations only grow, and a life that ended never comes back.
+"""
+
+from typing import Final
+
+from molecule.cluster import bounds, records, transitions
+from molecule.cluster.changes import Changes
+from molecule.cluster.outcome import Applied, Outcome, Rejected
+from molecule.cluster.state import ClusterState, Execution, Node
+from molecule.model.execution import ExecutionState
+from molecule.model.ids import Epoch, ExecutionId, Incarnation, NodeId
+from molecule.wire.v1 import commands_pb2 as wire
+
+_PAST_LIVES_MAX: Final = 8
+"""Enough to refuse a registration that was sent long ago and comes again."""
+
+
+def claim_leadership(
+    state: ClusterState, command: wire.ClaimLeadership, changes: Changes
+) -> Outcome:
+    """Make `node` the leader of a new epoch."""
+    given = bounds.from_wire(command.bounds) if command.HasField("bounds") else state.bounds
+    before_ms = state.bounds.lease_ms + state.bounds.lease_margin_ms if state.epoch else 0
+
+    changes.dirty.mark("header", "")
+    state.epoch = Epoch(state.epoch + 1)
+    state.leader = NodeId(command.node)
+    state.bounds = given
+    # The leader before may have granted its own, longer leases a moment ago.
+    state.lease_hold_ms = max(before_ms, given.lease_ms + given.lease_margin_ms)
+    return Applied(state.epoch)
+
+
+def register_node(state: ClusterState, command: wire.RegisterNode, changes: Changes) -> Outcome:
+    """Mint the incarnation of a new life; what an earlier life held goes back."""
+    if not command.node or not command.life:
+        return Rejected("invalid", {"field": "node" if command.life else "life"})
+    known = state.nodes.get(NodeId(command.node))
+    if known is not None:
+        if known.life == command.life and known.is_up:
+            return Applied(known.incarnation, {"repeated": True})
+        if command.life in known.past_lives:
+            return Rejected("ended_life", {"incarnation": known.incarnation})
+
+    if known is not None and known.is_up:
+        _lose_node(state, known, changes, reason="higher_incarnation")
+    past = known.past_lives if known is not None else ()
+    if known is not None and known.life != command.life:
+        past = (*past, known.life)[-_PAST_LIVES_MAX:]
+    state.incarnation_last = Incarnation(state.incarnation_last + 1)
+    changes.dirty.mark("nodes", command.node)
+    node = Node(
+        id=NodeId(command.node),
+        life=command.life,
+        incarnation=state.incarnation_last,
+        labels=dict(sorted(command.labels.items())),
+        zone=command.zone,
+        slots=max(command.slots, 0),
+        rpc_address=command.rpc_address,
+        http_address=command.http_address,
+        software=command.software,
+        voter=command.voter,
+        registered_at_ms=state.time_ms,
+        past_lives=past,
+    )
+    state.nodes[node.id] = node
+    changes.nodes[node.id] = None
+    _release_held_for(state, node, changes)
+    return Applied(node.incarnation)
+
+
+def report_node_death(
+    state: ClusterState, command: wire.ReportNodeDeath, changes: Changes
+) -> Outcome:
+    """A life ended and its workers are reaped: its work goes elsewhere at once."""
+    node = state.nodes.get(NodeId(command.node))
+    if node is None:
+        return Rejected("unknown_node")
+    if command.life in node.past_lives:
+        return Applied(node.incarnation, {"repeated": True})
+    if node.life != command.life:
+        return Rejected("unknown_life", {"incarnation": node.incarnation})
+
+    changes.dirty.mark("nodes", node.id)
+    node.past_lives = (*node.past_lives, node.life)[-_PAST_LIVES_MAX:]
+    if not node.is_up:
+        return Applied(node.incarnation, {"moved": 0})
+    moved = _lose_node(state, node, changes, reason="node_dead")
+    return Applied(node.incarnation, {"moved": moved})
+
+
+def expire_node(state: ClusterState, command: wire.ExpireNode, changes: Changes) -> Outcome:
+    """Nothing was heard for lease and margin: its work goes elsewhere."""
+    if command.epoch != state.epoch:
+        return Rejected("stale_epoch", {"current": state.epoch})
+    node = state.nodes.get(NodeId(command.node))
+    if node is None:
+        return Rejected("unknown_node")
+    if node.incarnation != command.incarnation or not node.is_up:
+        return Rejected("stale_incarnation", {"current": node.incarnation, "up": node.is_up})
+    moved = _lose_node(state, node, changes, reason="lease_expired")
+    return Applied(node.incarnation, {"moved": moved})
+
+
+def report_worker_death(
+    state: ClusterState, command: wire.ReportWorkerDeath, changes: Changes
+) -> Outcome:
+    """A worker died: take back what it held and charge what was running a step in it."""
+    node = state.nodes.get(NodeId(command.node))
+    if node is None:
+        return Rejected("unknown_node")
+    held = [
+        (execution, bool(word.running_step))
+        for word in command.held
+        if (execution := _held(state, word.execution, node, token=word.token)) is not None
+    ]
+
+    moved = 0
+    for execution, crashed in held:
+        # The same execution may be named twice; the first time took it away.
+        if execution.state is ExecutionState.ASSIGNED:
+            facts = {"worker": command.worker, "charged": crashed}
+            changes.tell(
+                state,
+                execution,
+                "worker_died",
+                {**facts, "evidence": records.text(state, command.evidence)},
+            )
+            transitions.lose(state, execution, changes, reason="worker_died", crashed=crashed)
+            moved += 1
+    return Applied(0, {"moved": moved})
+
+
+def _held(state: ClusterState, execution_id: str, node: Node, *, token: int) -> Execution | None:
+    execution = state.executions.get(ExecutionId(execution_id))
+    if execution is None or execution.token != token or execution.node != node.id:
+        return None
+    return execution if execution.state is ExecutionState.ASSIGNED else None
+
+
+def _lose_node(state: ClusterState, node: Node, changes: Changes, *, reason: str) -> int:
+    """Mark it lost and take its executions and triggers away; returns how many executions moved."""
+    changes.dirty.mark("nodes", node.id)
+    changes.nodes[node.id] = None
+    node.is_up = False
+    node.lost_at_ms = state.time_ms
+    node.lost_reason = reason
+    held = [state.executions[execution_id] for execution_id in node.held]
+    for execution in held:
+        transitions.lose(state, execution, changes, reason=reason, crashed=False)
+    for name, trigger in list(state.triggers.items()):
+        if trigger.node == node.id:
+            changes.dirty.mark("triggers", "/".join(name))
+            changes.triggers[name] = None
+            del state.triggers[name]
+    return len(held)
+
+
+def _release_held_for(state: ClusterState, node: Node, changes: Changes) -> None:
+    """Executions with failover `hold` go on when the node that had them is back."""
+    waiting = [
+        execution
+        for execution_id in state.parked
+        if (execution := state.executions[execution_id]).state is ExecutionState.HELD
+        and execution.progress is not None
+        and execution.progress.held_for == node.id
+    ]
+    for execution in sorted(waiting, key=lambda execution: execution.accepted_serial):
+        transitions.give_back(state, execution, changes, reason="node_returned")

@@ -1,0 +1,84 @@
+"""Which function applies which command.
+
+What a command means is told by the function; its fields by `commands.proto`. What stays true: every
+kind in the proto has a case here, or type checking fails.
+"""
+
+from typing import Final, assert_never
+
+from molecule.cluster import (
+    apply_deployments,
+    apply_effects,
+    apply_executions,
+    apply_nodes,
+    apply_triggers,
+)
+from molecule.cluster.changes import Changes
+from molecule.cluster.outcome import Outcome, StopNode
+from molecule.cluster.state import ClusterState
+from molecule.wire.v1 import commands_pb2 as wire
+
+VERSION: Final = 1
+"""Of the meaning of commands that this software understands."""
+
+
+def check_known(command: wire.Command) -> None:
+    """Stop the node at a command of a newer software: to skip it would make replicas differ."""
+    if command.version != VERSION or command.WhichOneof("kind") is None:
+        raise StopNode(
+            f"a command of version {command.version} that this software does not know; install"
+            " the version that the other nodes run"
+        )
+
+
+def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Outcome:
+    """Apply one command; what is rejected has changed nothing but the timeline."""
+    kind = command.WhichOneof("kind")
+    match kind:
+        case "submit_execution":
+            return apply_executions.submit_execution(state, command.submit_execution, changes)
+        case "assign_execution":
+            return apply_executions.assign_execution(state, command.assign_execution, changes)
+        case "record_checkpoint":
+            return apply_executions.record_checkpoint(state, command.record_checkpoint, changes)
+        case "record_intents":
+            return apply_effects.record_intents(state, command.record_intents, changes)
+        case "confirm_effects":
+            return apply_effects.confirm_effects(state, command.confirm_effects, changes)
+        case "end_attempt":
+            return apply_executions.end_attempt(state, command.end_attempt, changes)
+        case "cancel_execution":
+            return apply_executions.cancel_execution(state, command.cancel_execution, changes)
+        case "resolve_effects":
+            return apply_effects.resolve_effects(state, command.resolve_effects, changes)
+        case "release_execution":
+            return apply_executions.release_execution(state, command.release_execution, changes)
+        case "fail_execution":
+            return apply_executions.fail_execution(state, command.fail_execution, changes)
+        case "claim_leadership":
+            return apply_nodes.claim_leadership(state, command.claim_leadership, changes)
+        case "register_node":
+            return apply_nodes.register_node(state, command.register_node, changes)
+        case "report_node_death":
+            return apply_nodes.report_node_death(state, command.report_node_death, changes)
+        case "expire_node":
+            return apply_nodes.expire_node(state, command.expire_node, changes)
+        case "report_worker_death":
+            return apply_nodes.report_worker_death(state, command.report_worker_death, changes)
+        case "put_version":
+            return apply_deployments.put_version(state, command.put_version, changes)
+        case "put_environment":
+            return apply_deployments.put_environment(state, command.put_environment, changes)
+        case "activate_version":
+            return apply_deployments.activate_version(state, command.activate_version, changes)
+        case "assign_trigger":
+            return apply_triggers.assign_trigger(state, command.assign_trigger, changes)
+        case "record_group":
+            return apply_triggers.record_group(state, command.record_group, changes)
+        case "settle_group":
+            return apply_triggers.settle_group(state, command.settle_group, changes)
+        case None:
+            check_known(command)
+            raise StopNode("a command without a kind")
+        case _:
+            assert_never(kind)

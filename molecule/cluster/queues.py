@@ -1,0 +1,106 @@
+"""The indexes by which work is found: lanes of what may be assigned, queues of concurrency keys.
+
+Transitions call it when an execution enters or leaves a state. What stays true: a pending execution
+is in exactly one lane, or its concurrency key is held by earlier ones.
+"""
+
+from collections import OrderedDict
+from itertools import islice
+
+from molecule.cluster.changes import Changes
+from molecule.cluster.state import ClusterState, Execution, KeyName, Lane, Version
+from molecule.model.execution import ExecutionState
+from molecule.model.ids import ExecutionId
+
+
+def lane_of(execution: Execution) -> Lane:
+    """The lane in which it waits for a node."""
+    return Lane(
+        execution.priority,
+        execution.attempts > 0,
+        execution.environment,
+        execution.process,
+        execution.version,
+    )
+
+
+def key_of(execution: Execution) -> KeyName | None:
+    """Its concurrency key in its scope; None when it has none."""
+    if not execution.concurrency_key:
+        return None
+    return KeyName(execution.environment, execution.process, execution.concurrency_key)
+
+
+def version_of(state: ClusterState, execution: Execution) -> Version:
+    """The version it runs on; versions are not removed while executions name them."""
+    return state.versions[execution.process, execution.version]
+
+
+def key_limit(version: Version) -> int:
+    """How many executions of one key may hold it at once."""
+    return max(version.concurrency_limit, 1)
+
+
+def holds_key(state: ClusterState, execution: Execution) -> bool:
+    """True when it has no key, or is among the first that may hold it."""
+    key = key_of(execution)
+    if key is None:
+        return True
+    return execution.id in heads(state, state.key_queues[key])
+
+
+def join_key(state: ClusterState, execution: Execution) -> None:
+    """Put it at the end of the queue of its key."""
+    key = key_of(execution)
+    if key is not None:
+        state.key_queues.setdefault(key, OrderedDict())[execution.id] = None
+
+
+def leave_key(state: ClusterState, execution: Execution, changes: Changes) -> None:
+    """Give its key free; who holds it now becomes ready."""
+    key = key_of(execution)
+    if key is None:
+        return
+    queue = state.key_queues[key]
+    del queue[execution.id]
+    if not queue:
+        del state.key_queues[key]
+        return
+    for successor_id in heads(state, queue):
+        successor = state.executions[successor_id]
+        if successor.state is ExecutionState.PENDING and not successor.ready_serial:
+            changes.touch(successor)
+            make_ready(state, successor)
+
+
+def heads(state: ClusterState, queue: "OrderedDict[ExecutionId, None]") -> list[ExecutionId]:
+    """Those of a key's queue that hold the key, by the limit of the first one's version.
+
+    One that was ready stays so when a later version has a smaller limit: `limit` counts starts.
+    """
+    first = next(iter(queue))
+    return list(islice(queue, key_limit(version_of(state, state.executions[first]))))
+
+
+def make_ready(state: ClusterState, execution: Execution) -> None:
+    """It may be assigned from now on: the last of its lane."""
+    state.serial_last += 1
+    execution.ready_serial = state.serial_last
+    put_in_lane(state, execution)
+
+
+def put_in_lane(state: ClusterState, execution: Execution) -> None:
+    """Put it at the end of its lane."""
+    state.lanes.setdefault(lane_of(execution), OrderedDict())[execution.id] = None
+
+
+def leave_lane(state: ClusterState, execution: Execution) -> None:
+    """Take it out of its lane, if it is in one."""
+    if not execution.ready_serial:
+        return
+    lane = lane_of(execution)
+    ids = state.lanes[lane]
+    del ids[execution.id]
+    if not ids:
+        del state.lanes[lane]
+    execution.ready_serial = 0

@@ -1,0 +1,324 @@
+"""A state from the rows of a snapshot, its indexes made anew.
+
+The other direction is `rows.py`. What stays true: the order of queues and lanes after restoring is
+the one before, because it is carried by serial numbers and tokens, never by the order of rows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from molecule.cluster import bounds, queues
+from molecule.cluster.changes import Row
+from molecule.cluster.state import (
+    NO_PAYLOAD,
+    ClusterState,
+    Deployment,
+    DocumentUse,
+    Ended,
+    Environment,
+    Execution,
+    Group,
+    Intent,
+    Labels,
+    Node,
+    PayloadMark,
+    Progress,
+    TriggerAssignment,
+    Version,
+)
+from molecule.model.effect import Effect
+from molecule.model.errors import DamagedData
+from molecule.model.execution import PARKED, ExecutionState
+from molecule.model.ids import (
+    Digest,
+    EffectKey,
+    Epoch,
+    ExecutionId,
+    GroupId,
+    IdempotencyKey,
+    Incarnation,
+    NodeId,
+    ProcessName,
+    Token,
+    VersionId,
+)
+from molecule.wire.v1 import state_pb2
+
+_S: Final = ExecutionState
+
+
+def state_from(rows: Iterable[Row], *, index: int) -> ClusterState:
+    """The state that gave these rows, in any order; `DamagedData` for anything else."""
+    state = ClusterState(index=index)
+    for table, key, value in rows:
+        if value is None:
+            continue
+        reader = _READERS.get(table)
+        if reader is None:
+            raise DamagedData(
+                f"the snapshot has a table {table!r} that this software does not know"
+            )
+        try:
+            reader(state, key, value)
+        except Exception as error:  # any decoding fault means the same: these bytes are not ours
+            raise DamagedData(f"row {key!r} of {table} in the snapshot is damaged") from error
+    _rebuild(state)
+    return state
+
+
+def _labels(pairs: Sequence[state_pb2.Pair]) -> Labels:
+    return {pair.name: pair.value for pair in pairs}
+
+
+def _mark(row: state_pb2.PayloadMarkRow) -> PayloadMark:
+    if not row.size_bytes and not row.digests:
+        return NO_PAYLOAD
+    return PayloadMark(row.size_bytes, tuple(Digest(digest) for digest in row.digests))
+
+
+def _header(state: ClusterState, _key: str, value: bytes) -> None:
+    row = state_pb2.HeaderRow.FromString(value)
+    state.time_ms = row.time_ms
+    state.rules_version = row.rules_version
+    state.epoch = Epoch(row.epoch)
+    state.leader = NodeId(row.leader)
+    state.bounds = bounds.from_wire(row.bounds)
+    state.lease_hold_ms = row.lease_hold_ms
+    state.token_last = Token(row.token_last)
+    state.incarnation_last = Incarnation(row.incarnation_last)
+    state.serial_last = row.serial_last
+    state.keys_forgotten_ms = row.keys_forgotten_ms
+    state.totals.update((counted.name, counted.count) for counted in row.totals)
+    state.counts.update((_S(counted.name), counted.count) for counted in row.ended_counts)
+
+
+def _node(state: ClusterState, key: str, value: bytes) -> None:
+    row = state_pb2.NodeRow.FromString(value)
+    state.nodes[NodeId(key)] = Node(
+        id=NodeId(row.id),
+        life=row.life,
+        incarnation=Incarnation(row.incarnation),
+        labels=_labels(row.labels),
+        zone=row.zone,
+        slots=row.slots,
+        rpc_address=row.rpc_address,
+        http_address=row.http_address,
+        software=row.software,
+        voter=row.voter,
+        registered_at_ms=row.registered_at_ms,
+        is_up=row.is_up,
+        is_draining=row.is_draining,
+        lost_at_ms=row.lost_at_ms,
+        lost_reason=row.lost_reason,
+        past_lives=tuple(row.past_lives),
+    )
+
+
+def _version(state: ClusterState, _key: str, value: bytes) -> None:
+    row = state_pb2.VersionRow.FromString(value)
+    version = Version(
+        process=ProcessName(row.process),
+        id=VersionId(row.id),
+        failover=row.failover,
+        keyed=row.keyed,
+        concurrency_limit=row.concurrency_limit,
+        timeout_ms=row.timeout_ms,
+        crash_budget=row.crash_budget,
+        priority=row.priority,
+        require=_labels(row.require),
+        prefer=_labels(row.prefer),
+        has_trigger=row.has_trigger,
+        on_dead_letter=row.on_dead_letter,
+        tracked=row.tracked,
+        package=_mark(row.package),
+        put_at_ms=row.put_at_ms,
+        actor=row.actor,
+    )
+    state.versions[version.process, version.id] = version
+
+
+def _environment(state: ClusterState, key: str, value: bytes) -> None:
+    row = state_pb2.EnvironmentRow.FromString(value)
+    state.environments[key] = Environment(
+        name=row.name,
+        digest=row.digest,
+        settings=_mark(row.settings),
+        put_at_ms=row.put_at_ms,
+        actor=row.actor,
+    )
+
+
+def _deployment(state: ClusterState, _key: str, value: bytes) -> None:
+    row = state_pb2.DeploymentRow.FromString(value)
+    state.deployments[row.environment, ProcessName(row.process)] = Deployment(
+        environment=row.environment,
+        process=ProcessName(row.process),
+        version=VersionId(row.version),
+        trigger_on=row.trigger_on,
+        activated_at_ms=row.activated_at_ms,
+        actor=row.actor,
+    )
+
+
+def _trigger(state: ClusterState, _key: str, value: bytes) -> None:
+    row = state_pb2.TriggerRow.FromString(value)
+    state.triggers[row.environment, ProcessName(row.process)] = TriggerAssignment(
+        environment=row.environment,
+        process=ProcessName(row.process),
+        version=VersionId(row.version),
+        node=NodeId(row.node),
+        incarnation=Incarnation(row.incarnation),
+        token=Token(row.token),
+        assigned_at_ms=row.assigned_at_ms,
+    )
+
+
+def _intent(row: state_pb2.IntentRow) -> Intent:
+    return Intent(
+        effect_key=EffectKey(row.effect_key),
+        step=row.step,
+        document=row.document,
+        effect=Effect(row.effect),
+        target=row.target,
+        request_digest=row.request_digest,
+        request_size_bytes=row.request_size_bytes,
+        verifiable=row.verifiable,
+        token=Token(row.token),
+        recorded_at_ms=row.recorded_at_ms,
+        deadline_at_ms=row.deadline_at_ms,
+        resolution=row.resolution,
+    )
+
+
+def _progress(row: state_pb2.ProgressRow) -> Progress:
+    return Progress(
+        sequence=row.sequence,
+        position=_mark(row.position),
+        intents={EffectKey(intent.effect_key): _intent(intent) for intent in row.intents},
+        steps=row.steps,
+        dead_letters=row.dead_letters,
+        documents_failed=row.documents_failed,
+        crashes=row.crashes,
+        wait_number=row.wait_number,
+        wait_until_ms=row.wait_until_ms,
+        held_for=NodeId(row.held_for),
+    )
+
+
+def _execution(state: ClusterState, key: str, value: bytes) -> None:
+    row = state_pb2.ExecutionRow.FromString(value)
+    state.executions[ExecutionId(key)] = Execution(
+        id=ExecutionId(key),
+        environment=row.environment,
+        process=ProcessName(row.process),
+        version=VersionId(row.version),
+        idempotency_key=IdempotencyKey(row.idempotency_key),
+        body_digest=row.body_digest,
+        concurrency_key=row.concurrency_key,
+        group=GroupId(row.group),
+        origin=row.origin,
+        actor=row.actor,
+        track=tuple((pair.name, pair.value) for pair in row.track),
+        input=_mark(row.input),
+        priority=row.priority,
+        accepted_at_ms=row.accepted_at_ms,
+        deadline_at_ms=row.deadline_at_ms,
+        accepted_serial=row.accepted_serial,
+        state=_S(row.state),
+        ready_serial=row.ready_serial,
+        node=NodeId(row.node),
+        incarnation=Incarnation(row.incarnation),
+        token=Token(row.token),
+        token_ended=Token(row.token_ended),
+        attempts=row.attempts,
+        changed_at_ms=row.changed_at_ms,
+        started_at_ms=row.started_at_ms,
+        timeline_rows=row.timeline_rows,
+        reason=row.reason,
+        progress=_progress(row.progress) if row.HasField("progress") else None,
+    )
+
+
+def _ended(state: ClusterState, key: str, value: bytes) -> None:
+    row = state_pb2.EndedRow.FromString(value)
+    state.ended[ExecutionId(key)] = Ended(
+        id=ExecutionId(key),
+        state=_S(row.state),
+        idempotency_key=IdempotencyKey(row.idempotency_key),
+        body_digest=row.body_digest,
+        token=Token(row.token),
+        token_ended=Token(row.token_ended),
+        ended_at_ms=row.ended_at_ms,
+        serial=row.serial,
+    )
+
+
+def _group(state: ClusterState, key: str, value: bytes) -> None:
+    row = state_pb2.GroupRow.FromString(value)
+    state.groups[GroupId(key)] = Group(
+        id=GroupId(key),
+        environment=row.environment,
+        process=ProcessName(row.process),
+        name=row.name,
+        through=row.through,
+        closed=row.closed,
+        rejected=row.rejected,
+        accepted=row.accepted,
+        open=row.open,
+        completed=row.completed,
+        failed=row.failed,
+        cancelled=row.cancelled,
+        dead_letters=row.dead_letters,
+    )
+
+
+def _document(state: ClusterState, key: str, value: bytes) -> None:
+    row = state_pb2.DocumentUseRow.FromString(value)
+    state.documents[Digest(key)] = DocumentUse(row.count, row.size_bytes)
+
+
+_READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
+    "header": _header,
+    "nodes": _node,
+    "versions": _version,
+    "environments": _environment,
+    "deployments": _deployment,
+    "triggers": _trigger,
+    "executions": _execution,
+    "ended": _ended,
+    "groups": _group,
+    "documents": _document,
+}
+
+
+def _rebuild(state: ClusterState) -> None:
+    """Make the indexes from the tables."""
+    executions = list(state.executions.values())
+    for execution in sorted(executions, key=lambda execution: execution.accepted_serial):
+        _share_names(state, execution)
+        state.keys[execution.idempotency_key] = execution.id
+        state.counts[execution.state] += 1
+        queues.join_key(state, execution)
+        if execution.deadline_at_ms:
+            state.deadlines.add(execution.deadline_at_ms, execution.id)
+        if execution.state is _S.WAITING:
+            state.waits.add(execution.wait_until_ms, execution.id)
+        if execution.state in PARKED:
+            state.parked[execution.id] = None
+    ready = [execution for execution in executions if execution.ready_serial]
+    for execution in sorted(ready, key=lambda execution: execution.ready_serial):
+        queues.put_in_lane(state, execution)
+    held = [execution for execution in executions if execution.state is _S.ASSIGNED]
+    for execution in sorted(held, key=lambda execution: execution.token):
+        state.nodes[execution.node].held[execution.id] = None
+    for ended in sorted(state.ended.values(), key=lambda ended: ended.serial):
+        state.keys[ended.idempotency_key] = ended.id
+        state.ended.move_to_end(ended.id)
+
+
+def _share_names(state: ClusterState, execution: Execution) -> None:
+    """Let it use the strings of its version, as `submit_execution` does, to stay small."""
+    version = queues.version_of(state, execution)
+    execution.process = version.process
+    execution.version = version.id
+    execution.environment = state.environments[execution.environment].name

@@ -1,0 +1,299 @@
+"""Rows of the snapshot: every table of the state as (table, key, bytes).
+
+The storage writes them as they are; `restoring.py` is the way back. What stays true: equal states
+give equal rows.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from molecule.cluster.bounds import NAMES
+from molecule.cluster.changes import Row
+from molecule.cluster.state import ClusterState, Execution, Intent, PayloadMark, Progress
+from molecule.model.execution import TERMINAL
+from molecule.model.ids import Digest, ExecutionId, GroupId, NodeId, ProcessName, VersionId
+from molecule.wire.v1 import commands_pb2, state_pb2
+
+_ENDED_STATES: Final = sorted(TERMINAL)
+
+
+def encode(state: ClusterState, table: str, key: str) -> bytes | None:
+    """The row as it is now; None when it is gone."""
+    return _ENCODERS[table](state, key)
+
+
+def every(state: ClusterState) -> Iterator[Row]:
+    """All rows of the state."""
+    yield "header", "", _header(state)
+    for table, keys in (
+        ("nodes", list(state.nodes)),
+        ("versions", ["/".join(name) for name in state.versions]),
+        ("environments", list(state.environments)),
+        ("deployments", ["/".join(name) for name in state.deployments]),
+        ("triggers", ["/".join(name) for name in state.triggers]),
+        ("executions", list(state.executions)),
+        ("ended", list(state.ended)),
+        ("groups", list(state.groups)),
+        ("documents", list(state.documents)),
+    ):
+        for key in keys:
+            yield table, key, _ENCODERS[table](state, key)
+
+
+def _pairs(labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[state_pb2.Pair]:
+    items = labels.items() if isinstance(labels, Mapping) else labels
+    return [state_pb2.Pair(name=name, value=value) for name, value in sorted(items)]
+
+
+def _mark(mark: PayloadMark) -> state_pb2.PayloadMarkRow:
+    return state_pb2.PayloadMarkRow(size_bytes=mark.size_bytes, digests=mark.digests)
+
+
+def _header(state: ClusterState, _key: str = "") -> bytes:
+    return state_pb2.HeaderRow(
+        time_ms=state.time_ms,
+        rules_version=state.rules_version,
+        epoch=state.epoch,
+        leader=state.leader,
+        bounds=commands_pb2.Bounds(**{name: getattr(state.bounds, name) for name in NAMES}),
+        lease_hold_ms=state.lease_hold_ms,
+        token_last=state.token_last,
+        incarnation_last=state.incarnation_last,
+        serial_last=state.serial_last,
+        keys_forgotten_ms=state.keys_forgotten_ms,
+        totals=[
+            state_pb2.Counted(name=name, count=count)
+            for name, count in sorted(state.totals.items())
+        ],
+        ended_counts=[
+            state_pb2.Counted(name=name, count=state.counts[name]) for name in _ENDED_STATES
+        ],
+    ).SerializeToString(deterministic=True)
+
+
+def _node(state: ClusterState, key: str) -> bytes | None:
+    node = state.nodes.get(NodeId(key))
+    if node is None:
+        return None
+    return state_pb2.NodeRow(
+        id=node.id,
+        life=node.life,
+        incarnation=node.incarnation,
+        labels=_pairs(node.labels),
+        zone=node.zone,
+        slots=node.slots,
+        rpc_address=node.rpc_address,
+        http_address=node.http_address,
+        software=node.software,
+        voter=node.voter,
+        registered_at_ms=node.registered_at_ms,
+        is_up=node.is_up,
+        is_draining=node.is_draining,
+        lost_at_ms=node.lost_at_ms,
+        lost_reason=node.lost_reason,
+        past_lives=node.past_lives,
+    ).SerializeToString(deterministic=True)
+
+
+def _version(state: ClusterState, key: str) -> bytes | None:
+    process, _, version_id = key.partition("/")
+    version = state.versions.get((ProcessName(process), VersionId(version_id)))
+    if version is None:
+        return None
+    return state_pb2.VersionRow(
+        process=version.process,
+        id=version.id,
+        failover=version.failover,
+        keyed=version.keyed,
+        concurrency_limit=version.concurrency_limit,
+        timeout_ms=version.timeout_ms,
+        crash_budget=version.crash_budget,
+        priority=version.priority,
+        require=_pairs(version.require),
+        prefer=_pairs(version.prefer),
+        has_trigger=version.has_trigger,
+        on_dead_letter=version.on_dead_letter,
+        tracked=version.tracked,
+        package=_mark(version.package),
+        put_at_ms=version.put_at_ms,
+        actor=version.actor,
+    ).SerializeToString(deterministic=True)
+
+
+def _environment(state: ClusterState, key: str) -> bytes | None:
+    environment = state.environments.get(key)
+    if environment is None:
+        return None
+    return state_pb2.EnvironmentRow(
+        name=environment.name,
+        digest=environment.digest,
+        settings=_mark(environment.settings),
+        put_at_ms=environment.put_at_ms,
+        actor=environment.actor,
+    ).SerializeToString(deterministic=True)
+
+
+def _deployment(state: ClusterState, key: str) -> bytes | None:
+    environment, _, process = key.partition("/")
+    deployment = state.deployments.get((environment, ProcessName(process)))
+    if deployment is None:
+        return None
+    return state_pb2.DeploymentRow(
+        environment=deployment.environment,
+        process=deployment.process,
+        version=deployment.version,
+        trigger_on=deployment.trigger_on,
+        activated_at_ms=deployment.activated_at_ms,
+        actor=deployment.actor,
+    ).SerializeToString(deterministic=True)
+
+
+def _trigger(state: ClusterState, key: str) -> bytes | None:
+    environment, _, process = key.partition("/")
+    trigger = state.triggers.get((environment, ProcessName(process)))
+    if trigger is None:
+        return None
+    return state_pb2.TriggerRow(
+        environment=trigger.environment,
+        process=trigger.process,
+        version=trigger.version,
+        node=trigger.node,
+        incarnation=trigger.incarnation,
+        token=trigger.token,
+        assigned_at_ms=trigger.assigned_at_ms,
+    ).SerializeToString(deterministic=True)
+
+
+def _intent(intent: Intent) -> state_pb2.IntentRow:
+    return state_pb2.IntentRow(
+        effect_key=intent.effect_key,
+        step=intent.step,
+        document=intent.document,
+        effect=intent.effect.value,
+        target=intent.target,
+        request_digest=intent.request_digest,
+        request_size_bytes=intent.request_size_bytes,
+        verifiable=intent.verifiable,
+        token=intent.token,
+        recorded_at_ms=intent.recorded_at_ms,
+        deadline_at_ms=intent.deadline_at_ms,
+        resolution=intent.resolution,
+    )
+
+
+def _progress(progress: Progress) -> state_pb2.ProgressRow:
+    return state_pb2.ProgressRow(
+        sequence=progress.sequence,
+        position=_mark(progress.position),
+        intents=[_intent(intent) for intent in progress.intents.values()],
+        steps=progress.steps,
+        dead_letters=progress.dead_letters,
+        documents_failed=progress.documents_failed,
+        crashes=progress.crashes,
+        wait_number=progress.wait_number,
+        wait_until_ms=progress.wait_until_ms,
+        held_for=progress.held_for,
+    )
+
+
+def _execution(state: ClusterState, key: str) -> bytes | None:
+    execution = state.executions.get(ExecutionId(key))
+    if execution is None:
+        return None
+    return execution_row(execution).SerializeToString(deterministic=True)
+
+
+def execution_row(execution: Execution) -> state_pb2.ExecutionRow:
+    """The row of one execution."""
+    return state_pb2.ExecutionRow(
+        id=execution.id,
+        environment=execution.environment,
+        process=execution.process,
+        version=execution.version,
+        idempotency_key=execution.idempotency_key,
+        body_digest=execution.body_digest,
+        concurrency_key=execution.concurrency_key,
+        group=execution.group,
+        origin=execution.origin,
+        actor=execution.actor,
+        track=_pairs(execution.track),
+        input=_mark(execution.input),
+        priority=execution.priority,
+        accepted_at_ms=execution.accepted_at_ms,
+        deadline_at_ms=execution.deadline_at_ms,
+        accepted_serial=execution.accepted_serial,
+        state=execution.state.value,
+        ready_serial=execution.ready_serial,
+        node=execution.node,
+        incarnation=execution.incarnation,
+        token=execution.token,
+        token_ended=execution.token_ended,
+        attempts=execution.attempts,
+        changed_at_ms=execution.changed_at_ms,
+        started_at_ms=execution.started_at_ms,
+        timeline_rows=execution.timeline_rows,
+        reason=execution.reason,
+        progress=_progress(execution.progress) if execution.progress is not None else None,
+    )
+
+
+def _ended(state: ClusterState, key: str) -> bytes | None:
+    ended = state.ended.get(ExecutionId(key))
+    if ended is None:
+        return None
+    return state_pb2.EndedRow(
+        id=ended.id,
+        state=ended.state.value,
+        idempotency_key=ended.idempotency_key,
+        body_digest=ended.body_digest,
+        token=ended.token,
+        token_ended=ended.token_ended,
+        ended_at_ms=ended.ended_at_ms,
+        serial=ended.serial,
+    ).SerializeToString(deterministic=True)
+
+
+def _group(state: ClusterState, key: str) -> bytes | None:
+    group = state.groups.get(GroupId(key))
+    if group is None:
+        return None
+    return state_pb2.GroupRow(
+        id=group.id,
+        environment=group.environment,
+        process=group.process,
+        name=group.name,
+        through=group.through,
+        closed=group.closed,
+        rejected=group.rejected,
+        accepted=group.accepted,
+        open=group.open,
+        completed=group.completed,
+        failed=group.failed,
+        cancelled=group.cancelled,
+        dead_letters=group.dead_letters,
+    ).SerializeToString(deterministic=True)
+
+
+def _document(state: ClusterState, key: str) -> bytes | None:
+    use = state.documents.get(Digest(key))
+    if use is None:
+        return None
+    return state_pb2.DocumentUseRow(count=use.count, size_bytes=use.size_bytes).SerializeToString(
+        deterministic=True
+    )
+
+
+_ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
+    "header": _header,
+    "nodes": _node,
+    "versions": _version,
+    "environments": _environment,
+    "deployments": _deployment,
+    "triggers": _trigger,
+    "executions": _execution,
+    "ended": _ended,
+    "groups": _group,
+    "documents": _document,
+}
+
+TABLES: Final = tuple(_ENCODERS)

@@ -1,0 +1,366 @@
+"""What every voter keeps in memory: nodes, deployments, executions, triggers; no payloads.
+
+How it changes is told by `transitions.py` and the `apply_*` modules; everybody else reads. The
+indexes at the end of `ClusterState` can be rebuilt from the tables and are never part of a
+snapshot.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from molecule.cluster.bounds import Bounds
+from molecule.cluster.due import DueTimes
+from molecule.model.effect import Effect
+from molecule.model.execution import ExecutionState
+from molecule.model.ids import (
+    Digest,
+    EffectKey,
+    Epoch,
+    ExecutionId,
+    GroupId,
+    IdempotencyKey,
+    Incarnation,
+    NodeId,
+    ProcessName,
+    Token,
+    VersionId,
+)
+
+RULES_VERSION: Final = 1
+"""Of the meaning of commands; a changed rule keeps its old branch and raises this by a command."""
+TOTALS: Final = ("accepted", "moved", "late_words", "quarantined", "dead_letters", "in_doubt")
+"""What transitions count for ever, for metrics; `accepted` is one side of the conservation law."""
+
+Labels = dict[str, str]
+
+NO_NODE: Final = NodeId("")
+NO_TOKEN: Final = Token(0)
+NO_INCARNATION: Final = Incarnation(0)
+NO_EPOCH: Final = Epoch(0)
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadMark:
+    """What the state knows of a payload: how large it is and which documents it keeps alive."""
+
+    size_bytes: int
+    digests: tuple[Digest, ...] = ()
+
+
+NO_PAYLOAD: Final = PayloadMark(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An effect that was about to be sent, and what is known of it since.
+
+    `resolution` is empty while nobody knows, `ask` when `verify` shall be asked again, `done`,
+    `not_done` or `fail` once it is known. It is kept until a checkpoint stands after its step.
+    """
+
+    effect_key: EffectKey
+    step: str
+    document: str
+    effect: Effect
+    target: str
+    request_digest: str
+    request_size_bytes: int
+    verifiable: bool
+    token: Token
+    recorded_at_ms: int
+    deadline_at_ms: int
+    resolution: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """True while nobody knows whether it happened."""
+        return self.resolution in ("", "ask")
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """True while nobody knows whether something happened that must not happen twice."""
+        return self.effect is Effect.ONCE and self.is_open
+
+
+@dataclass(slots=True)
+class Progress:
+    """What an execution has once it was assigned; most of those that are pending have none."""
+
+    sequence: int = 0
+    position: PayloadMark = NO_PAYLOAD
+    intents: dict[EffectKey, Intent] = field(default_factory=dict)
+    steps: int = 0
+    dead_letters: int = 0
+    documents_failed: int = 0
+    crashes: int = 0
+    wait_number: int = 0
+    wait_until_ms: int = 0
+    held_for: NodeId = NO_NODE
+    """With failover `hold`: the node whose return it waits for, and where it must run then."""
+
+
+@dataclass(slots=True)
+class Execution:
+    """One accepted execution that is not terminal. Only apply changes it."""
+
+    id: ExecutionId
+    environment: str
+    process: ProcessName
+    version: VersionId
+    idempotency_key: IdempotencyKey
+    body_digest: str
+    concurrency_key: str
+    group: GroupId
+    origin: str
+    actor: str
+    track: tuple[tuple[str, str], ...]
+    input: PayloadMark
+    priority: int
+    accepted_at_ms: int
+    deadline_at_ms: int
+    """Cluster time after which it fails; 0: never."""
+    accepted_serial: int
+    """Order of commit, in which concurrency keys are honoured."""
+
+    state: ExecutionState = ExecutionState.PENDING
+    ready_serial: int = 0
+    """Place in its lane while it may be assigned; 0 when blocked by its key or not pending."""
+    node: NodeId = NO_NODE
+    incarnation: Incarnation = NO_INCARNATION
+    token: Token = NO_TOKEN
+    """Of the current or the last assignment."""
+    token_ended: Token = NO_TOKEN
+    """Of the last attempt that its own holder ended: a repeat of that word gets the same answer."""
+    attempts: int = 0
+    changed_at_ms: int = 0
+    started_at_ms: int = 0
+    timeline_rows: int = 0
+    reason: str = ""
+    progress: Progress | None = None
+
+    @property
+    def intents(self) -> dict[EffectKey, Intent]:
+        """Effects that began and stand after the last checkpoint; for reading only."""
+        return self.progress.intents if self.progress is not None else {}
+
+    @property
+    def sequence(self) -> int:
+        """Number of the last checkpoint; 0 when there is none."""
+        return self.progress.sequence if self.progress is not None else 0
+
+    @property
+    def wait_until_ms(self) -> int:
+        """Cluster time at which WAITING may end."""
+        return self.progress.wait_until_ms if self.progress is not None else 0
+
+    @property
+    def is_alone(self) -> bool:
+        """True when a worker died running it: its next attempt gets a worker of its own."""
+        return self.progress is not None and self.progress.crashes > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What is kept of a terminal execution while its idempotency key counts."""
+
+    id: ExecutionId
+    state: ExecutionState
+    idempotency_key: IdempotencyKey
+    body_digest: str
+    token: Token
+    token_ended: Token
+    ended_at_ms: int
+    serial: int
+
+
+@dataclass(slots=True)
+class Node:
+    """A member as it registered. Only apply changes it."""
+
+    id: NodeId
+    life: str
+    incarnation: Incarnation
+    labels: Labels
+    zone: str
+    slots: int
+    rpc_address: str
+    http_address: str
+    software: str
+    voter: bool
+    registered_at_ms: int
+    is_up: bool = True
+    is_draining: bool = False
+    lost_at_ms: int = 0
+    lost_reason: str = ""
+    past_lives: tuple[str, ...] = ()
+    held: dict[ExecutionId, None] = field(default_factory=dict)
+    """What is assigned to it, in the order of the tokens; rebuilt after a restore."""
+
+    @property
+    def is_schedulable(self) -> bool:
+        """True when it may be given work."""
+        return self.is_up and not self.is_draining
+
+    @property
+    def slots_free(self) -> int:
+        """How many executions it can take now."""
+        return self.slots - len(self.held) if self.is_schedulable else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """An immutable deployed copy of a process: what apply and the planner need to know of it."""
+
+    process: ProcessName
+    id: VersionId
+    failover: str
+    keyed: bool
+    concurrency_limit: int
+    timeout_ms: int
+    crash_budget: int
+    priority: int
+    require: Labels
+    prefer: Labels
+    has_trigger: bool
+    on_dead_letter: str
+    tracked: bool
+    package: PayloadMark
+    put_at_ms: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where deployments live; its settings are a payload."""
+
+    name: str
+    digest: str
+    settings: PayloadMark
+    put_at_ms: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The fact that a version of a process is active in an environment."""
+
+    environment: str
+    process: ProcessName
+    version: VersionId
+    trigger_on: bool
+    activated_at_ms: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerAssignment:
+    """Which node runs the trigger of a deployment, under which token."""
+
+    environment: str
+    process: ProcessName
+    version: VersionId
+    node: NodeId
+    incarnation: Incarnation
+    token: Token
+    assigned_at_ms: int
+
+
+@dataclass(slots=True)
+class Group:
+    """The executions of one trigger event. Only apply changes it."""
+
+    id: GroupId
+    environment: str
+    process: ProcessName
+    name: str = ""
+    through: int = 0
+    closed: bool = False
+    rejected: int = 0
+    accepted: int = 0
+    open: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    dead_letters: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """True when the event was read to its end and nothing of it runs any more."""
+        return self.closed and self.open == 0
+
+
+@dataclass(slots=True)
+class DocumentUse:
+    """How often a stored document is referred to. Only apply counts."""
+
+    count: int
+    size_bytes: int
+
+
+class Lane(NamedTuple):
+    """Executions that may be assigned and that the same nodes can run, as they became ready."""
+
+    priority: int
+    returned: bool
+    """Lost by their node before: they go ahead of fresh ones of the same priority."""
+    environment: str
+    process: ProcessName
+    version: VersionId
+
+
+class KeyName(NamedTuple):
+    """A concurrency key in its scope."""
+
+    environment: str
+    process: ProcessName
+    key: str
+
+
+DeploymentName = tuple[str, ProcessName]
+VersionName = tuple[ProcessName, VersionId]
+Ids = OrderedDict[ExecutionId, None]
+
+
+@dataclass(slots=True)
+class ClusterState:
+    """The whole replicated state at one log index. Only apply changes it; nobody else may."""
+
+    index: int = 0
+    time_ms: int = 0
+    """Cluster time: of the last entry, never going back."""
+    rules_version: int = RULES_VERSION
+    epoch: Epoch = NO_EPOCH
+    leader: NodeId = NO_NODE
+    bounds: Bounds = field(default_factory=Bounds)
+    lease_hold_ms: int = 0
+    """The longest lease plus margin that this leader or the one before it may have granted."""
+    token_last: Token = NO_TOKEN
+    incarnation_last: Incarnation = NO_INCARNATION
+    serial_last: int = 0
+    keys_forgotten_ms: int = 0
+    """Time-bearing idempotency keys made up to here may have been forgotten: too old to be new."""
+
+    totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOTALS, 0))
+    counts: dict[ExecutionState, int] = field(
+        default_factory=lambda: dict.fromkeys(ExecutionState, 0)
+    )
+    """Executions by state, moved by transitions; terminal ones count for ever."""
+
+    nodes: dict[NodeId, Node] = field(default_factory=dict)
+    versions: dict[VersionName, Version] = field(default_factory=dict)
+    environments: dict[str, Environment] = field(default_factory=dict)
+    deployments: dict[DeploymentName, Deployment] = field(default_factory=dict)
+    triggers: dict[DeploymentName, TriggerAssignment] = field(default_factory=dict)
+    executions: dict[ExecutionId, Execution] = field(default_factory=dict)
+    ended: OrderedDict[ExecutionId, Ended] = field(default_factory=OrderedDict)
+    groups: dict[GroupId, Group] = field(default_factory=dict)
+    documents: dict[Digest, DocumentUse] = field(default_factory=dict)
+
+    keys: dict[IdempotencyKey, ExecutionId] = field(default_factory=dict)
+    lanes: dict[Lane, Ids] = field(default_factory=dict)
+    key_queues: dict[KeyName, Ids] = field(default_factory=dict)
+    """All that hold or want a concurrency key, in order of commit; the first ones hold it."""
+    parked: Ids = field(default_factory=OrderedDict)
+    waits: DueTimes = field(default_factory=DueTimes)
+    deadlines: DueTimes = field(default_factory=DueTimes)

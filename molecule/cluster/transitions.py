@@ -1,0 +1,282 @@
+"""How an execution moves from state to state: the only code that changes `Execution.state`.
+
+Each function keeps the indexes, the counters, the timeline and the rows in step; whether it may be
+called was checked before by an `apply_*` module. What stays true: every move is in
+`model.execution.TRANSITIONS`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from molecule.cluster import documents, queues, views
+from molecule.cluster.bounds import instant
+from molecule.cluster.changes import Changes, HistoryRow, Transition
+from molecule.cluster.state import (
+    NO_PAYLOAD,
+    ClusterState,
+    Ended,
+    Execution,
+    Node,
+    Progress,
+)
+from molecule.model.errors import invariant
+from molecule.model.execution import TERMINAL, ExecutionState, may_become
+from molecule.model.ids import NodeId, Token
+
+_S: Final = ExecutionState
+
+
+def progress_of(execution: Execution) -> Progress:
+    """Its progress, made when it has none yet."""
+    if execution.progress is None:
+        execution.progress = Progress()
+    return execution.progress
+
+
+def accept(state: ClusterState, execution: Execution, changes: Changes) -> None:
+    """Take a new execution in, PENDING, ready unless its key is held."""
+    changes.touch(execution)
+    state.executions[execution.id] = execution
+    state.keys[execution.idempotency_key] = execution.id
+    state.totals["accepted"] += 1
+    state.counts[_S.PENDING] += 1
+    execution.changed_at_ms = state.time_ms
+    if execution.deadline_at_ms:
+        state.deadlines.add(execution.deadline_at_ms, execution.id)
+    queues.join_key(state, execution)
+    if queues.holds_key(state, execution):
+        queues.make_ready(state, execution)
+    changes.transitions.append(Transition(execution.id, None, _S.PENDING, {}))
+
+
+def assign(
+    state: ClusterState,
+    execution: Execution,
+    node: Node,
+    changes: Changes,
+    *,
+    facts: Mapping[str, Any],
+) -> Token:
+    """Give it to `node` under a new token."""
+    changes.touch(execution)
+    _leave(state, execution)
+    state.token_last = Token(state.token_last + 1)
+    execution.node = node.id
+    execution.incarnation = node.incarnation
+    execution.token = state.token_last
+    execution.attempts += 1
+    execution.started_at_ms = execution.started_at_ms or state.time_ms
+    if execution.progress is not None:
+        execution.progress.held_for = NodeId("")
+    node.held[execution.id] = None
+    changes.nodes[node.id] = None
+    told = {"node": node.id, "token": execution.token, "attempt": execution.attempts}
+    _enter(state, execution, _S.ASSIGNED, changes, {**told, **facts})
+    changes.tell(state, execution, "assigned", facts)
+    return execution.token
+
+
+def give_back(state: ClusterState, execution: Execution, changes: Changes, *, reason: str) -> None:
+    """Make it PENDING again, ready when it holds its key."""
+    changes.touch(execution)
+    _leave(state, execution, changes)
+    execution.reason = reason
+    _enter(state, execution, _S.PENDING, changes, {"reason": reason})
+    if queues.holds_key(state, execution):
+        queues.make_ready(state, execution)
+    changes.tell(state, execution, "pending", {"reason": reason})
+
+
+def wait(
+    state: ClusterState,
+    execution: Execution,
+    changes: Changes,
+    *,
+    until_ms: int,
+    reason: str,
+) -> None:
+    """Let it wait until the cluster's clock says `until_ms`; it holds no slot."""
+    changes.touch(execution)
+    _leave(state, execution, changes)
+    progress = progress_of(execution)
+    progress.wait_number += 1
+    progress.wait_until_ms = instant(until_ms)
+    state.waits.add(progress.wait_until_ms, execution.id)
+    execution.reason = reason
+    facts = {"reason": reason, "until_ms": progress.wait_until_ms}
+    _enter(state, execution, _S.WAITING, changes, facts)
+    changes.tell(state, execution, "waiting", facts)
+
+
+def park(
+    state: ClusterState,
+    execution: Execution,
+    target: ExecutionState,
+    changes: Changes,
+    *,
+    reason: str,
+    facts: Mapping[str, Any],
+) -> None:
+    """Put it where a person or a rule lets it go again: IN_DOUBT, QUARANTINED or HELD."""
+    if target is not _S.IN_DOUBT:
+        give_back(state, execution, changes, reason=reason)
+    changes.touch(execution)
+    _leave(state, execution, changes)
+    execution.reason = reason
+    state.parked[execution.id] = None
+    _enter(state, execution, target, changes, {"reason": reason, **facts})
+    changes.tell(state, execution, target.value.lower(), {"reason": reason, **facts})
+
+
+def lose(
+    state: ClusterState, execution: Execution, changes: Changes, *, reason: str, crashed: bool
+) -> None:
+    """Take it from a holder that is gone, as the version's failover says.
+
+    With an effect in doubt it waits first until no late request of the old holder can be under way.
+    `crashed`: its worker died while it ran a step; that is charged, and too many end in quarantine.
+    """
+    changes.touch(execution)
+    state.totals["moved"] += 1
+    version = queues.version_of(state, execution)
+    if crashed:
+        progress_of(execution).crashes += 1
+    if crashed and progress_of(execution).crashes >= version.crash_budget > 0:
+        state.totals["quarantined"] += 1
+        crashes = progress_of(execution).crashes
+        park(state, execution, _S.QUARANTINED, changes, reason=reason, facts={"crashes": crashes})
+        return
+    if version.failover == "fail":
+        end(state, execution, _S.FAILED, changes, reason=reason, error_code="failover")
+        return
+    if version.failover == "restart":
+        forget_position(state, execution, changes)
+    in_doubt_until_ms = doubt_ends_ms(state, execution)
+    if in_doubt_until_ms:
+        wait(state, execution, changes, until_ms=in_doubt_until_ms, reason=reason)
+    elif version.failover == "hold" and not state.nodes[execution.node].is_up:
+        progress_of(execution).held_for = execution.node
+        park(state, execution, _S.HELD, changes, reason=reason, facts={"node": execution.node})
+    else:
+        give_back(state, execution, changes, reason=reason)
+
+
+def doubt_ends_ms(state: ClusterState, execution: Execution) -> int:
+    """When the last possible request of an effect in doubt is over; 0 when none is in doubt."""
+    deadlines = [
+        intent.deadline_at_ms for intent in execution.intents.values() if intent.is_in_doubt
+    ]
+    return instant(max(deadlines) + state.lease_hold_ms) if deadlines else 0
+
+
+def forget_position(state: ClusterState, execution: Execution, changes: Changes) -> None:
+    """Drop the checkpoint, so that the next holder starts anew; sequence and intents stay."""
+    progress = execution.progress
+    if progress is not None:
+        documents.drop(state, changes, execution.id, slot="position", mark=progress.position)
+        progress.position = NO_PAYLOAD
+
+
+def end(
+    state: ClusterState,
+    execution: Execution,
+    target: ExecutionState,
+    changes: Changes,
+    *,
+    reason: str,
+    error_code: str = "",
+    error: str = "",
+    step: str = "",
+) -> None:
+    """Bring it to its terminal state: out of the table, into history; its key still counts."""
+    invariant(target in TERMINAL, "end needs a terminal state", target=target)
+    changes.touch(execution)
+    _leave(state, execution, changes)
+    execution.reason = reason
+    _enter(state, execution, target, changes, {"reason": reason} if reason else {})
+    outcome = {"error_code": error_code, "error": error, "step": step}
+    told = {name: text for name, text in outcome.items() if text}
+    changes.tell(state, execution, "ended", {"state": target.value, "reason": reason, **told})
+    view = {**views.execution(state, execution), **outcome}
+    changes.history.append(
+        HistoryRow(
+            execution=execution.id,
+            index=state.index,
+            environment=execution.environment,
+            process=execution.process,
+            version=execution.version,
+            group=execution.group,
+            state=target,
+            accepted_at_ms=execution.accepted_at_ms,
+            ended_at_ms=state.time_ms,
+            view=view,
+        )
+    )
+    _forget(state, execution, changes)
+
+
+def _forget(state: ClusterState, execution: Execution, changes: Changes) -> None:
+    """Take it out of the tables; input, result and dead letters stay referred to."""
+    forget_position(state, execution, changes)
+    for intent in execution.intents.values():
+        if intent.request_digest:
+            documents.release(state, changes, (intent.request_digest,))
+    if execution.deadline_at_ms:
+        state.deadlines.remove(execution.deadline_at_ms, execution.id)
+    queues.leave_key(state, execution, changes)
+    del state.executions[execution.id]
+    state.serial_last += 1
+    changes.dirty.mark("ended", execution.id)
+    state.ended[execution.id] = Ended(
+        id=execution.id,
+        state=execution.state,
+        idempotency_key=execution.idempotency_key,
+        body_digest=execution.body_digest,
+        token=execution.token,
+        token_ended=execution.token_ended,
+        ended_at_ms=state.time_ms,
+        serial=state.serial_last,
+    )
+    group = state.groups.get(execution.group)
+    if group is not None:
+        changes.dirty.mark("groups", group.id)
+        changes.groups[group.id] = None
+        group.open -= 1
+        group.completed += execution.state is _S.COMPLETED
+        group.failed += execution.state is _S.FAILED
+        group.cancelled += execution.state is _S.CANCELLED
+        group.dead_letters += execution.progress.dead_letters if execution.progress else 0
+
+
+def _leave(state: ClusterState, execution: Execution, changes: Changes | None = None) -> None:
+    """Take it out of the indexes of the state it is in."""
+    match execution.state:
+        case _S.PENDING:
+            queues.leave_lane(state, execution)
+        case _S.ASSIGNED:
+            node = state.nodes[execution.node]
+            del node.held[execution.id]
+            if changes is not None:
+                changes.nodes[node.id] = None
+        case _S.WAITING:
+            state.waits.remove(execution.wait_until_ms, execution.id)
+        case _S.IN_DOUBT | _S.QUARANTINED | _S.HELD | _S.COMPENSATION_FAILED:
+            del state.parked[execution.id]
+        case _S.COMPLETED | _S.FAILED | _S.CANCELLED:
+            invariant(False, "a terminal execution is never left", execution=execution.id)
+
+
+def _enter(
+    state: ClusterState,
+    execution: Execution,
+    target: ExecutionState,
+    changes: Changes,
+    facts: Mapping[str, Any],
+) -> None:
+    source = execution.state
+    invariant(may_become(source, target), "no such transition", source=source, target=target)
+    state.counts[source] -= 1
+    state.counts[target] += 1
+    execution.state = target
+    execution.changed_at_ms = state.time_ms
+    changes.transitions.append(Transition(execution.id, source, target, facts))

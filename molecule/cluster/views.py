@@ -1,0 +1,195 @@
+"""Read models: the state as plain JSON-able mappings for REST, the CLI and history rows.
+
+Surfaces show them and add what only shells know (is it reported running, how old is the answer).
+What stays true: an execution looks the same while it lives and in history.
+"""
+
+from typing import Any
+
+from molecule.cluster.state import ClusterState, Ended, Execution, Group, Intent, Node
+from molecule.model.execution import ACTIVE, PARKED, ExecutionState
+
+
+def execution(state: ClusterState, execution: Execution) -> dict[str, Any]:
+    """All that the state knows of an execution."""
+    progress = execution.progress
+    view: dict[str, Any] = {
+        "id": execution.id,
+        "state": execution.state.value,
+        "reason": execution.reason,
+        "environment": execution.environment,
+        "process": execution.process,
+        "version": execution.version,
+        "idempotency_key": execution.idempotency_key,
+        "concurrency_key": execution.concurrency_key,
+        "track": dict(execution.track),
+        "group": execution.group,
+        "origin": execution.origin or execution.id,
+        "actor": execution.actor,
+        "priority": execution.priority,
+        "node": execution.node,
+        "token": execution.token,
+        "attempts": execution.attempts,
+        "accepted_at_ms": execution.accepted_at_ms,
+        "started_at_ms": execution.started_at_ms,
+        "changed_at_ms": execution.changed_at_ms,
+        "deadline_at_ms": execution.deadline_at_ms,
+        "input_size_bytes": execution.input.size_bytes,
+        "sequence": execution.sequence,
+        "steps": progress.steps if progress else 0,
+        "dead_letters": progress.dead_letters if progress else 0,
+        "documents_failed": progress.documents_failed if progress else 0,
+        "crashes": progress.crashes if progress else 0,
+        "doubts": doubts(state, execution),
+    }
+    if execution.state is ExecutionState.WAITING:
+        view["wait_until_ms"] = execution.wait_until_ms
+    if execution.state is ExecutionState.PENDING:
+        view["blocked_by_key"] = not execution.ready_serial
+    return view
+
+
+def doubts(state: ClusterState, execution: Execution) -> list[dict[str, Any]]:
+    """The effects in doubt: what was sent, to where, when, and when it may be called not done."""
+    return [
+        {
+            **_intent(intent),
+            "answer_not_before_ms": intent.deadline_at_ms + state.lease_hold_ms,
+        }
+        for intent in execution.intents.values()
+        if intent.is_in_doubt
+    ]
+
+
+def _intent(intent: Intent) -> dict[str, Any]:
+    return {
+        "effect_key": intent.effect_key,
+        "step": intent.step,
+        "document": intent.document,
+        "target": intent.target,
+        "request_digest": intent.request_digest,
+        "verifiable": intent.verifiable,
+        "token": intent.token,
+        "sent_after_ms": intent.recorded_at_ms,
+        "deadline_at_ms": intent.deadline_at_ms,
+        "resolution": intent.resolution,
+    }
+
+
+def ended(ended: Ended) -> dict[str, Any]:
+    """What the state still knows of a terminal execution; history knows the rest."""
+    return {
+        "id": ended.id,
+        "state": ended.state.value,
+        "token": ended.token,
+        "ended_at_ms": ended.ended_at_ms,
+    }
+
+
+def node(state: ClusterState, node: Node) -> dict[str, Any]:
+    """A member as it registered, and what it has."""
+    return {
+        "id": node.id,
+        "incarnation": node.incarnation,
+        "up": node.is_up,
+        "draining": node.is_draining,
+        "leader": node.id == state.leader,
+        "voter": node.voter,
+        "labels": dict(node.labels),
+        "zone": node.zone,
+        "slots": node.slots,
+        "held": len(node.held),
+        "triggers": sum(trigger.node == node.id for trigger in state.triggers.values()),
+        "rpc_address": node.rpc_address,
+        "http_address": node.http_address,
+        "software": node.software,
+        "registered_at_ms": node.registered_at_ms,
+        "lost_at_ms": node.lost_at_ms,
+        "lost_reason": node.lost_reason,
+    }
+
+
+def nodes(state: ClusterState) -> list[dict[str, Any]]:
+    """All nodes, by name."""
+    return [node(state, state.nodes[name]) for name in sorted(state.nodes)]
+
+
+def status(state: ClusterState) -> dict[str, Any]:
+    """The cluster in numbers."""
+    return {
+        "index": state.index,
+        "time_ms": state.time_ms,
+        "epoch": state.epoch,
+        "leader": state.leader,
+        "rules_version": state.rules_version,
+        "nodes": len(state.nodes),
+        "nodes_up": sum(node.is_up for node in state.nodes.values()),
+        "executions": {name.value: count for name, count in state.counts.items()},
+        "conservation": conservation(state),
+        "totals": dict(state.totals),
+        "documents": len(state.documents),
+        "groups": len(state.groups),
+    }
+
+
+def conservation(state: ClusterState) -> dict[str, int]:
+    """Both sides of `accepted = completed + failed + cancelled + active + parked`.
+
+    Totals come from transitions, active and parked are recounted from the table.
+    """
+    recounted = {
+        "active": sum(execution.state in ACTIVE for execution in state.executions.values()),
+        "parked": sum(execution.state in PARKED for execution in state.executions.values()),
+    }
+    return {
+        "accepted": state.totals["accepted"],
+        "completed": state.counts[ExecutionState.COMPLETED],
+        "failed": state.counts[ExecutionState.FAILED],
+        "cancelled": state.counts[ExecutionState.CANCELLED],
+        **recounted,
+    }
+
+
+def deployments(state: ClusterState) -> list[dict[str, Any]]:
+    """Which version is active where, and which node runs its trigger."""
+    views = []
+    for name in sorted(state.deployments):
+        deployment = state.deployments[name]
+        version = state.versions[deployment.process, deployment.version]
+        trigger = state.triggers.get(name)
+        views.append(
+            {
+                "environment": deployment.environment,
+                "process": deployment.process,
+                "version": deployment.version,
+                "activated_at_ms": deployment.activated_at_ms,
+                "actor": deployment.actor,
+                "has_trigger": version.has_trigger,
+                "trigger_on": deployment.trigger_on,
+                "trigger_node": trigger.node if trigger else "",
+                "trigger_token": trigger.token if trigger else 0,
+                "failover": version.failover,
+                "timeout_ms": version.timeout_ms,
+            }
+        )
+    return views
+
+
+def group(group: Group) -> dict[str, Any]:
+    """How far a trigger event is."""
+    return {
+        "id": group.id,
+        "environment": group.environment,
+        "process": group.process,
+        "name": group.name,
+        "through": group.through,
+        "closed": group.closed,
+        "rejected": group.rejected,
+        "accepted": group.accepted,
+        "open": group.open,
+        "completed": group.completed,
+        "failed": group.failed,
+        "cancelled": group.cancelled,
+        "dead_letters": group.dead_letters,
+        "done": group.is_done,
+    }
