@@ -49,7 +49,9 @@ class Transport(Protocol):
 class SnapshotSender(Protocol):
     """Sends this node's state to a follower that is behind the journal."""
 
-    async def send_snapshot(self, peer: str, mark: SnapshotMark, chunks: AsyncIterator[bytes]) -> bool:
+    async def send_snapshot(
+        self, peer: str, mark: SnapshotMark, chunks: AsyncIterator[bytes]
+    ) -> bool:
         """Offer `mark`, then stream the chunks with flow control; True when the peer answered that it has it."""
 
 

@@ -1,0 +1,117 @@
+"""How empty voters form a cluster once, and how one that was emptied later is found out.
+
+Each data folder gets a random *birth* when it is first used. Voters tell each other their births; one that has
+heard all promises, durably, to form with exactly these; once every voter has promised the same, the cluster is
+formed. A folder whose birth is not the promised one was emptied since: it has forgotten votes and entries that
+the others count on, and must not take part. Nobody votes before the cluster is formed, so nothing can be lost
+before. Forming needs all voters; everything after needs a majority.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from molecule.wire.v1 import raft_pb2
+from molecule.wire.v1.raft_pb2 import RaftFrame
+
+
+@dataclass(frozen=True, slots=True)
+class FormationRecord:
+    """What a voter keeps about forming: the births it promised to form with, and whether all agreed."""
+
+    births: Mapping[str, str]
+    is_formed: bool
+
+
+@dataclass(slots=True)
+class Formation:
+    """One voter's view until the cluster is formed, and its answer to those who ask afterwards."""
+
+    cluster: str
+    me: str
+    voters: tuple[str, ...]
+    birth: str
+    promised: dict[str, str] = field(default_factory=dict)
+    is_formed: bool = False
+    refusal: str | None = None
+    """Why this node must not go on."""
+    _heard: dict[str, str] = field(default_factory=dict)
+    _agreed: set[str] = field(default_factory=set)
+    _saving: FormationRecord | None = None
+    _is_unsaved: bool = False
+
+    def __post_init__(self) -> None:
+        self._agreed.add(self.me)
+        self._conclude()
+
+    def record(self) -> FormationRecord:
+        """What must be durable now."""
+        return self._saving or FormationRecord(dict(self.promised), self.is_formed)
+
+    def take_unsaved(self) -> bool:
+        """Whether `record()` must be saved; True once for each change. Answer with `saved`."""
+        unsaved, self._is_unsaved = self._is_unsaved, False
+        return unsaved
+
+    def saved(self) -> None:
+        """The record is durable: from now on it may be told."""
+        if self._saving is not None:
+            self.promised, self.is_formed = dict(self._saving.births), self._saving.is_formed
+            self._saving = None
+            self._conclude()
+
+    def frame(self) -> RaftFrame:
+        """What to tell each voter on a new link and after each change."""
+        return RaftFrame(
+            formation=raft_pb2.Formation(
+                cluster=self.cluster,
+                birth=self.birth,
+                births=self.promised,
+                formed=self.is_formed,
+            )
+        )
+
+    def hear(self, peer: str, told: raft_pb2.Formation) -> None:
+        """What a peer told; sets `refusal` if this node must not go on."""
+        if told.cluster != self.cluster:
+            self.refusal = (
+                f"{peer} belongs to the cluster {told.cluster!r}, this node to {self.cluster!r}."
+                " Correct the addresses of the peers or the name of the cluster"
+            )
+            return
+        if self.is_formed:
+            return
+        if told.births and told.births.get(self.me) != self.birth:
+            self.refusal = (
+                f"this voter was emptied: {peer} knows {self.me} with another data folder."
+                " A voter without its journal could undo what was acknowledged. Put the old data folder back,"
+                " or remove this node from the cluster and let it join again"
+            )
+            return
+        expected = self.promised.get(peer)
+        if expected is not None and expected != told.birth:
+            self.refusal = (
+                f"{peer} was emptied while the cluster was being formed."
+                " Nothing was accepted yet: empty the data folders of all voters and start again"
+            )
+            return
+        if told.formed:
+            self._save(dict(told.births), is_formed=True)
+            return
+        self._heard[peer] = told.birth
+        if self.promised and dict(told.births) == self.promised:
+            self._agreed.add(peer)
+        self._conclude()
+
+    def _conclude(self) -> None:
+        if self.is_formed or self._saving is not None:
+            return
+        if not self.promised:
+            births = {**self._heard, self.me: self.birth}
+            if set(births) == set(self.voters):
+                self._save(births, is_formed=False)
+        elif self._agreed == set(self.voters):
+            self._save(self.promised, is_formed=True)
+
+    def _save(self, births: Mapping[str, str], *, is_formed: bool) -> None:
+        self._saving = FormationRecord(dict(births), is_formed)
+        self._is_unsaved = True

@@ -1,0 +1,195 @@
+"""Signs of life and majority rounds (rows 7 and 8): who is alive, who still leads, when a read is fresh.
+
+A keep-alive waits for no disk, but it stops when a sync takes longer than an election: a node whose disk
+hangs is not alive. Every keep-alive belongs to a round; a round a majority answered proves leadership at
+the moment it was begun.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from molecule.raft.outbox import BarrierAnswer
+from molecule.raft.parts import Parts
+from molecule.wire.v1.raft_pb2 import KeepAlive, KeepAliveAnswer, RaftFrame
+
+_Number = TypeVar("_Number", int, float)
+
+
+@dataclass(slots=True)
+class Rounds:
+    """Rounds of one leader, and when the newest round that each follower answered was begun."""
+
+    others: tuple[str, ...]
+    number: int = 0
+    _begun_at: dict[int, float] = field(default_factory=dict)
+    _answered: dict[str, int] = field(default_factory=dict)
+    _alive_from: dict[str, float] = field(default_factory=dict)
+
+    def lead(self, now: float) -> None:
+        """A new leader: its election was its first proof."""
+        self._begun_at.clear()
+        self._answered = dict.fromkeys(self.others, self.number)
+        self._alive_from = dict.fromkeys(self.others, now)
+
+    def begin(self, now: float) -> int:
+        """The number of a new round."""
+        self.number += 1
+        self._begun_at[self.number] = now
+        return self.number
+
+    def answered(self, peer: str, number: int, *, is_alive: bool = True) -> None:
+        """A follower answered a round."""
+        begun_at = self._begun_at.get(number)
+        if begun_at is not None and number > self._answered.get(peer, 0):
+            self._answered[peer] = number
+            if is_alive:
+                self.alive(peer, begun_at)
+            lowest = min(self._answered.values())
+            for old in [old for old in self._begun_at if old <= lowest]:
+                del self._begun_at[old]
+
+    def alive(self, peer: str, since: float) -> None:
+        """A follower answered something that was sent at this moment."""
+        self._alive_from[peer] = max(since, self._alive_from.get(peer, since))
+
+    def forget_before(self, moment: float) -> None:
+        """Rounds begun before this will not be waited for."""
+        for old in [old for old, begun in self._begun_at.items() if begun < moment]:
+            del self._begun_at[old]
+
+    def majority_number(self) -> int:
+        """The newest round that a majority, the leader included, answered."""
+        return _majority([*self._answered.values()], self.number)
+
+    def majority_from(self, now: float) -> float:
+        """The last moment at which a majority is known to have followed."""
+        return _majority([*self._alive_from.values()], now)
+
+
+def _majority(others: list[_Number], own: _Number) -> _Number:
+    ordered = sorted([*others, own], reverse=True)
+    return ordered[len(ordered) // 2]
+
+
+@dataclass(slots=True)
+class KeepAlives:
+    """Both ends of the keep-alives, and the barriers that wait for their rounds."""
+
+    parts: Parts
+    rounds: Rounds
+    next_at: float = 0.0
+    _sync_begun_at: float | None = None
+    _waiting: list[int] = field(default_factory=list)
+    """Barriers of which no round was begun yet."""
+    _asked: list[int] = field(default_factory=list)
+    _asked_round: int = 0
+    _asked_index: int = 0
+
+    def lead(self, now: float) -> None:
+        """This node became leader."""
+        self.rounds.lead(now)
+        self.next_at = now
+
+    # --- the disk -----------------------------------------------------------------------------
+
+    def sync_begun(self, now: float) -> None:
+        """A write of the journal is on its way."""
+        if self._sync_begun_at is None:
+            self._sync_begun_at = now
+
+    def sync_ended(self) -> None:
+        """It is durable."""
+        self._sync_begun_at = None
+
+    def disk_hangs(self, now: float) -> bool:
+        """A sync has taken longer than an election timeout."""
+        begun = self._sync_begun_at
+        return begun is not None and now - begun > self.parts.timing.election_max
+
+    # --- leader -------------------------------------------------------------------------------
+
+    def round(self, now: float, behind: list[str]) -> None:
+        """As leader: begin a round when one is due or a barrier waits for one."""
+        wants_barrier = self._begin_barriers(now)
+        if now < self.next_at and not wants_barrier:
+            return
+        self.next_at = now + self.parts.timing.keepalive
+        if self.disk_hangs(now):
+            return
+        self.rounds.forget_before(now - 2 * self.parts.timing.step_down)
+        number = self.rounds.begin(now)
+        if wants_barrier:
+            self._asked_round = number
+        for peer in self.parts.others:
+            self.tell(peer, number, snapshot_path=peer in behind)
+
+    def tell(self, peer: str, number: int, *, snapshot_path: bool = False) -> None:
+        """One keep-alive; number 0 asks for no answer."""
+        core = self.parts.core
+        index = core.commit_index
+        keep_alive = KeepAlive(
+            round=number,
+            commit_index=index if snapshot_path else min(index, core.match_index(peer)),
+            leader_commit_index=index,
+            commit_is_complete=self.parts.commit_is_complete(),
+            snapshot_path=snapshot_path,
+        )
+        self.parts.say(peer, RaftFrame(keep_alive=keep_alive))
+
+    def answered(self, now: float, peer: str, number: int) -> None:
+        """A follower answered a keep-alive of this term."""
+        self.rounds.answered(peer, number, is_alive=self.parts.guards.keepalives)
+        if self.parts.guards.keepalives:
+            self.parts.core.heard(now, peer)
+
+    def wake_at(self, now: float) -> float:
+        """When the next round is due, or when this leader must step down."""
+        if not self.parts.guards.majority_rounds:
+            return self.next_at
+        return min(self.next_at, self.rounds.majority_from(now) + self.parts.timing.step_down)
+
+    def must_step_down(self, now: float) -> bool:
+        """No majority has followed for too long."""
+        if not self.parts.guards.majority_rounds:
+            return False
+        return now - self.rounds.majority_from(now) >= self.parts.timing.step_down
+
+    # --- follower -----------------------------------------------------------------------------
+
+    def answer(self, now: float, leader: str, number: int) -> None:
+        """Answer a keep-alive of the current leader."""
+        if number and not self.disk_hangs(now):
+            answer = KeepAliveAnswer(round=number)
+            self.parts.say(leader, RaftFrame(keep_alive_answer=answer))
+
+    # --- barriers -----------------------------------------------------------------------------
+
+    def barrier(self, ticket: int) -> None:
+        """As leader: answer this ticket after a majority round begun from now on."""
+        self._waiting.append(ticket)
+
+    def _begin_barriers(self, now: float) -> bool:
+        """Let the waiting barriers share the next round, one such round at a time."""
+        if not self._waiting or self._asked or not self.parts.commit_is_complete():
+            return False
+        self._asked, self._waiting = self._waiting, []
+        self._asked_index = self.parts.core.commit_index
+        self._asked_round = self.rounds.number + 1
+        return True
+
+    def answered_barriers(self) -> list[BarrierAnswer]:
+        """Barriers whose round a majority answered."""
+        if not self.parts.guards.majority_rounds:
+            # The library has no such rounds: a leader believes itself.
+            answered, self._waiting = self._waiting, []
+            return [BarrierAnswer(ticket, self.parts.core.commit_index) for ticket in answered]
+        if not self._asked or self.rounds.majority_number() < self._asked_round:
+            return []
+        answered, self._asked = self._asked, []
+        return [BarrierAnswer(ticket, self._asked_index) for ticket in answered]
+
+    def lose_barriers(self) -> list[BarrierAnswer]:
+        """This node leads no more; nothing it could say would be fresh."""
+        lost = [*self._asked, *self._waiting]
+        self._asked, self._waiting = [], []
+        return [BarrierAnswer(ticket, None) for ticket in lost]

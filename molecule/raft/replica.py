@@ -1,0 +1,516 @@
+"""One voter, deterministic: messages, time and finished syncs in, one `Outbox` out.
+
+No thread, no asyncio, no clock, no socket: `driver.py` or the simulator supply them. What an `Outbox` holds may
+leave the process at once; everything that depends on the disk was held back until the disk had it.
+"""
+
+import random
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from molecule.model.errors import DamagedData, NoLeader, StorageFull, invariant
+from molecule.raft.appends import Appends
+from molecule.raft.elections import Elections
+from molecule.raft.formation import Formation
+from molecule.raft.journal import Journal
+from molecule.raft.keepalive import KeepAlives, Rounds
+from molecule.raft.library import Core
+from molecule.raft.links import Links
+from molecule.raft.log import NO_OPERATION
+from molecule.raft.outbox import Committed, Outbox, Role, SnapshotMark
+from molecule.raft.parts import Parts
+from molecule.raft.proposals import Proposals
+from molecule.raft.settings import Bounds, Guards, Timing
+from molecule.raft.snapshots import SnapshotNeeds, is_worth_installing
+from molecule.wire.v1.raft_pb2 import Append, KeepAlive, RaftFrame, TermTooLow
+
+_FOREVER: Final = float("inf")
+_ALLOCATION_PAUSE_SECONDS: Final = 1.0
+
+
+class Replica:
+    """This node's copy of the log and its part in consensus. Call `round` after every input and at `wake_at`."""
+
+    def __init__(
+        self,
+        *,
+        me: str,
+        voters: tuple[str, ...],
+        timing: Timing,
+        journal: Journal,
+        snapshot: SnapshotMark | None,
+        seed: int,
+        now: float,
+        guards: Guards | None = None,
+        bounds: Bounds | None = None,
+        formation: Formation | None = None,
+    ) -> None:
+        invariant(me in voters, "a replica must be one of the voters", me=me)
+        guards, bounds = guards or Guards(), bounds or Bounds()
+        if snapshot is not None:
+            _join(journal, snapshot, guards)
+        core = Core(
+            me=me,
+            voters=voters,
+            journal=journal,
+            timing=timing,
+            guards=guards,
+            bounds=bounds,
+            seed=seed,
+            now=now,
+        )
+        others = tuple(sorted(set(voters) - {me}))
+        self._parts = Parts(
+            me=me,
+            voters=voters,
+            others=others,
+            core=core,
+            journal=journal,
+            links=Links(me, guards.check_sender),
+            timing=timing,
+            guards=guards,
+            bounds=bounds,
+            chance=random.Random(seed),  # noqa: S311  # spreads timeouts, guards nothing
+        )
+        self._appends = Appends(self._parts)
+        self._elections = Elections(self._parts, deadline=now)
+        self._elections.restart_timer(now)
+        if not others:
+            self._elections.deadline = now
+        self._keep_alives = KeepAlives(self._parts, Rounds(others))
+        self._snapshots = SnapshotNeeds(pause_seconds=timing.keepalive)
+        self._proposals = Proposals()
+        self._formation = formation
+        self._was_leader = False
+        self._was_term = core.term
+        self._role = Role(core.term, None, is_leader=False)
+        self._handed_out_index = journal.head.index
+        self._core_hears: str | None = None
+        self._log_grew = False
+        self._transfer_until: float | None = None
+        self._transfer_told = False
+        self._allocate_again_at = 0.0
+        self._gave_way = False
+        self._frozen = False
+        self._fatal: str | None = None
+        self._out = Outbox()
+
+    # --- what it knows ------------------------------------------------------------------------
+
+    @property
+    def term(self) -> int:
+        """Raft's term; for logs and metrics only."""
+        return self._parts.core.term
+
+    @property
+    def is_leader(self) -> bool:
+        """This node won the election of its term. Leadership of the cluster is a committed claim on top."""
+        return self._parts.core.is_leader
+
+    @property
+    def leader_id(self) -> str | None:
+        """The leader of the current term, if known."""
+        return self._parts.core.leader_id
+
+    @property
+    def commit_index(self) -> int:
+        """The last index known to be committed."""
+        return self._parts.core.commit_index
+
+    @property
+    def journal(self) -> Journal:
+        """The journal this replica writes."""
+        return self._parts.journal
+
+    # --- inputs -------------------------------------------------------------------------------
+
+    def link_up(self, peer: str, connection: int, now: float) -> None:
+        """A link to a peer was opened; `connection` is greater than any before with this peer."""
+        if self._frozen or peer not in self._parts.others:
+            return
+        self._parts.links.up(peer, connection)
+        self._appends.link_changed(peer)
+        if self._formation is not None:
+            self._parts.say(peer, self._formation.frame())
+        if self.is_leader:
+            self._appends.probe(now, peer)
+            self._after_core(now)
+
+    def link_down(self, peer: str, connection: int, now: float) -> None:
+        """That link was closed. A link that was replaced already is no news."""
+        if self._frozen or not self._parts.links.down(peer, connection):
+            return
+        self._appends.link_changed(peer)
+        self._elections.link_broke(now, peer)
+
+    def receive(self, peer: str, connection: int, frame: bytes, now: float) -> None:
+        """A serialized `RaftFrame` of a peer. One that is malformed, stale or repeated is dropped."""
+        if self._frozen:
+            return
+        heard = RaftFrame()
+        try:
+            heard.ParseFromString(frame)
+        except DecodeError:
+            return
+        if not self._parts.links.accepts(peer, connection, heard):
+            return
+        if not self._is_formed():
+            self._hear_formation(peer, heard)
+            return
+        self._dispatch(now, peer, heard)
+        self._after_core(now)
+
+    def synced(self, position: int, took_seconds: float, now: float) -> None:
+        """The write that ended at this position is durable; `took_seconds` is for the shell's metrics."""
+        self._parts.journal.synced(position)
+        self._keep_alives.sync_ended()
+
+    def sync_failed(self, message: str, now: float) -> None:
+        """A write or sync failed. What is durable is unknown for ever, so the node stops."""
+        self._fatal = (
+            f"the journal could not be synced: {message}. After a failed sync nothing is known about what is"
+            " on the disk; mend the disk, then start the node again"
+        )
+
+    def allocated(self, now: float) -> None:
+        """The journal has a spare segment again."""
+        self._parts.journal.allocated()
+        self._gave_way = False
+
+    def allocation_failed(self, message: str, now: float) -> None:
+        """There is no room for a spare segment: lead no more, and take entries only while the last one lasts."""
+        self._parts.journal.allocation_failed()
+        self._allocate_again_at = now + _ALLOCATION_PAUSE_SECONDS
+        if self.is_leader and not self._gave_way:
+            self._gave_way = True
+            self.transfer(now)
+
+    def formation_saved(self, now: float) -> None:
+        """What `save_formation` asked for is durable."""
+        if self._formation is not None:
+            self._formation.saved()
+            self._elections.restart_timer(now)
+            for peer in self._parts.others:
+                self._parts.say(peer, self._formation.frame())
+
+    def propose(self, data: bytes, ticket: int, now: float) -> None:
+        """Put a command into the log. Raises NoLeader or StorageFull; then it never will be in it."""
+        invariant(data, "a command is never empty")
+        size = len(data) + 1
+        invariant(
+            size <= self._parts.bounds.entry_bytes_max,
+            "a command is larger than an entry",
+            size_bytes=size,
+        )
+        self._refuse_unless_leading()
+        if not self._parts.journal.has_room(size, 1):
+            raise StorageFull("the journal of the leader has no room for another entry")
+        index = self._parts.core.propose(now, data)
+        self._proposals.add(index, self.term, ticket)
+        self._log_grew = True
+
+    def barrier(self, ticket: int, now: float) -> None:
+        """Answer this ticket with an index after a majority round begun from now on. Raises NoLeader."""
+        self._refuse_unless_leading()
+        self._keep_alives.barrier(ticket)
+
+    def _refuse_unless_leading(self) -> None:
+        if self._frozen or self._fatal is not None or not self.is_leader:
+            raise NoLeader("this node does not lead", leader=self.leader_id)
+        if self._transfer_until is not None:
+            raise NoLeader("this node is handing its leadership over")
+
+    def transfer(self, now: float) -> None:
+        """As leader: hand leadership to the follower that has every entry first, within an election timeout."""
+        if self.is_leader and self._parts.others and self._transfer_until is None:
+            self._transfer_until = now + self._parts.timing.election_max
+            self._transfer_told = False
+
+    def snapshot_saved(self, mark: SnapshotMark, now: float) -> None:
+        """The state at this index is durable outside; the journal below may go."""
+        self._parts.journal.cut_below(mark)
+
+    def snapshot_offered(self, mark: SnapshotMark) -> bool:
+        """Whether to receive and install this snapshot; if not, answer that it is here already."""
+        return is_worth_installing(
+            mark,
+            commit_index=self.commit_index,
+            own_snapshots=self._parts.guards.own_snapshots,
+        )
+
+    def snapshot_sent(self, peer: str, arrived: bool, now: float) -> None:  # noqa: FBT001  # the answer
+        """The transfer that `snapshots_wanted` asked for ended."""
+        self._snapshots.ended(now, peer)
+        if arrived and self.is_leader:
+            self._appends.probe(now, peer)
+
+    def freeze(self, now: float) -> None:
+        """Nothing enters or leaves any more: the journal is about to be replaced by an installed one."""
+        self._frozen = True
+
+    # --- one round ----------------------------------------------------------------------------
+
+    def round(self, now: float) -> Outbox:
+        """Everything to be done now. Bounded by what came in; never waits."""
+        if self._frozen or self._fatal is not None:
+            return Outbox(fatal=self._fatal, wake_at=_FOREVER)
+        if self._is_formed():
+            self._turn(now)
+        self._write(now)
+        out, self._out = self._out, Outbox()
+        core, journal = self._parts.core, self._parts.journal
+        durable = journal.durable_position
+        if not self._parts.guards.durable_before_sending:
+            durable = journal.position
+        out.frames = self._parts.links.leaving(core.term, durable)
+        self._hand_out(out)
+        if not self._is_formed() and self._formation is not None:
+            out.save_formation = self._formation.take_unsaved()
+        role = Role(core.term, core.leader_id, core.is_leader)
+        if role != self._role:
+            self._role = out.role = role
+        out.wake_at = self._wake_at(now)
+        return out
+
+    def _turn(self, now: float) -> None:
+        self._elections.round(now, disk_hangs=self._keep_alives.disk_hangs(now))
+        self._after_core(now)
+        if self.is_leader and self._keep_alives.must_step_down(now):
+            self._parts.core.step_down(now)
+            self._after_core(now)
+        if self.is_leader:
+            self._lead(now)
+        else:
+            self._tick(now, send=False, reachable=self._parts.links.peers_up())
+
+    def _lead(self, now: float) -> None:
+        guards = self._parts.guards
+        if guards.one_append_in_flight:
+            lacking = self._appends.lacking(now)
+            if not guards.keepalives and now >= self._keep_alives.next_at:
+                # Then appends are the only sign of life, as they are for the library.
+                lacking = self._appends.free_peers()
+            self._tick(now, send=bool(lacking), reachable=lacking)
+        else:
+            peers = [
+                p for p in self._parts.links.peers_up() if p not in self._appends.behind_journal()
+            ]
+            self._tick(now, send=True if self._log_grew else None, reachable=peers)
+        self._log_grew = False
+        if not self.is_leader:
+            return
+        if guards.keepalives:
+            self._tell_commit()
+        behind = self._appends.behind_journal()
+        self._out.snapshots_wanted += self._snapshots.wanted(now, behind)
+        self._keep_alives.round(now, behind)
+        self._hand_over(now)
+
+    def _tell_commit(self) -> None:
+        """Tell a commit at once to all who can use it and were not told by an append (row 13)."""
+        for peer in self._parts.others:
+            index = self._appends.commit_to_tell(peer)
+            if index is not None:
+                self._keep_alives.tell(peer, 0)
+                self._appends.told_commit(peer, index)
+
+    def _tick(self, now: float, *, send: bool | None, reachable: list[str]) -> None:
+        self._parts.core.tick(
+            now, reachable=reachable, send=send, durable_index=self._parts.journal.durable_index
+        )
+        self._after_core(now)
+
+    def _hand_over(self, now: float) -> None:
+        if self._transfer_until is None:
+            return
+        if now >= self._transfer_until:
+            self._transfer_until = None
+            return
+        core, last = self._parts.core, self._parts.journal.last_index
+        ready = [
+            peer
+            for peer in self._parts.others
+            if self._parts.links.is_up(peer) and core.match_index(peer) == last
+        ]
+        if ready and core.commit_index == last and not self._transfer_told:
+            self._transfer_told = True
+            self._elections.hand_over(ready[0])
+
+    def _write(self, now: float) -> None:
+        journal, guards = self._parts.journal, self._parts.guards
+        if not guards.durable_journal:
+            write = journal.take_write()
+            if write is not None:
+                # The library writes to a memory map that it never syncs.
+                write.write()
+                journal.synced(write.position)
+        elif journal.wants_write:
+            self._out.sync_to = journal.position
+            self._keep_alives.sync_begun(now)
+        self._out.allocate = journal.wants_allocation and now >= self._allocate_again_at
+
+    def _hand_out(self, out: Outbox) -> None:
+        log = self._parts.journal.log
+        index = self.commit_index
+        if self._parts.guards.durable_before_sending:
+            index = min(index, self._parts.journal.durable_index)
+        index = min(index, log.last_index)
+        first = log.head.index
+        for command, at, term in log.entries[
+            self._handed_out_index + 1 - first : index + 1 - first
+        ]:
+            data = b"" if command == NO_OPERATION else command[1:]
+            out.committed.append(Committed(at, term, data))
+        self._handed_out_index = max(index, self._handed_out_index)
+        out.settled = self._proposals.settle(log, index) + out.settled
+        if self.is_leader:
+            out.barriers += self._keep_alives.answered_barriers()
+
+    def _wake_at(self, now: float) -> float:
+        if not self._is_formed():
+            return _FOREVER
+        wake_at = self._elections.wake_at()
+        if self.is_leader:
+            wake_at = min(self._keep_alives.wake_at(now), self._appends.wake_at(now))
+            if self._transfer_until is not None:
+                wake_at = min(wake_at, self._transfer_until)
+        if now < self._allocate_again_at:
+            wake_at = min(wake_at, self._allocate_again_at)
+        return wake_at
+
+    # --- frames -------------------------------------------------------------------------------
+
+    def _dispatch(self, now: float, peer: str, frame: RaftFrame) -> None:
+        elections = self._elections
+        match frame.WhichOneof("body"):
+            case "append":
+                self._hear_append(now, peer, frame.term, frame.append)
+            case "append_answer":
+                slot = self._appends.answered(now, peer, frame.append_answer)
+                if slot is not None:
+                    self._keep_alives.rounds.alive(peer, slot.sent_at)
+            case "keep_alive":
+                self._hear_keep_alive(now, peer, frame.term, frame.keep_alive)
+            case "keep_alive_answer":
+                if self.is_leader and frame.term == self.term:
+                    self._keep_alives.answered(now, peer, frame.keep_alive_answer.round)
+            case "pre_vote_request":
+                elections.pre_vote_requested(now, peer, frame.pre_vote_request)
+            case "pre_vote_answer":
+                elections.pre_vote_answered(now, peer, frame.pre_vote_answer)
+            case "vote_request":
+                elections.requested(now, peer, frame.vote_request)
+            case "vote_answer":
+                reachable = self._appends.free_peers()
+                elections.answered(now, peer, frame.vote_answer, reachable)
+            case "term_too_low":
+                elections.term_too_low(now, peer, frame.term)
+            case "transfer_leadership":
+                if frame.term == self.term:
+                    elections.transfer_requested(now, peer)
+            case "formation":
+                if self._formation is not None:
+                    self._formation.hear(peer, frame.formation)
+            case _:
+                pass
+
+    def _hear_append(self, now: float, peer: str, term: int, append: Append) -> None:
+        if self._is_stale(peer, term):
+            return
+        self._core_hears = peer
+        heard = self._appends.receive(now, peer, term, append)
+        if heard and self.leader_id == peer:
+            self._elections.heard_leader(now, peer)
+            if append.commit_is_complete:
+                self._regain_trust(peer, term, append.commit_index)
+
+    def _hear_keep_alive(self, now: float, peer: str, term: int, keep_alive: KeepAlive) -> None:
+        if self._is_stale(peer, term):
+            return
+        guards = self._parts.guards
+        if guards.keepalives:
+            clamp = guards.clamp_commit or not keep_alive.snapshot_path
+            self._appends.hear(now, peer, term, commit_index=keep_alive.commit_index, clamp=clamp)
+            self._elections.heard_leader(now, peer)
+        self._keep_alives.answer(now, peer, keep_alive.round)
+        if keep_alive.commit_is_complete:
+            self._regain_trust(peer, term, keep_alive.leader_commit_index)
+
+    def _is_stale(self, peer: str, term: int) -> bool:
+        """Tell a leader of an older term so, or it would never learn it; the library says nothing."""
+        if term >= self.term:
+            return False
+        if self._parts.guards.pre_vote:
+            self._parts.say(peer, RaftFrame(term_too_low=TermTooLow()))
+        return True
+
+    def _regain_trust(self, leader: str, term: int, commit_index: int) -> None:
+        """A lost tail is made good once this node holds all that its leader knows to be committed."""
+        journal = self._parts.journal
+        if journal.is_doubtful and self._appends.matched_index(leader, term) >= commit_index:
+            journal.trust()
+
+    def _after_core(self, now: float) -> None:
+        """Follow the changes of the core's role, then send what it said."""
+        is_leader, term = self.is_leader, self.term
+        stays = is_leader and self._was_leader and term == self._was_term
+        if self._was_leader and not stays:
+            self._lose_leadership(now)
+        if is_leader and not stays:
+            self._gain_leadership(now)
+        self._was_leader, self._was_term = is_leader, term
+        for peer, message in self._parts.core.sent():
+            match message["type"]:
+                case "append_entries" if "serialized" not in message:
+                    self._appends.send(now, peer, message)
+                case "next_node_idx" if self._core_hears == peer:
+                    self._appends.answer_of_core(peer, message)
+                case "request_vote":
+                    self._elections.request(
+                        peer, message["term"], message["last_log_index"], message["last_log_term"]
+                    )
+                case "response_vote":
+                    self._elections.grant(now, peer, message["term"])
+                case _:
+                    pass
+        self._core_hears = None
+
+    def _gain_leadership(self, now: float) -> None:
+        self._appends.lead()
+        self._keep_alives.lead(now)
+        self._log_grew = True
+
+    def _lose_leadership(self, now: float) -> None:
+        index = min(self.commit_index, self._parts.journal.durable_index)
+        self._out.settled += self._proposals.settle(self._parts.journal.log, index)
+        self._out.settled += self._proposals.lose()
+        self._out.barriers += self._keep_alives.lose_barriers()
+        self._transfer_until = None
+        self._elections.restart_timer(now)
+
+    # --- formation ----------------------------------------------------------------------------
+
+    def _is_formed(self) -> bool:
+        return self._formation is None or self._formation.is_formed
+
+    def _hear_formation(self, peer: str, frame: RaftFrame) -> None:
+        """An empty voter speaks of nothing but forming, until all voters agree that they are new."""
+        if self._formation is None or frame.WhichOneof("body") != "formation":
+            return
+        self._formation.hear(peer, frame.formation)
+        self._fatal = self._formation.refusal
+
+
+def _join(journal: Journal, snapshot: SnapshotMark, guards: Guards) -> None:
+    if not guards.own_snapshots and journal.head != snapshot:
+        journal.forget_all_above(snapshot)
+        return
+    if not journal.begin_at(snapshot):
+        raise DamagedData(
+            f"the journal holds the entries {journal.head.index} to {journal.last_index} and cannot be joined to"
+            f" the snapshot of entry {snapshot.index} in term {snapshot.term}: one of them was replaced or is"
+            " damaged. Put both back from the same moment, or remove this node and let it join again",
+            journal_last=journal.last_index,
+            snapshot=snapshot.index,
+        )
