@@ -20,7 +20,7 @@ from molecule.api import cluster, executions, probes, processes
 from molecule.api.documentation import ProblemDocument
 from molecule.api.door import DoorClient
 from molecule.api.hold import Patience
-from molecule.api.layers import Bounding, Naming
+from molecule.api.layers import Bounding, Naming, Shielding
 from molecule.api.metrics import Counting, GatewayMetrics
 from molecule.api.problems import (
     answer_http,
@@ -59,8 +59,8 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
     app.add_exception_handler(MoleculeError, answer_known)
     app.add_exception_handler(HTTPException, answer_http)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_exception_handler(Exception, answer_unknown)
     # The last one added is the outermost: a refused request too has an id and is counted.
+    app.add_middleware(Shielding)
     app.add_middleware(Bounding, requests_max=limits.http_requests_max)
     app.add_middleware(Counting, metrics=metrics)
     app.add_middleware(Naming)

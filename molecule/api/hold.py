@@ -51,15 +51,22 @@ async def ask(
     patience: Patience,
     within_s: float,
     repeat_unknown: bool = True,
+    is_settled: Callable[[Answer], bool] = lambda _: True,
 ) -> Answer:
-    """The answer of `call(seconds left)`, asked again until `within_s` is over; then its error."""
+    """The answer of `call(seconds left)`, asked again while it may pass and `within_s` is not over.
+
+    Then it is the last answer, settled or not, or the last error.
+    """
     deadline_s = patience.now_s() + within_s
     while True:
         left_s = max(0.0, deadline_s - patience.now_s())
         try:
-            return await call(left_s)
+            answer = await call(left_s)
+            if is_settled(answer) or patience.now_s() >= deadline_s:
+                return answer
         except MoleculeError as error:
-            left_s = deadline_s - patience.now_s()
-            if left_s <= 0 or not may_pass(type(error), repeat_unknown=repeat_unknown):
+            is_late = patience.now_s() >= deadline_s
+            if is_late or not may_pass(type(error), repeat_unknown=repeat_unknown):
                 raise
+        left_s = deadline_s - patience.now_s()
         await patience.pause_s(min(patience.repeat_s, left_s))

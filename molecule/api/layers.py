@@ -1,12 +1,13 @@
-"""ASGI layers around every route: an id for each request, a bound on their number, safe headers."""
+"""ASGI layers around every route: a name for each request, a bound on their number, a last resort."""
 
 import secrets
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from molecule.api.problems import problem_of
+from molecule.api.problems import answer_unknown, problem_of
 from molecule.model.errors import Overloaded
 
 _HEADERS: Final = {
@@ -69,3 +70,27 @@ class Bounding:
             await self._app(scope, receive, send)
         finally:
             self._held -= 1
+
+
+class Shielding:
+    """Answers for faults of ours, inside the other layers, so that such an answer is named too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI scope."""
+        has_begun = False
+
+        async def note_begin(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_begin)
+        except Exception as error:
+            if has_begun or scope["type"] != "http":
+                raise
+            answer = await answer_unknown(Request(scope), error)
+            await answer(scope, receive, send)

@@ -45,7 +45,7 @@ PAGE: Final = (LIMIT, CURSOR, FRESH)
 
 def accept(request: Request, parameters: Sequence[Parameter], *, limits: Limits) -> dict[str, str]:
     """The parameters given, checked and in the form of the door: instants and durations in ms."""
-    exact = {parameter.name: parameter for parameter in parameters}
+    exact = {item.name: item for item in parameters if not item.name.endswith(".")}
     accepted: dict[str, str] = {}
     unknown: list[str] = []
     for name, text in request.query_params.multi_items():

@@ -23,7 +23,6 @@ from molecule.model.errors import (
     LimitExceeded,
     MoleculeError,
     OutcomeUnknown,
-    Unavailable,
 )
 from molecule.model.execution import ACTIVE
 from molecule.model.ids import DocumentId
@@ -82,7 +81,7 @@ def shape(result: SubmitResult) -> dict[str, Any]:
 
 
 def key_from(text: str | None, *, limits: Limits) -> str:
-    """The caller's idempotency key, or a new one that holds its time. Quotes around it are dropped."""
+    """The caller's idempotency key without quotes around it, or a new one that holds its time."""
     if text is None:
         return make_key(time.time_ns() // 1_000_000, secrets.token_bytes(10))
     key = text[1:-1] if len(text) >= 2 and text[0] == text[-1] == '"' else text
@@ -130,11 +129,12 @@ async def submit(
     answers: dict[str, Answered] = {}
     within_ms = wait_ms or limits.door_wait_for_leader_ms
 
-    async def attempt(left_s: float) -> None:
+    async def attempt(left_s: float) -> bool:
+        """True when no answer is left that may pass."""
         open_ones = [
             item
             for item in submissions
-            if (known := answers.get(item.idempotency_key)) is None or known.result is None
+            if (known := answers.get(item.idempotency_key)) is None or _may_pass(known)
         ]
         request = SubmitRequest(
             credentials=asker.credentials(),
@@ -146,24 +146,17 @@ async def submit(
         )
         reply = await door.submit(request, timeout_s=left_s + limits.door_answer_ms / 1000)
         _note(answers, open_ones, reply.results)
-        if any(_may_pass(answers[item.idempotency_key]) for item in open_ones):
-            raise _RefusedForNow("some submissions were refused for now")
+        return not any(_may_pass(answer) for answer in answers.values())
 
     try:
-        await ask(attempt, patience=patience, within_s=within_ms / 1000)
-    except _RefusedForNow:
-        pass
+        await ask(attempt, patience=patience, within_s=within_ms / 1000, is_settled=bool)
     except MoleculeError as error:
         passes = may_pass(type(error), repeat_unknown=True)
         if not passes and not any(answer.result for answer in answers.values()):
             raise _with_key(error, submissions) from None
         for item in submissions:
-            answers.setdefault(item.idempotency_key, _left_open(item, error, passes=passes))
+            answers.setdefault(item.idempotency_key, _left_open(item, error))
     return [_settled(answers[item.idempotency_key]) for item in submissions]
-
-
-class _RefusedForNow(Unavailable):
-    """Some items of the batch may succeed if asked again."""
 
 
 def _note(
@@ -185,24 +178,22 @@ def _may_pass(answer: Answered) -> bool:
     return problem is not None and problem.code in _PASSING
 
 
+def _left_open(item: Submission, error: MoleculeError) -> Answered:
+    return Answered(item.idempotency_key, problem=problem_of(error))
+
+
 def _settled(answer: Answered) -> Answered:
     """At the deadline a refusal that might have passed is told like silence: ask again by key."""
     if not _may_pass(answer) or answer.problem is None:
         return answer
-    return _late(answer.idempotency_key, answer.problem.code, answer.problem.detail)
-
-
-def _left_open(item: Submission, error: MoleculeError, *, passes: bool) -> Answered:
-    if passes:
-        return _late(item.idempotency_key, error.code, error.message)
-    return Answered(item.idempotency_key, problem=problem_of(error))
-
-
-def _late(key: str, code: str, reason: str) -> Answered:
+    last = answer.problem
     error = OutcomeUnknown(
-        f"{_UNKNOWN} ({reason})", idempotency_key=key, last_code=code, last_reason=reason
+        f"{_UNKNOWN} ({last.detail})",
+        idempotency_key=answer.idempotency_key,
+        last_code=last.code,
+        last_reason=last.detail,
     )
-    return Answered(key, problem=problem_of(error))
+    return Answered(answer.idempotency_key, problem=problem_of(error))
 
 
 def _with_key(error: MoleculeError, submissions: Sequence[Submission]) -> MoleculeError:
