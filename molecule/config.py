@@ -100,6 +100,7 @@ class Limits(_Settings):
     expression_items_max: int = 1_000_000
     expression_length_max: int = 32_768
     template_braces_max: int = 100
+    operation_timeout_default_ms: int = 30_000
     expression_result_bytes_max: int = 16 * 1024 * 1024
     yaml_bytes_max: int = 2 * 1024 * 1024
     yaml_depth_max: int = 50

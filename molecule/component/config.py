@@ -4,7 +4,7 @@ Constructors take a `Config` and ask it for what their spec declares; asking for
 broken invariant, found by the component's first test. Expressions and templates arrive compiled.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from molecule.expression.expression import Expression, Expressions
@@ -17,17 +17,20 @@ _T = TypeVar("_T")
 class Config:
     """Checked values of a component's fields, defaults filled in; see `reading.read_config`."""
 
-    __slots__ = ("_paths", "_values", "in_verify")
+    __slots__ = ("_paths", "_values", "catches", "in_verify")
 
     def __init__(
         self,
         values: Mapping[str, Any],
         *,
-        paths: Mapping[str, int] | None = None,
+        paths: Collection[str] = (),
         in_verify: bool = False,
+        catches: tuple[tuple[str, ...], ...] = (),
     ) -> None:
         self._values = values
-        self._paths = paths or {}
+        self._paths = frozenset(paths)
+        self.catches = catches
+        """Error classes and codes of each `catch` item; an empty item catches all."""
         self.in_verify = in_verify
         """True: the step asks whether something happened; then no status is an error."""
 

@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any, Final, Literal, TypeVar
 
 from molecule.component.spec import ConnectorSpec, Spec
+from molecule.config import Limits
+from molecule.expression.engine import Engine, make
 from molecule.model.errors import InvalidConfig, UnknownComponent
 
 BUILT_IN: Final = ("molecule.steps", "molecule.connectors", "molecule.triggers")
@@ -75,6 +77,8 @@ class Registry:
     """Steps and operations: everything that may stand as `type:` in a list of steps."""
     connectors: dict[str, Component] = field(default_factory=dict)
     triggers: dict[str, Component] = field(default_factory=dict)
+    expressions: Engine = field(default_factory=lambda: make("jlens", Limits()))
+    """The engine that compiles the expressions of every configuration."""
 
     def add(self, cls: type[Any]) -> None:
         """Take a marked class. Raises `InvalidConfig` for another class or a type taken twice."""
@@ -124,9 +128,14 @@ def _found(place: Mapping[str, Component], type_: str, what: str) -> Component:
         raise UnknownComponent(f"there is no {what} called {type_}", type=type_) from None
 
 
-def discover(packages: tuple[str, ...] = BUILT_IN, *, extensions: bool = True) -> Registry:
+def discover(
+    packages: tuple[str, ...] = BUILT_IN,
+    *,
+    extensions: bool = True,
+    expressions: Engine | None = None,
+) -> Registry:
     """All built-in components and, unless refused, those of installed extensions."""
-    registry = Registry()
+    registry = Registry() if expressions is None else Registry(expressions=expressions)
     for name in packages:
         package = importlib.import_module(name)
         for found in pkgutil.iter_modules(package.__path__, f"{name}."):

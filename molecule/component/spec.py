@@ -22,7 +22,6 @@ class FieldKind(StrEnum):
     """A literal in which `${...}` is replaced; of any JSON shape."""
     TEXT = "text"
     INTEGER = "integer"
-    NUMBER = "number"
     BOOLEAN = "boolean"
     DURATION = "duration"
     CHOICE = "choice"
@@ -140,7 +139,8 @@ class Example:
     """`$error`, for a step that reads it."""
 
 
-Per = Literal["document", "list", "block"]
+Per = Literal["document", "list", "block", "block:each"]
+"""`block:each`: a block whose failed documents fail alone (`foreach`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,9 +40,12 @@ class Bounds:
 class Fault(Exception):
     """What an engine found wrong, compiling or evaluating; `position` counts from 0."""
 
-    def __init__(self, message: str, *, code: str, position: int | None, limit: bool) -> None:
+    def __init__(
+        self, message: str, *, code: str, position: int | None, limit: bool, hint: str = ""
+    ) -> None:
         super().__init__(message)
         self.message, self.code, self.position, self.limit = message, code, position, limit
+        self.hint = hint
 
 
 class Program(Protocol):

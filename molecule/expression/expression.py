@@ -13,7 +13,7 @@ import orjson
 
 from molecule.expression.engine import Engine, Fault, Program
 from molecule.expression.json_text import to_text
-from molecule.expression.names import Names
+from molecule.expression.names import BOUND, Names
 from molecule.model.document import Document
 from molecule.model.effect import ErrorClass
 from molecule.model.errors import StepError
@@ -122,8 +122,18 @@ class Expressions:
 
 
 def compile_one(source: str, engine: Engine, *, field: str = "") -> Expression:
-    """Raises `Fault` with the position in `source`."""
-    return Expression(engine.compile(source), field)
+    """Raises `Fault` with the position in `source`, also for a name that is never bound."""
+    program = engine.compile(source)
+    for name in program.names:
+        if name not in BOUND:
+            raise Fault(
+                f"nothing is called ${name}",
+                code="unknown_name",
+                position=max(source.find(f"${name}"), 0),
+                limit=False,
+                hint=f"bound: {', '.join(f'${known}' for known in BOUND)}, and JSONata's functions",
+            )
+    return Expression(program, field)
 
 
 def compile_many(sources: Mapping[str, str], engine: Engine, *, field: str = "") -> Expressions:

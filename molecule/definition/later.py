@@ -1,0 +1,47 @@
+"""Words of the language that this release knows of and does not run yet.
+
+They are refused with a message of their own, so that nobody takes them for a slip of the pen, and
+nothing is ever silently ignored.
+"""
+
+from typing import Final
+
+_LATER: Final = "this release does not run it yet; remove it"
+
+STEP_FIELDS: Final = dict.fromkeys(("undo", "checkpoint", "when_empty"), _LATER)
+OPTIONS: Final = dict.fromkeys(
+    (
+        "overlap",
+        "durability",
+        "isolation",
+        "hold_for",
+        "share",
+        "dedup_window",
+        "expires",
+        "deadline",
+        "retain",
+        "spill",
+    ),
+    _LATER,
+)
+CONCURRENCY: Final = {"on_park": _LATER}
+PLACEMENT: Final = dict.fromkeys(("zone", "spread"), _LATER)
+CONNECTION_FIELDS: Final = dict.fromkeys(("breaker", "rate"), _LATER)
+ENVIRONMENT_FIELDS: Final = dict.fromkeys(("routes", "require"), _LATER)
+
+STEPS: Final = frozenset(
+    {
+        "validate", "route", "branch", "parallel", "repeat", "split", "combine", "collect", "sort",
+        "aggregate", "join", "sql.transform", "sql.insert", "sql.delete", "sql.call", "script",
+        "message", "call", "dispatch", "return", "respond", "notify", "table.get", "table.put",
+        "table.delete", "cache.get", "cache.put", "cache.remove", "queue.put", "queue.get", "dedup",
+        "diff", "wait", "await", "approval", "guard", "assert", "http.download", "http.paginate",
+        "file.list", "file.move", "file.delete",
+    }
+)  # fmt: skip
+TRIGGERS: Final = frozenset(
+    {
+        "called", "http.listen", "schedule", "sftp.watch", "object.watch", "sql.watch", "kafka",
+        "amqp", "mqtt", "nats", "redis", "mail", "queue", "process",
+    }
+)  # fmt: skip

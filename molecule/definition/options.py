@@ -1,0 +1,128 @@
+"""The options of a process: defaults, bounds, and a clear word for those that come later."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from molecule.definition import later
+from molecule.definition.definition import Options
+from molecule.definition.reading import Reader
+from molecule.definition.yaml_guard import Node
+from molecule.expression.expression import Expression, Expressions, together
+
+_FAILOVER: Final = ("resume", "restart", "hold", "fail")
+_KNOWN: Final = (
+    "failover",
+    "concurrency",
+    "priority",
+    "placement",
+    "timeout",
+    "crash_budget",
+    "on_dead_letter",
+    "max_failed",
+    "track",
+)
+_PRIORITY_MAX: Final = 9
+_CRASH_BUDGET_MAX: Final = 100
+_CONCURRENCY_MAX: Final = 10_000
+
+
+def read_options(node: Node | None, reader: Reader) -> Options:
+    """The options; defaults stand in for what has a fault, because nothing is built then."""
+    if node is None or not reader.is_map(node, "options"):
+        return Options()
+    reader.unknown_fields(node, _KNOWN, "options", later.OPTIONS)
+    return _Reading(reader, node.items).options()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    reader: Reader
+    items: Mapping[str, Node]
+
+    def options(self) -> Options:
+        by, limit = self._concurrency()
+        require, prefer = self._placement()
+        self._at_its_default("on_dead_letter", "continue")
+        self._at_its_default("max_failed", "0")
+        return Options(
+            failover=self._failover(),
+            concurrency_by=by,
+            concurrency_limit=limit,
+            priority=self._integer("priority", 0, 0, _PRIORITY_MAX),
+            require=require,
+            prefer=prefer,
+            timeout_ms=self._timeout(),
+            crash_budget=self._integer("crash_budget", 3, 1, _CRASH_BUDGET_MAX),
+            track=self._track(),
+        )
+
+    def _failover(self) -> str:
+        found = self.items.get("failover")
+        if found is None:
+            return "resume"
+        return self.reader.choice(found, "options.failover", _FAILOVER) or "resume"
+
+    def _integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
+        found = self.items.get(name)
+        if found is None:
+            return default
+        read = self.reader.integer(found, f"options.{name}", minimum=minimum, maximum=maximum)
+        return default if read is None else read
+
+    def _timeout(self) -> int:
+        found = self.items.get("timeout")
+        return (self.reader.duration(found, "options.timeout") or 0) if found else 0
+
+    def _concurrency(self) -> tuple[Expression | None, int]:
+        found, where = self.items.get("concurrency"), "options.concurrency"
+        if found is None or not self.reader.is_map(found, where):
+            return None, 0
+        self.reader.unknown_fields(found, ("by", "limit"), where, later.CONCURRENCY)
+        if "by" not in found.items:
+            self.reader.fault(found, where, "by is missing", "an expression that gives the key")
+            return None, 0
+        by = self.reader.expression(found.items["by"], f"{where}.by", f"{where}.by")
+        if "limit" not in found.items:
+            return by, 1
+        limit = self.reader.integer(
+            found.items["limit"], f"{where}.limit", minimum=1, maximum=_CONCURRENCY_MAX
+        )
+        return by, limit or 1
+
+    def _placement(self) -> tuple[dict[str, str], dict[str, str]]:
+        found, where = self.items.get("placement"), "options.placement"
+        if found is None or not self.reader.is_map(found, where):
+            return {}, {}
+        self.reader.unknown_fields(found, ("require", "prefer"), where, later.PLACEMENT)
+        require, prefer = (
+            self.reader.text_map(found.items[name], f"{where}.{name}") or {}
+            if name in found.items
+            else {}
+            for name in ("require", "prefer")
+        )
+        return require, prefer
+
+    def _track(self) -> Expressions | None:
+        found, where = self.items.get("track"), "options.track"
+        if found is None or not self.reader.is_map(found, where):
+            return None
+        bound = self.reader.limits.track_fields_max
+        if len(found.items) > bound:
+            self.reader.fault(found, where, f"more than track_fields_max, {bound} keys")
+        read = {
+            name: self.reader.expression(item, f"{where}.{name}", f"{where}.{name}")
+            for name, item in found.items.items()
+        }
+        sound = {name: item for name, item in read.items() if item is not None}
+        return together(sound, self.reader.engine) if sound else None
+
+    def _at_its_default(self, name: str, default: str) -> None:
+        found = self.items.get(name)
+        if found is not None and found.text != default:
+            self.reader.fault(
+                found,
+                f"options.{name}",
+                f"{name}: {found.text or '...'} comes later",
+                f"this release knows {name}: {default} only",
+            )
