@@ -78,6 +78,8 @@ class Limits(_Settings):
     flush_rows_max: int = 2_000
     flush_interval_ms: int = 100
     apply_slice_ms: int = 5
+    plan_commands_per_round_max: int = 256
+    plan_nodes_not_chosen_max: int = 16
     door_wait_for_leader_ms: int = 15_000
     door_answer_ms: int = 1_000
     door_repeat_ms: int = 100

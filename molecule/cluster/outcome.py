@@ -28,7 +28,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The command changed nothing. `reason` is a stable code; the facts say what stood against it."""
+    """The command changed nothing. `reason` is a stable code; the facts say what was against it."""
 
     reason: str
     facts: Facts = field(default_factory=dict)

@@ -5,7 +5,7 @@ passes over nobody who waits with equal or higher priority and could run there.
 """
 
 from molecule.cluster.state import ClusterState, KeyName, Node, Version
-from molecule.model.ids import NodeId, ProcessName
+from molecule.model.ids import NodeId
 from molecule.wire.v1 import commands_pb2 as wire
 
 
@@ -30,20 +30,28 @@ def hinted_node(
     node = state.nodes.get(NodeId(hint.node))
     if node is None or node.incarnation != hint.incarnation:
         return None, "stale_incarnation"
+    refusal = why_not_at_once(state, version, command, node)
+    return (None, refusal) if refusal else (node, "valid")
+
+
+def why_not_at_once(
+    state: ClusterState, version: Version, command: wire.SubmitExecution, node: Node
+) -> str:
+    """Why this submission may not start on `node` before all that waits; empty when it may."""
     if not node.is_schedulable:
-        return None, "not_schedulable"
+        return "not_schedulable"
     if node.slots_free <= 0:
-        return None, "no_slot"
+        return "no_slot"
     if not fits(version, node):
-        return None, "labels"
+        return "labels"
     if command.concurrency_key:
         # Only a key that nobody holds or wants is known to be free.
-        name = KeyName(command.environment, ProcessName(command.process), command.concurrency_key)
+        name = KeyName(command.environment, version.process, command.concurrency_key)
         if name in state.key_queues:
-            return None, "key_held"
+            return "key_held"
     priority = command.priority or version.priority
     for lane in state.lanes:
         waiting = state.versions[lane.process, lane.version]
         if lane.priority >= priority and fits(waiting, node):
-            return None, "others_wait"
-    return node, "valid"
+            return "others_wait"
+    return ""

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from itertools import islice
 
 from molecule.cluster.changes import Changes
-from molecule.cluster.state import ClusterState, Execution, KeyName, Lane, Version
+from molecule.cluster.state import ClusterState, Execution, KeyName, Lane, Share, Version
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId
 
@@ -92,6 +92,18 @@ def make_ready(state: ClusterState, execution: Execution) -> None:
 def put_in_lane(state: ClusterState, execution: Execution) -> None:
     """Put it at the end of its lane."""
     state.lanes.setdefault(lane_of(execution), OrderedDict())[execution.id] = None
+
+
+def take_share(state: ClusterState, execution: Execution) -> None:
+    """Count it among what its process has of the cluster."""
+    share = state.shares.setdefault((execution.environment, execution.process), Share())
+    share.held += 1
+    share.token_last = max(share.token_last, execution.token)
+
+
+def give_share(state: ClusterState, execution: Execution) -> None:
+    """It holds no slot any more."""
+    state.shares[execution.environment, execution.process].held -= 1
 
 
 def leave_lane(state: ClusterState, execution: Execution) -> None:

@@ -299,7 +299,7 @@ def _rebuild(state: ClusterState) -> None:
         state.keys[execution.idempotency_key] = execution.id
         state.counts[execution.state] += 1
         queues.join_key(state, execution)
-        if execution.deadline_at_ms:
+        if execution.deadline_at_ms and execution.state not in PARKED:
             state.deadlines.add(execution.deadline_at_ms, execution.id)
         if execution.state is _S.WAITING:
             state.waits.add(execution.wait_until_ms, execution.id)
@@ -311,6 +311,7 @@ def _rebuild(state: ClusterState) -> None:
     held = [execution for execution in executions if execution.state is _S.ASSIGNED]
     for execution in sorted(held, key=lambda execution: execution.token):
         state.nodes[execution.node].held[execution.id] = None
+        queues.take_share(state, execution)
     for ended in sorted(state.ended.values(), key=lambda ended: ended.serial):
         state.keys[ended.idempotency_key] = ended.id
         state.ended.move_to_end(ended.id)

@@ -317,6 +317,14 @@ class KeyName(NamedTuple):
     key: str
 
 
+@dataclass(slots=True)
+class Share:
+    """What a process has of the cluster now: the planner gives the next slot to who has least."""
+
+    held: int = 0
+    token_last: Token = NO_TOKEN
+
+
 DeploymentName = tuple[str, ProcessName]
 VersionName = tuple[ProcessName, VersionId]
 Ids = OrderedDict[ExecutionId, None]
@@ -361,6 +369,7 @@ class ClusterState:
     lanes: dict[Lane, Ids] = field(default_factory=dict)
     key_queues: dict[KeyName, Ids] = field(default_factory=dict)
     """All that hold or want a concurrency key, in order of commit; the first ones hold it."""
+    shares: dict[DeploymentName, Share] = field(default_factory=dict)
     parked: Ids = field(default_factory=OrderedDict)
     waits: DueTimes = field(default_factory=DueTimes)
     deadlines: DueTimes = field(default_factory=DueTimes)

@@ -69,6 +69,7 @@ def assign(
     if execution.progress is not None:
         execution.progress.held_for = NodeId("")
     node.held[execution.id] = None
+    queues.take_share(state, execution)
     changes.nodes[node.id] = None
     told = {"node": node.id, "token": execution.token, "attempt": execution.attempts}
     _enter(state, execution, _S.ASSIGNED, changes, {**told, **facts})
@@ -124,6 +125,8 @@ def park(
     _leave(state, execution, changes)
     execution.reason = reason
     state.parked[execution.id] = None
+    if execution.deadline_at_ms:
+        state.deadlines.remove(execution.deadline_at_ms, execution.id)
     _enter(state, execution, target, changes, {"reason": reason, **facts})
     changes.tell(state, execution, target.value.lower(), {"reason": reason, **facts})
 
@@ -256,14 +259,24 @@ def _leave(state: ClusterState, execution: Execution, changes: Changes | None = 
         case _S.ASSIGNED:
             node = state.nodes[execution.node]
             del node.held[execution.id]
+            queues.give_share(state, execution)
             if changes is not None:
                 changes.nodes[node.id] = None
         case _S.WAITING:
             state.waits.remove(execution.wait_until_ms, execution.id)
         case _S.IN_DOUBT | _S.QUARANTINED | _S.HELD | _S.COMPENSATION_FAILED:
             del state.parked[execution.id]
+            _resume_deadline(state, execution)
         case _S.COMPLETED | _S.FAILED | _S.CANCELLED:
             invariant(False, "a terminal execution is never left", execution=execution.id)
+
+
+def _resume_deadline(state: ClusterState, execution: Execution) -> None:
+    """The time it was parked does not count: a person may take longer than a time-out."""
+    if execution.deadline_at_ms:
+        parked_ms = state.time_ms - execution.changed_at_ms
+        execution.deadline_at_ms = instant(execution.deadline_at_ms + parked_ms)
+        state.deadlines.add(execution.deadline_at_ms, execution.id)
 
 
 def _enter(

@@ -1,0 +1,48 @@
+"""Choose a node for a submission at the door, so that an idle cluster needs no plan for it.
+
+Apply checks the hint against committed state and falls back to PENDING. What stays true: a wrong
+hint costs a round of planning, never order or fairness.
+"""
+
+from collections.abc import Collection, Mapping
+
+from molecule.cluster import placement
+from molecule.cluster.state import ClusterState, Node
+from molecule.model.ids import NodeId, ProcessName, VersionId
+from molecule.wire.v1 import commands_pb2 as wire
+
+
+def choose(
+    state: ClusterState,
+    command: wire.SubmitExecution,
+    *,
+    reserved: Mapping[NodeId, int],
+    avoid: Collection[NodeId] = (),
+) -> wire.PlacementHint | None:
+    """The least loaded node on which this submission may start at once; None when it must queue.
+
+    `reserved` counts hints given since the state was read, `avoid` names nodes that are silent.
+    """
+    process = ProcessName(command.process)
+    version_id = VersionId(command.version)
+    if not version_id:
+        deployment = state.deployments.get((command.environment, process))
+        if deployment is None:
+            return None
+        version_id = deployment.version
+    version = state.versions.get((process, version_id))
+    if version is None:
+        return None
+    fit: list[tuple[float, NodeId, Node]] = []
+    for node in state.nodes.values():
+        held = len(node.held) + reserved.get(node.id, 0)
+        if node.id in avoid or not node.is_schedulable or held >= node.slots:
+            continue
+        if placement.fits(version, node):
+            fit.append((held / node.slots, node.id, node))
+    if not fit:
+        return None
+    _, _, best = min(fit)
+    if placement.why_not_at_once(state, version, command, best):
+        return None
+    return wire.PlacementHint(node=best.id, incarnation=best.incarnation)

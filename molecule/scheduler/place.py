@@ -1,0 +1,115 @@
+"""Choose a node for an execution: least loaded first, within slots and labels.
+
+Order among executions belongs to `plan.py`. What stays true: a node that is not chosen has a
+reason, and within one round no node is promised more than its free slots.
+"""
+
+from dataclasses import dataclass
+
+from molecule.cluster import placement, queues
+from molecule.cluster.state import NO_NODE, ClusterState, Execution, Node, Version
+from molecule.config import Timing
+from molecule.model.ids import NodeId
+from molecule.scheduler.liveness import Liveness, is_quiet
+
+
+@dataclass(frozen=True, slots=True)
+class NotChosen:
+    """A node that did not get the execution, and why."""
+
+    node: NodeId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where an execution should run. `node` is None when it fits nowhere now."""
+
+    node: Node | None
+    not_chosen: tuple[NotChosen, ...]
+
+
+class Board:
+    """The nodes as one round sees them; its own promises count as taken slots."""
+
+    __slots__ = ("_nodes", "_quiet", "_taken")
+
+    def __init__(
+        self, state: ClusterState, liveness: Liveness, *, now_ms: int, timing: Timing
+    ) -> None:
+        self._nodes = [state.nodes[name] for name in sorted(state.nodes)]
+        self._quiet = {
+            node.id: is_quiet(liveness, node.id, now_ms=now_ms, timing=timing)
+            for node in self._nodes
+        }
+        self._taken = {node.id: len(node.held) for node in self._nodes}
+
+    def choose(self, version: Version, *, only: NodeId = NO_NODE) -> Choice:
+        """The node for one execution of `version`; with `only`, that node or none."""
+        reasons = {node.id: self._unfit(version, node, only) for node in self._nodes}
+        fit = [node for node in self._nodes if not reasons[node.id]]
+        if not fit:
+            return Choice(None, _told(reasons))
+        best = min(fit, key=lambda node: self._rank(version, node))
+        wanted = _preferred(version, best)
+        for node in fit:
+            liked = _preferred(version, node)
+            reasons[node.id] = "more_loaded" if liked == wanted else "less_preferred"
+        del reasons[best.id]
+        return Choice(best, _told(reasons))
+
+    def take(self, node: Node) -> None:
+        """Count a slot of it as taken in this round."""
+        self._taken[node.id] += 1
+
+    def has_room(self) -> bool:
+        """True while any node could take anything."""
+        return any(self._free(node) > 0 for node in self._nodes)
+
+    def _free(self, node: Node) -> int:
+        if not node.is_schedulable or self._quiet[node.id]:
+            return 0
+        return node.slots - self._taken[node.id]
+
+    def _unfit(self, version: Version, node: Node, only: NodeId) -> str:
+        if not node.is_up:
+            return "lost"
+        if node.is_draining:
+            return "draining"
+        if self._quiet[node.id]:
+            return "silent"
+        if only and node.id != only:
+            return f"held_for {only}"
+        label = placement.missing_label(version, node)
+        if label:
+            return f"label {label}"
+        return "" if self._free(node) > 0 else "full"
+
+    def _rank(self, version: Version, node: Node) -> tuple[int, float, NodeId]:
+        return -_preferred(version, node), self._taken[node.id] / max(node.slots, 1), node.id
+
+
+def explain(
+    state: ClusterState,
+    execution: Execution,
+    liveness: Liveness,
+    *,
+    now_ms: int,
+    timing: Timing,
+) -> tuple[NotChosen, ...]:
+    """Why a pending execution is not running: its key, or the reason of each node."""
+    if not execution.ready_serial:
+        return (NotChosen(NO_NODE, "key_held"),)
+    board = Board(state, liveness, now_ms=now_ms, timing=timing)
+    held_for = execution.progress.held_for if execution.progress is not None else NO_NODE
+    choice = board.choose(queues.version_of(state, execution), only=held_for)
+    return choice.not_chosen
+
+
+def _preferred(version: Version, node: Node) -> int:
+    """How many of the preferred labels the node has."""
+    return sum(node.labels.get(name) == value for name, value in version.prefer.items())
+
+
+def _told(reasons: dict[NodeId, str]) -> tuple[NotChosen, ...]:
+    return tuple(NotChosen(node, reason) for node, reason in reasons.items())
