@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from molecule import __version__
-from molecule.api import cluster, executions, probes, processes
+from molecule.api import cluster, deadletters, executions, probes, processes
 from molecule.api.documentation import ProblemDocument
 from molecule.api.door import DoorClient
 from molecule.api.hold import Patience
@@ -53,7 +53,7 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
         redoc_url=None,
         redirect_slashes=False,
     )
-    for routes in (executions.router, processes.router, cluster.router):
+    for routes in (executions.router, processes.router, deadletters.router, cluster.router):
         app.include_router(routes(surface), prefix="/api/v1")
     app.include_router(probes.router(surface, metrics))
     app.add_exception_handler(MoleculeError, answer_known)

@@ -1,4 +1,4 @@
-"""`/nodes`, `/cluster`, `/deadletters`: looking at the cluster and at what failed."""
+"""`/nodes` and `/cluster`: looking at the cluster."""
 
 from typing import Annotated, Final
 
@@ -7,19 +7,11 @@ from starlette.responses import Response
 
 from molecule.api import queries
 from molecule.api.documentation import answers
-from molecule.api.queries import FRESH, PAGE, Parameter
-from molecule.api.shapes import ClusterShape, DeadLetter, DeadLetterPage, NodePage, NodeShape
+from molecule.api.queries import FRESH, PAGE
+from molecule.api.shapes import ClusterShape, NodePage, NodeShape
 from molecule.api.surface import Surface
 
 _SHOW: Final = (FRESH,)
-_DEAD_LETTERS: Final = (
-    Parameter("process", "Name of the process."),
-    Parameter("environment", "Name of the environment."),
-    Parameter("execution", "Id of the execution."),
-    Parameter("error_class", "Class of the error, like `data` or `transient.unknown`."),
-    Parameter("error_code", "Code of the error."),
-    *PAGE,
-)
 
 
 def router(surface: Surface) -> APIRouter:
@@ -58,29 +50,5 @@ def router(surface: Surface) -> APIRouter:
         """Leader, voters, counts of executions, how many voters may be lost."""
         query = queries.accept(request, _SHOW, limits=limits)
         return await surface.read(request, "cluster", query=query)
-
-    @routes.get(
-        "/deadletters",
-        tags=["deadletters"],
-        **answers(DeadLetterPage),
-        openapi_extra=queries.documented(_DEAD_LETTERS),
-    )
-    async def dead_letters(request: Request) -> Response:
-        """Documents that failed and are kept, newest first."""
-        query = queries.accept(request, _DEAD_LETTERS, limits=limits)
-        return await surface.read(request, "deadletters", query=query)
-
-    @routes.get(
-        "/deadletters/{dead_letter}",
-        tags=["deadletters"],
-        **answers(DeadLetter),
-        openapi_extra=queries.documented(_SHOW),
-    )
-    async def dead_letter(
-        request: Request, dead_letter: Annotated[str, Path(min_length=1, max_length=64)]
-    ) -> Response:
-        """One dead letter with its document."""
-        query = queries.accept(request, _SHOW, limits=limits)
-        return await surface.read(request, "deadletter", name=dead_letter, query=query)
 
     return routes

@@ -29,7 +29,7 @@ _KEY_HEADER: Final = "Idempotency-Key"
 _FRESH: Final = (queries.FRESH,)
 _FILTERS: Final = (
     Parameter("process", "Name of the process."),
-    Parameter("state", "State, like `IN_DOUBT`.", "state"),
+    Parameter("state", "One or more states, separated by commas.", "state"),
     Parameter("environment", "Name of the environment."),
     Parameter("key", "The idempotency key of the submission."),
     Parameter("track.", "A business key: the value of the tracked field NAME."),

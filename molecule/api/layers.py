@@ -1,4 +1,4 @@
-"""ASGI layers around every route: a name for each request, a bound on their number, a last resort."""
+"""ASGI layers around every route: names for requests, a bound on their number, a last resort."""
 
 import secrets
 from typing import Final

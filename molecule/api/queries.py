@@ -101,7 +101,7 @@ def _by_beginning(name: str, parameters: Sequence[Parameter]) -> Parameter | Non
 
 def _checked(text: str, *, name: str, kind: str, limits: Limits) -> str:
     if kind == "state":
-        return _state(text, name)
+        return _states(text, name)
     if kind == "instant":
         return str(_instant_ms(text, name))
     if kind == "duration":
@@ -116,12 +116,13 @@ def _checked(text: str, *, name: str, kind: str, limits: Limits) -> str:
     return text
 
 
-def _state(text: str, name: str) -> str:
-    asked = text.upper()
-    if asked not in set(ExecutionState):
+def _states(text: str, name: str) -> str:
+    asked = [part.strip().upper() for part in text.split(",")]
+    wrong = [part for part in asked if part not in set(ExecutionState)]
+    if wrong:
         known = ", ".join(ExecutionState)
-        raise InvalidInput(f"{name}: no such state {text!r} (known: {known})", field=name)
-    return asked
+        raise InvalidInput(f"{name}: no such state {wrong[0]!r} (known: {known})", field=name)
+    return ",".join(asked)
 
 
 def _instant_ms(text: str, name: str) -> int:

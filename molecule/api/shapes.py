@@ -265,25 +265,44 @@ class NodePage(_Answer):
     next: str | None
 
 
+class GroupShape(_Answer):
+    """How far a trigger event of many records is (a file, say)."""
+
+    id: str
+    environment: str
+    process: str
+    name: str
+    through: int
+    closed: bool
+    rejected: int
+    accepted: int
+    open: int
+    completed: int
+    failed: int
+    cancelled: int
+    dead_letters: int
+    done: bool
+
+
 class ClusterShape(_Answer):
-    """The cluster in numbers, as the node that answers sees it."""
+    """The cluster as the node that answers sees it.
+
+    `counts` holds executions by state; `conservation_gap` is what was accepted and is nowhere: 0.
+    """
 
     cluster: str
-    answered_by: str
     leader: str
     epoch: int
     index: int
     time_ms: int
-    rules_version: int
     voters: list[str]
-    voters_may_be_lost: int
-    nodes: int
-    nodes_up: int
-    executions: dict[str, int]
-    conservation: dict[str, int]
+    may_lose_voters: int
+    nodes: list[NodeShape]
+    counts: dict[str, int]
     totals: dict[str, int]
-    documents: int
-    groups: int
+    accepted: int
+    conservation_gap: int
+    groups: list[GroupShape]
 
 
 class Alive(_Answer):
