@@ -1,0 +1,165 @@
+"""Blocks of steps: the paths of a step, `foreach`, `try`. Begun, ended child by child, failed.
+
+A block gets its documents when it begins and completes its step when its last child has ended. What
+must stay true: what is handed on stands in input order, whatever ended first.
+"""
+
+from collections.abc import Iterable
+
+from molecule.definition.definition import OnError, StepNode
+from molecule.engine import outcomes
+from molecule.engine.documents import DocumentList, in_input_order
+from molecule.engine.failures import Failure
+from molecule.engine.frames import Foreach, Paths, Sequence, Try
+from molecule.engine.run import Run
+from molecule.model.document import Document
+
+
+def begin(
+    run: Run, sequence: Sequence, node: StepNode, inputs: DocumentList, passing: DocumentList
+) -> None:
+    """Begin a `foreach` or `try` with `inputs`; `passing` go by it unchanged."""
+    if not inputs:
+        run.complete(sequence, passing)
+    elif node.type == "foreach":
+        size, at_once = node.component.size, node.component.at_once
+        frame = Foreach(sequence, node, inputs, size, at_once, handed=passing)
+        sequence.inner = frame
+        fill(run, frame)
+    else:
+        block = Try(sequence, node, inputs, handed=passing)
+        sequence.inner = block
+        _begin_stage(run, block, "body", inputs, None)
+
+
+def begin_paths(
+    run: Run,
+    sequence: Sequence,
+    node: StepNode,
+    by_path: dict[str, DocumentList],
+    passing: DocumentList,
+) -> None:
+    """Send documents down the paths of a step, in the order in which the paths are written."""
+    waiting = {name: by_path[name] for name in node.paths if name in by_path}
+    frame = Paths(sequence, node, sequence.documents, waiting, handed=passing)
+    sequence.inner = frame
+    _next_path(run, frame)
+
+
+def ended(run: Run, block: Paths | Foreach | Try, child: Sequence) -> None:
+    """A child has come to its end with the documents that it hands on."""
+    match block:
+        case Paths():
+            block.handed.extend(child.documents)
+            _next_path(run, block)
+        case Foreach():
+            _item_ended(run, block, child)
+        case Try():
+            _stage_ended(run, block, child)
+
+
+def fill(run: Run, block: Foreach) -> None:
+    """Begin items as long as there are some and few enough are under way."""
+    while len(block.active) < block.at_once and block.next < block.items:
+        number = block.next
+        block.next += 1
+        start = number * block.size
+        item = DocumentList(block.inputs.items[start : start + block.size])
+        child = Sequence(block.node.paths["steps"], item, block, str(number))
+        block.active[number] = child
+        run.ready.append(child)
+    if not block.active:
+        _complete(run, block)
+
+
+def failed(run: Run, block: Paths | Foreach | Try, failure: Failure) -> None:
+    """A step inside failed as a whole, and nothing is under way inside any more."""
+    if isinstance(block, Try) and block.stage != "finally":
+        catch = catch_for(block, failure)
+        if catch is not None:
+            _begin_stage(run, block, catch, block.inputs, failure)
+            return
+        block.failure = failure
+        if "finally" in block.node.paths:
+            _begin_stage(run, block, "finally", block.inputs, failure)
+            return
+    _fail(run, block, failure)
+
+
+def takes(block: Paths | Foreach | Try, failure: Failure) -> bool:
+    """True when a failure inside goes no further up than to this block."""
+    if block.node.on_error is not OnError.FAIL:
+        return True
+    if not isinstance(block, Try) or block.stage == "finally":
+        return False
+    return catch_for(block, failure) is not None or "finally" in block.node.paths
+
+
+def catch_for(block: Try, failure: Failure) -> str | None:
+    """The path that handles this failure; a failing catch is not caught by its own `try`."""
+    if block.stage != "body":
+        return None
+    for number, errors in enumerate(block.node.component.catches):
+        if not errors or failure.matches(errors):
+            return f"catch.{number}"
+    return None
+
+
+def _next_path(run: Run, block: Paths) -> None:
+    if not block.waiting:
+        _complete(run, block)
+        return
+    name = next(iter(block.waiting))
+    block.inner = Sequence(block.node.paths[name], block.waiting.pop(name), block, name)
+    run.ready.append(block.inner)
+
+
+def _item_ended(run: Run, block: Foreach, child: Sequence) -> None:
+    number = int(child.name)
+    del block.active[number]
+    block.early[number] = child.documents
+    while block.done in block.early:
+        block.handed.extend(block.early.pop(block.done))
+        block.done += 1
+    if run.progress.results > run.progress.committed and block.next < block.items:
+        run.wants_commit = True
+    fill(run, block)
+
+
+def _stage_ended(run: Run, block: Try, child: Sequence) -> None:
+    if block.stage != "finally":
+        block.handed.extend(child.documents)
+        if "finally" in block.node.paths:
+            _begin_stage(run, block, "finally", block.inputs, None)
+            return
+    if block.failure is not None:
+        _fail(run, block, block.failure)
+    else:
+        _complete(run, block)
+
+
+def _begin_stage(
+    run: Run, block: Try, stage: str, documents: DocumentList, error: Failure | None
+) -> None:
+    block.stage = stage
+    steps = block.node.paths[stage]
+    block.inner = Sequence(steps, DocumentList(documents), block, stage, error=error)
+    run.ready.append(block.inner)
+
+
+def _complete(run: Run, block: Paths | Foreach | Try) -> None:
+    ordered: Iterable[Document] = in_input_order(block.sequence.documents.items, block.handed.items)
+    run.complete(block.sequence, DocumentList(ordered))
+
+
+def _fail(run: Run, block: Paths | Foreach | Try, failure: Failure) -> None:
+    handed = DocumentList()
+    for document in block.inputs:
+        going = outcomes.after_failure(run, block.sequence, block.node, document, failure)
+        if going is None:
+            return
+        handed.extend(going)
+    # Documents that passed the block by go on, whatever became of the others.
+    inputs = {document.id for document in block.inputs}
+    handed.extend(item for item in block.sequence.documents if item.id not in inputs)
+    run.complete(block.sequence, handed)

@@ -1,0 +1,114 @@
+"""Events: what happened to one execution. The shell makes them, the interpreter handles them.
+
+One frozen class each. Instants are cluster time in milliseconds; `call` and `timer` are numbers
+that the instruction carried. Results may come in any order, each at most once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from molecule.component.contract import Emit, EndExecution, Reply, Request
+from molecule.engine.failures import Failure
+from molecule.model.document import Document
+from molecule.model.ids import Digest, EffectKey
+
+Outcome = tuple[Emit, ...] | EndExecution | Failure
+"""What a local step made of one document."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntent:
+    """An effect of an earlier owner that is not behind the last checkpoint.
+
+    `resolution` is empty or `ask` while nobody knows whether it happened, else `done` or
+    `not_done`. The cluster hands an execution on only after no late request of the earlier owner
+    can be under way, so `verify` may be asked at once.
+    """
+
+    effect_key: EffectKey
+    step: str
+    resolution: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The attempt begins: the input, and what earlier owners left.
+
+    `position` is empty at the first attempt; `blobs` holds the content of every digest that
+    `positions.references` names in it.
+    """
+
+    at_ms: int
+    documents: tuple[Document, ...]
+    position: bytes = b""
+    blobs: Mapping[Digest, bytes] = field(default_factory=dict)
+    sequence: int = 0
+    open_intents: tuple[OpenIntent, ...] = ()
+    deadline_in_ms: int = 0
+    """0: the execution has no deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRan:
+    """`RunStep` is done: one outcome per document; for a list step one for the whole list.
+
+    `notes` are lines that the step logged.
+    """
+
+    call: int
+    at_ms: int
+    duration_us: int
+    outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsPrepared:
+    """`PrepareRequests` is done: one request or failure per document."""
+
+    call: int
+    at_ms: int
+    duration_us: int
+    requests: tuple[Request | Failure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestPerformed:
+    """`PerformRequest` succeeded."""
+
+    call: int
+    at_ms: int
+    duration_us: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """`PerformRequest` failed. `sent` is False when certainly no byte of it left."""
+
+    call: int
+    at_ms: int
+    duration_us: int
+    failure: Failure
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """`Commit` is in the log of a majority."""
+
+    number: int
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time that `StartTimer` asked for is over."""
+
+    timer: int
+    at_ms: int
+
+
+Event = (
+    Started | StepRan | RequestsPrepared | RequestPerformed | RequestFailed | Committed | TimerFired
+)

@@ -1,0 +1,227 @@
+"""The state of an execution: a tree of frames, each one thing that is under way.
+
+A `Sequence` walks a list of steps; inside it stands at most one frame of the step it is at:
+`Local` (a pure step is running), `Effects` (requests of an operation, one document after the
+other), or a block: `Paths`, `Foreach`, `Try`. What must stay true: only the interpreter changes
+frames, and each holds all that `positions.py` needs to begin again behind the last effect.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from molecule.component.contract import Request
+from molecule.definition.definition import StepNode
+from molecule.engine.documents import DocumentList, ancestor
+from molecule.engine.failures import Failure
+from molecule.model.document import Document
+from molecule.model.errors import invariant
+from molecule.model.ids import EffectKey
+
+NO_KEY: Final = EffectKey("")
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """Documents on their way through a list of steps. `parent` is None for a root.
+
+    `name` tells which of the parent's paths it is; `error` is what a catch handles.
+    """
+
+    steps: tuple[StepNode, ...]
+    documents: DocumentList
+    parent: "Block | None" = None
+    name: str = ""
+    index: int = 0
+    error: Failure | None = None
+    inner: "Inner | None" = None
+    dropped: bool = False
+    """Its scope failed: what is under way inside is waited for, nothing more begins."""
+
+
+@dataclass(slots=True, eq=False)
+class Local:
+    """A pure step is running with those documents for which `when` holds."""
+
+    sequence: Sequence
+    node: StepNode
+    chosen: list[int] = field(default_factory=list)
+    """Places of the documents that are given to the step; the others pass unchanged."""
+    refused: dict[int, Failure] = field(default_factory=dict)
+    """Documents whose `when` could not be evaluated."""
+
+
+class Stage(StrEnum):
+    """What an operation's current document waits for."""
+
+    IDLE = "idle"
+    PREPARING = "preparing"
+    WANTS_COMMIT = "wants_commit"
+    PERFORMING = "performing"
+    BACKING_OFF = "backing_off"
+    VERIFYING = "verifying"
+    IN_DOUBT = "in_doubt"
+    """Its effect may have happened; it waits for a later owner or a person."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A document of the current batch: its request, or why it has none. None: it passes by."""
+
+    document: Document
+    request: Request | Failure | None
+
+
+@dataclass(slots=True, eq=False)
+class Effects:
+    """The documents of one operation, one after the other. `next` counts those dealt with."""
+
+    sequence: Sequence
+    node: StepNode
+    next: int = 0
+    outputs: DocumentList = field(default_factory=DocumentList)
+    batch: deque[Prepared] = field(default_factory=deque)
+    stage: Stage = Stage.IDLE
+    key: EffectKey = NO_KEY
+    request: Request | None = None
+    """What is being sent; for `once` part of the position, so that a repeat sends the same."""
+    stored: bool = False
+    """`request` came from a position: it is sent as it stands, whatever `prepare` would say now."""
+    is_fresh: bool = False
+    """In doubt, and it was this owner that sent it."""
+    tries: int = 0
+    needs: int = 0
+    """The outside results that must be committed before the current request may leave."""
+    committing: int = 0
+    """Number of the commit that holds the intent."""
+    verify: Sequence | None = None
+    started_at_ms: int = 0
+    duration_us: int = 0
+    retries: int = 0
+    failed: Failure | None = None
+    detail: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Paths:
+    """Documents that a step sent down its paths; one path after the other."""
+
+    sequence: Sequence
+    node: StepNode
+    inputs: DocumentList
+    waiting: dict[str, DocumentList]
+    handed: DocumentList = field(default_factory=DocumentList)
+    inner: Sequence | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Foreach:
+    """Items (batches of documents), at most `at_once` of them under way.
+
+    `handed` is what the items before `done` handed on; `early` what later ones did already.
+    """
+
+    sequence: Sequence
+    node: StepNode
+    inputs: DocumentList
+    size: int
+    at_once: int
+    next: int = 0
+    done: int = 0
+    handed: DocumentList = field(default_factory=DocumentList)
+    early: dict[int, DocumentList] = field(default_factory=dict)
+    active: dict[int, Sequence] = field(default_factory=dict)
+
+    @property
+    def items(self) -> int:
+        """How many items there are in all."""
+        return -(-len(self.inputs) // self.size)
+
+
+@dataclass(slots=True, eq=False)
+class Try:
+    """A body, then perhaps one of its catches, then its `finally`; `stage` is the path it is in."""
+
+    sequence: Sequence
+    node: StepNode
+    inputs: DocumentList
+    stage: str = "body"
+    handed: DocumentList = field(default_factory=DocumentList)
+    failure: Failure | None = None
+    """What goes on failing after `finally`."""
+    inner: Sequence | None = None
+
+
+Block = Paths | Foreach | Try | Effects
+Inner = Local | Effects | Paths | Foreach | Try
+
+
+def children(inner: Inner) -> Iterator[Sequence]:
+    """The sequences directly inside."""
+    match inner:
+        case Paths() | Try():
+            if inner.inner is not None:
+                yield inner.inner
+        case Foreach():
+            yield from inner.active.values()
+        case Effects():
+            if inner.verify is not None:
+                yield inner.verify
+        case Local():
+            pass
+
+
+def within(sequence: Sequence) -> Iterator[Sequence]:
+    """The sequence and all those inside it."""
+    waiting = [sequence]
+    while waiting:
+        found = waiting.pop()
+        yield found
+        if found.inner is not None:
+            waiting.extend(children(found.inner))
+
+
+def root_of(sequence: Sequence) -> Sequence:
+    """The root above a sequence."""
+    while sequence.parent is not None:
+        sequence = sequence.parent.sequence
+    return sequence
+
+
+def strand(sequence: Sequence, document: Document) -> Sequence:
+    """A copy of `sequence` and of the way down to it, with one document alone on it.
+
+    The document goes on there without the others: through the rest of these steps, then through
+    what follows the blocks around them.
+    """
+    copy = Sequence(
+        sequence.steps,
+        DocumentList([document]),
+        name=sequence.name,
+        index=sequence.index,
+        error=sequence.error,
+        dropped=sequence.dropped,
+    )
+    block = sequence.parent
+    if block is None:
+        return copy
+    invariant(
+        not isinstance(block, Effects), "verify has steps with an effect", step=block.node.path
+    )
+    start = ancestor(block.inputs.items, document) if not isinstance(block, Effects) else document
+    above = strand(block.sequence, start)
+    alone = DocumentList([start])
+    inner: Paths | Foreach | Try
+    match block:
+        case Foreach():
+            copy.name = "0"
+            inner = Foreach(above, block.node, alone, 1, 1, next=1, active={0: copy})
+        case Try():
+            inner = Try(above, block.node, alone, block.stage, failure=block.failure, inner=copy)
+        case _:
+            inner = Paths(above, block.node, alone, {}, inner=copy)
+    above.inner = inner
+    copy.parent = inner
+    return copy

@@ -1,0 +1,142 @@
+"""The interpreter of one execution: `handle(event)` gives the instructions that follow from it.
+
+It walks the process as a tree of frames (`frames.py`) and decides what is committed before what
+is sent (`effects.py`, `words.py`); the shell only obeys. What must stay true: no event makes it
+repeat a step whose checkpoint is committed, nor send a `once` request whose intent is not.
+"""
+
+from typing import assert_never
+
+from molecule.config import Limits
+from molecule.definition.built import RunnableProcess
+from molecule.engine import blocks, effects, positions, sequences, unwinding
+from molecule.engine.documents import DocumentList
+from molecule.engine.events import (
+    Committed,
+    Event,
+    RequestFailed,
+    RequestPerformed,
+    RequestsPrepared,
+    Started,
+    StepRan,
+    TimerFired,
+)
+from molecule.engine.failures import Failure
+from molecule.engine.frames import Effects, Foreach, Local, Sequence, within
+from molecule.engine.instructions import Instruction, StartTimer
+from molecule.engine.run import ExecutionFacts, Run
+from molecule.engine.words import Speaker
+from molecule.model.effect import ErrorClass
+from molecule.model.errors import invariant
+
+
+class Interpreter:
+    """One attempt at one execution. Mutable: changed by `handle` only, one event at a time.
+
+    After `Finish` it gives no more instructions.
+    """
+
+    def __init__(self, process: RunnableProcess, facts: ExecutionFacts, limits: Limits) -> None:
+        self._run = Run(process, facts, limits)
+        self._speaker = Speaker()
+
+    @property
+    def is_finished(self) -> bool:
+        """True after `Finish`."""
+        return self._speaker.is_finished
+
+    def handle(self, event: Event) -> list[Instruction]:
+        """What must be done next."""
+        run = self._run
+        if self.is_finished:
+            return []
+        run.now_ms = event.at_ms
+        match event:
+            case Started():
+                self._start(event)
+            case StepRan() | RequestsPrepared() | RequestPerformed() | RequestFailed():
+                self._answer(event)
+            case Committed():
+                for dropped in self._speaker.committed(run, event.number):
+                    unwinding.ended(run, dropped)
+            case TimerFired():
+                self._wake(event)
+            case _:
+                assert_never(event)
+        self._advance()
+        self._speaker.settle(run)
+        given, run.instructions = run.instructions, []
+        return given
+
+    def _start(self, event: Started) -> None:
+        run = self._run
+        run.inputs = event.documents
+        run.sequence = event.sequence
+        run.open = {known.effect_key: known for known in event.open_intents}
+        if event.deadline_in_ms:
+            run.deadline_timer = run.number()
+            run.instructions.append(StartTimer(run.deadline_timer, event.deadline_in_ms))
+        if event.position:
+            positions.restore(run, event.position, event.blobs)
+        else:
+            _check_ids(run, event)
+            steps = run.process.definition.steps
+            run.roots = [Sequence(steps, DocumentList(event.documents))]
+        for root in list(run.roots):
+            for sequence in list(within(root)):
+                _resume(run, sequence)
+
+    def _answer(self, event: StepRan | RequestsPrepared | RequestPerformed | RequestFailed) -> None:
+        run = self._run
+        frame = run.calls.pop(event.call, None)
+        invariant(frame is not None, "an answer to a call that was not made", call=event.call)
+        match event, frame:
+            case StepRan(), Local():
+                sequences.ran(run, frame, event)
+            case RequestsPrepared(), Effects():
+                effects.prepared(run, frame, event)
+            case RequestPerformed(), Effects():
+                effects.performed(run, frame, event)
+            case RequestFailed(), Effects():
+                effects.request_failed(run, frame, event)
+            case _:
+                invariant(False, "an answer of another kind than its call", call=event.call)
+        if run.drains and frame is not None:
+            unwinding.ended(run, frame)
+
+    def _wake(self, event: TimerFired) -> None:
+        run = self._run
+        if event.timer == run.deadline_timer:
+            message = "the execution took longer than its time-out"
+            run.close(Failure(ErrorClass.LIMIT, "timeout", message))
+            return
+        frame = run.timers.pop(event.timer, None)
+        if frame is not None:
+            effects.send(run, frame)
+
+    def _advance(self) -> None:
+        run = self._run
+        while run.ready or run.raised:
+            while run.raised:
+                sequence, failure = run.raised.popleft()
+                unwinding.unwind(run, sequence, failure)
+            if run.ready:
+                sequences.advance(run, run.ready.popleft())
+
+
+def _resume(run: Run, sequence: Sequence) -> None:
+    match sequence.inner:
+        case Effects():
+            effects.resume(run, sequence.inner)
+        case Foreach():
+            if not run.is_closing:
+                blocks.fill(run, sequence.inner)
+        case _:
+            run.ready.append(sequence)
+
+
+def _check_ids(run: Run, event: Started) -> None:
+    # Documents of one id would share their effect keys, so one effect would stand for both.
+    if len({document.id for document in event.documents}) != len(event.documents):
+        message = "two documents of the input have the same id"
+        run.close(Failure(ErrorClass.DATA, "duplicate_document", message))

@@ -1,0 +1,287 @@
+"""Positions: the frames of an execution as bytes, from which another owner goes on.
+
+JSON with a version. Lists of documents stand inline while they are small, else by digest. A pure
+step that was running is left out: it runs again from its documents. What must stay true:
+`restore` of `encode` gives frames that lead to the same requests.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from molecule.component.contract import Request
+from molecule.definition.definition import StepNode
+from molecule.engine import documents, failures
+from molecule.engine.documents import Block, DocumentList
+from molecule.engine.frames import Effects, Foreach, Inner, Local, Paths, Sequence, Try
+from molecule.engine.instructions import Blob
+from molecule.engine.run import Run
+from molecule.model import payload
+from molecule.model.document import DocumentRef
+from molecule.model.effect import Effect
+from molecule.model.errors import DamagedData
+from molecule.model.ids import Digest, EffectKey
+
+VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A position, the blobs it names, and their names."""
+
+    content: bytes
+    blobs: tuple[Blob, ...]
+    refers_to: tuple[DocumentRef, ...]
+
+
+def encode(run: Run) -> Encoded:
+    """The position of an execution as it stands."""
+    writer = _Writer()
+    doubtful = {id(frame.sequence) for frame in run.doubts}
+    roots = [
+        writer.sequence(root)
+        for root in run.roots
+        if not run.is_closing or any(id(part) in doubtful for part in _ways(root))
+    ]
+    tree = {
+        "version": VERSION,
+        "roots": roots,
+        "parents": writer.documents(run.parent_list),
+        "documents_failed": run.documents_failed,
+        "notes": run.said_notes,
+        "dead_letters": run.said_dead_letters,
+        "failure": run.failure.bound() if run.failure else None,
+        "ended": run.has_ended,
+    }
+    content = orjson.dumps(tree)
+    return Encoded(content, tuple(writer.blobs.values()), tuple(writer.names.values()))
+
+
+def references(position: bytes) -> list[Digest]:
+    """Digests whose contents `restore` needs."""
+    found: list[Digest] = []
+    waiting: list[Any] = [_tree(position)]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if item.keys() == {"digest", "size"}:
+                found.append(Digest(item["digest"]))
+            elif "inline" not in item:
+                waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return list(dict.fromkeys(found))
+
+
+def restore(run: Run, position: bytes, blobs: Mapping[Digest, bytes]) -> None:
+    """Put the frames of a position into a run that has none yet."""
+    tree = _tree(position)
+    reader = _Reader(blobs)
+    for document in reader.documents(tree["parents"]):
+        run.split(document)
+    run.documents_failed = tree["documents_failed"]
+    run.said_notes = tree["notes"]
+    run.said_dead_letters = tree["dead_letters"]
+    run.failure = failures.of_bound(tree["failure"]) if tree["failure"] else None
+    run.has_ended = tree["ended"]
+    steps = run.process.definition.steps
+    run.roots = [reader.sequence(root, steps, None) for root in tree["roots"]]
+
+
+def encode_request(request: Request | None) -> bytes:
+    """A request as bytes; the digest of an intent is of these."""
+    if request is None:
+        return b""
+    return payload.encode_value({"target": request.target, "body": request.body})
+
+
+def _ways(root: Sequence) -> list[Sequence]:
+    found = [root]
+    for part in found:
+        if part.inner is not None:
+            match part.inner:
+                case Foreach():
+                    found.extend(part.inner.active.values())
+                case Paths() | Try():
+                    found.extend([part.inner.inner] if part.inner.inner else [])
+                case Local() | Effects():
+                    pass
+    return found
+
+
+def _tree(position: bytes) -> dict[str, Any]:
+    try:
+        tree = orjson.loads(position)
+        version = tree["version"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise DamagedData(f"this is no position: {error}") from None
+    if version != VERSION:
+        raise DamagedData(f"a position of version {version}; this software knows {VERSION}")
+    found: dict[str, Any] = tree
+    return found
+
+
+class _Writer:
+    """Makes one tree; gathers the blobs that it names."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[Digest, Blob] = {}
+        self.names: dict[Digest, DocumentRef] = {}
+
+    def documents(self, listed: DocumentList) -> list[Any]:
+        return [self._block(block) for block in listed.blocks()]
+
+    def sequence(self, sequence: Sequence) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "index": sequence.index,
+            "documents": self.documents(sequence.documents),
+        }
+        if sequence.error is not None:
+            found["error"] = sequence.error.bound()
+        if sequence.dropped:
+            found["dropped"] = True
+        if sequence.inner is not None and not isinstance(sequence.inner, Local):
+            found["inner"] = self._inner(sequence, sequence.inner)
+        return found
+
+    def _inner(self, sequence: Sequence, inner: Inner) -> dict[str, Any]:
+        match inner:
+            case Effects():
+                return self._effects(inner)
+            case Paths():
+                child = inner.inner
+                return {
+                    "handed": self.documents(inner.handed),
+                    "waiting": {name: self.documents(part) for name, part in inner.waiting.items()},
+                    "path": child.name if child else "",
+                    "child": self.sequence(child) if child else None,
+                }
+            case Foreach():
+                return {
+                    **self._inputs(sequence, inner.inputs),
+                    "size": inner.size,
+                    "next": inner.next,
+                    "done": inner.done,
+                    "handed": self.documents(inner.handed),
+                    "early": {str(n): self.documents(part) for n, part in inner.early.items()},
+                    "active": {str(n): self.sequence(part) for n, part in inner.active.items()},
+                }
+            case Try():
+                return {
+                    **self._inputs(sequence, inner.inputs),
+                    "stage": inner.stage,
+                    "handed": self.documents(inner.handed),
+                    "failure": inner.failure.bound() if inner.failure else None,
+                    "child": self.sequence(inner.inner) if inner.inner else None,
+                }
+            case Local():
+                return {}
+
+    def _effects(self, frame: Effects) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "next": frame.next,
+            "outputs": self.documents(frame.outputs),
+            "tries": frame.tries,
+        }
+        if frame.node.effect is Effect.ONCE and frame.request is not None and frame.key:
+            found["key"] = frame.key
+            found["request"] = self._block(documents.block_of(encode_request(frame.request)))
+        return found
+
+    def _inputs(self, sequence: Sequence, inputs: DocumentList) -> dict[str, Any]:
+        if len(inputs) == len(sequence.documents):
+            return {}
+        return {"inputs": self.documents(inputs)}
+
+    def _block(self, block: Block) -> dict[str, Any]:
+        if block.reference is None:
+            return {"inline": orjson.Fragment(block.content)}
+        digest = block.reference.digest
+        self.blobs[digest] = Blob(digest, block.content)
+        self.names[digest] = block.reference
+        return {"digest": digest, "size": block.reference.size_bytes}
+
+
+class _Reader:
+    """Makes frames from one tree."""
+
+    def __init__(self, blobs: Mapping[Digest, bytes]) -> None:
+        self._blobs = blobs
+
+    def documents(self, blocks: list[Any]) -> DocumentList:
+        found = DocumentList()
+        for block in blocks:
+            found.extend(payload.decode_documents(self._content(block)))
+        return found
+
+    def sequence(
+        self,
+        tree: Mapping[str, Any],
+        steps: tuple[StepNode, ...],
+        parent: Paths | Foreach | Try | None,
+        name: str = "",
+    ) -> Sequence:
+        error = tree.get("error")
+        sequence = Sequence(
+            steps,
+            self.documents(tree["documents"]),
+            parent,
+            name,
+            tree["index"],
+            failures.of_bound(error) if error else None,
+            dropped=tree.get("dropped", False),
+        )
+        if "inner" in tree:
+            sequence.inner = self._inner(sequence, tree["inner"])
+        return sequence
+
+    def _inner(self, sequence: Sequence, tree: Mapping[str, Any]) -> Inner:
+        node = sequence.steps[sequence.index]
+        if node.kind == "operation":
+            return self._effects(sequence, node, tree)
+        inputs = self.documents(tree["inputs"]) if "inputs" in tree else sequence.documents
+        handed = self.documents(tree["handed"])
+        if node.type == "foreach":
+            foreach = Foreach(sequence, node, inputs, tree["size"], node.component.at_once)
+            foreach.next, foreach.done, foreach.handed = tree["next"], tree["done"], handed
+            foreach.early = {int(n): self.documents(part) for n, part in tree["early"].items()}
+            steps = node.paths["steps"]
+            for number, part in tree["active"].items():
+                foreach.active[int(number)] = self.sequence(part, steps, foreach, number)
+            return foreach
+        child = tree["child"]
+        if node.type == "try":
+            failure = failures.of_bound(tree["failure"]) if tree["failure"] else None
+            block = Try(sequence, node, inputs, tree["stage"], handed, failure)
+            if child is not None:
+                steps = node.paths[block.stage]
+                block.inner = self.sequence(child, steps, block, block.stage)
+            return block
+        waiting = {name: self.documents(part) for name, part in tree["waiting"].items()}
+        paths = Paths(sequence, node, inputs, waiting, handed)
+        if child is not None:
+            path = tree["path"]
+            paths.inner = self.sequence(child, node.paths[path], paths, path)
+        return paths
+
+    def _effects(self, sequence: Sequence, node: StepNode, tree: Mapping[str, Any]) -> Effects:
+        frame = Effects(sequence, node, tree["next"], self.documents(tree["outputs"]))
+        frame.tries = tree["tries"]
+        if "request" in tree:
+            stored = payload.decode_value(self._content(tree["request"]))
+            frame.key = EffectKey(tree["key"])
+            frame.request = Request(stored["target"], stored["body"])
+            frame.stored = True
+        return frame
+
+    def _content(self, block: Mapping[str, Any]) -> bytes:
+        if "inline" in block:
+            return orjson.dumps(block["inline"])
+        try:
+            return self._blobs[Digest(block["digest"])]
+        except KeyError:
+            raise DamagedData(
+                f"the position names {block['digest']}, which was not given"
+            ) from None

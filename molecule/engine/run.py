@@ -1,0 +1,218 @@
+"""The shared state of one execution while its interpreter runs, and the verbs that all parts use.
+
+Sequences, blocks, effects and words are each in a file of their own and meet only here. What must
+stay true: it changes inside `Interpreter.handle` only.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from molecule.config import Limits
+from molecule.definition.built import RunnableProcess
+from molecule.definition.definition import StepNode
+from molecule.engine.documents import DocumentList
+from molecule.engine.events import OpenIntent
+from molecule.engine.failures import Failure
+from molecule.engine.frames import Block, Effects, Local, Sequence, within
+from molecule.engine.instructions import (
+    Confirmed,
+    FailedDocument,
+    Instruction,
+    PerformRequest,
+    PrepareRequests,
+    RunStep,
+    StartTimer,
+    StepNote,
+)
+from molecule.model.document import Document
+from molecule.model.effect import ErrorClass
+from molecule.model.ids import DocumentId, EffectKey, ExecutionId
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFacts:
+    """What does not change between attempts, besides the process itself.
+
+    `settle_ms`: lease plus margin, after which nothing of an owner that stopped can leave any more.
+    """
+
+    execution: ExecutionId
+    origin: ExecutionId
+    submitted_at_ms: int
+    seed: int
+    settle_ms: int
+
+
+@dataclass(slots=True)
+class Unsaid:
+    """What the next word will say."""
+
+    confirmations: list[Confirmed] = field(default_factory=list)
+    notes: list[StepNote] = field(default_factory=list)
+    dead_letters: list[FailedDocument] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Drain:
+    """A block that failed and waits until what is under way inside has ended."""
+
+    block: Block
+    failure: Failure
+    frames: set[Effects | Local]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counts of outside results, by which it is known what a commit covers.
+
+    `results` counts answers from outside, `effects` is that count at the last one with an effect,
+    `committed` the count that the last committed checkpoint holds.
+    """
+
+    results: int = 0
+    effects: int = 0
+    committed: int = 0
+
+
+class Run:
+    """One execution under interpretation."""
+
+    def __init__(self, process: RunnableProcess, facts: ExecutionFacts, limits: Limits) -> None:
+        self.process = process
+        self.facts = facts
+        self.limits = limits
+        self.now_ms = 0
+        self.inputs: tuple[Document, ...] = ()
+        self.instructions: list[Instruction] = []
+        self.ready: deque[Sequence] = deque()
+        self.raised: deque[tuple[Sequence, Failure]] = deque()
+        self.calls: dict[int, Local | Effects] = {}
+        self.timers: dict[int, Effects] = {}
+        self.deadline_timer = 0
+        self.waiting: list[Effects] = []
+        """Operations whose request may leave after the next commit."""
+        self.drains: list[Drain] = []
+        self.roots: list[Sequence] = []
+        self.doubts: list[Effects] = []
+        """Operations whose one document waits to be known, each the last thing under its root."""
+        self.open: dict[EffectKey, OpenIntent] = {}
+        """Effects of earlier owners that this one has not met yet."""
+        self.parents: dict[DocumentId, Document] = {}
+        """Documents that were split, by id: what `$parent` is for those that descend from them."""
+        self.parent_list = DocumentList()
+        self.unsaid = Unsaid()
+        self.progress = Progress()
+        self.sequence = 0
+        self.wants_commit = False
+        self.said_notes = 0
+        self.said_dead_letters = 0
+        self.documents_failed = 0
+        self.failure: Failure | None = None
+        self.has_ended = False
+        """A step ended the execution early."""
+        self.bound_execution = _bound_execution(process, facts)
+        self.bound_environment = process.environment.bound
+        self._number = 0
+
+    @property
+    def is_closing(self) -> bool:
+        """True when nothing new begins: it failed or was ended."""
+        return self.failure is not None or self.has_ended
+
+    def number(self) -> int:
+        """A new number for a call, timer or commit."""
+        self._number += 1
+        return self._number
+
+    def call(
+        self, frame: Local | Effects, instruction: RunStep | PrepareRequests | PerformRequest
+    ) -> None:
+        """Give an instruction whose event is for `frame`."""
+        self.calls[instruction.call] = frame
+        self.instructions.append(instruction)
+
+    def start_timer(self, frame: Effects, delay_ms: int) -> None:
+        """Have `frame` called again after a delay."""
+        timer = self.number()
+        self.timers[timer] = frame
+        self.instructions.append(StartTimer(timer, delay_ms))
+
+    def complete(self, sequence: Sequence, documents: DocumentList) -> None:
+        """The step that `sequence` stands at is done and hands on `documents`."""
+        sequence.documents = documents
+        sequence.index += 1
+        sequence.inner = None
+        self.ready.append(sequence)
+
+    def fail_step(self, sequence: Sequence, failure: Failure) -> None:
+        """The step that `sequence` stands at fails as a whole."""
+        self.raised.append((sequence, failure))
+
+    def close(self, failure: Failure | None) -> None:
+        """Begin nothing new: the execution fails, or ends early when `failure` is None."""
+        if self.is_closing:
+            return
+        self.failure = failure
+        self.has_ended = failure is None
+        self.drains.clear()
+        self.drop(self.roots)
+
+    def drop(self, sequences: Iterable[Sequence]) -> set[Effects | Local]:
+        """Let nothing begin inside any more; gives the frames whose calls are still under way.
+
+        What waits in doubt stays as it is: it was sent, so it must be known what became of it.
+        """
+        frames: set[Effects | Local] = set()
+        for top in sequences:
+            for sequence in within(top):
+                sequence.dropped = True
+                if isinstance(sequence.inner, Effects | Local):
+                    frames.add(sequence.inner)
+        self.waiting = [frame for frame in self.waiting if frame not in frames or frame.committing]
+        self.timers = {timer: of for timer, of in self.timers.items() if of not in frames}
+        busy = {frame for frame in self.calls.values() if frame in frames}
+        return busy | {frame for frame in self.waiting if frame in frames}
+
+    def split(self, document: Document) -> None:
+        """Remember it as `$parent` of what descends from it."""
+        if document.id not in self.parents:
+            self.parents[document.id] = document
+            self.parent_list.append(document)
+
+    def confirm(self, key: EffectKey, how: str) -> None:
+        """Say with the next word what became of an effect."""
+        self.unsaid.confirmations.append(Confirmed(key, how))
+        self.open.pop(key, None)
+
+    def note(self, node: StepNode, note: StepNote) -> None:
+        """Tell the timeline; silent beyond the bound, which the last row says."""
+        if node.config.in_verify and not note.error:
+            return
+        self.said_notes += 1
+        if self.said_notes <= self.limits.timeline_rows_per_execution_max:
+            self.unsaid.notes.append(note)
+
+    def dead_letter(self, document: Document, failure: Failure, *, counts: bool) -> None:
+        """Keep a failed document for repair. Beyond the bound the execution fails instead."""
+        self.said_dead_letters += 1
+        allowed = self.limits.dead_letters_per_execution_max
+        if self.said_dead_letters > allowed:
+            message = f"more than {allowed} dead letters (dead_letters_per_execution_max)"
+            self.close(Failure(ErrorClass.LIMIT, "dead_letters", message, failure.step))
+            return
+        self.unsaid.dead_letters.append(FailedDocument(document, failure))
+        self.documents_failed += counts
+
+
+def _bound_execution(process: RunnableProcess, facts: ExecutionFacts) -> dict[str, Any]:
+    # The attempt is not among them: a request that told it would differ when it is repeated.
+    started = datetime.fromtimestamp(facts.submitted_at_ms / 1000, UTC)
+    return {
+        "id": facts.execution,
+        "process": process.definition.name,
+        "version": process.version,
+        "started": started.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
