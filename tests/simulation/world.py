@@ -1,0 +1,304 @@
+"""One simulated run: machines, network, traffic and faults from one seed, first unsafe, then calm.
+
+The parts do their own work; the world wires them, keeps the phases and hands every observation to the checker. What must
+stay true: a run is a function of its seed, its options and its fault list, down to the last event.
+"""
+
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.simulation.calm import CalmPhases
+from tests.simulation.clients import Tally, Traffic
+from tests.simulation.clock import EventQueue, MemberClock
+from tests.simulation.disk import Disk, Survival
+from tests.simulation.faults import Fault, plan, strike
+from tests.simulation.host import Host, MemberFactory, ProcessState
+from tests.simulation.invariants import Checker, Violation
+from tests.simulation.member import Member
+from tests.simulation.network import Network
+from tests.simulation.options import Options
+from tests.simulation.register import Outcome, Register
+
+_OPERATOR_S = 0.7
+_REFUSALS_MAX = 20
+_TRACE_LINES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one run."""
+
+    seed: int
+    options: Options
+    plan: tuple[Fault, ...]
+    struck: int
+    violation: Violation | None
+    trace_hash: int
+    trace: tuple[str, ...]
+    tally: Tally
+    leader_after_s: tuple[float, ...]
+    virtual_s: float
+    rounds: int
+    leader_changes: int
+
+
+@dataclass(slots=True)
+class _Undo:
+    """The end of a fault, carried out once."""
+
+    action: Callable[..., None]
+    args: tuple[object, ...]
+    is_done: bool = False
+
+
+class World:
+    """One run. Built, run once, thrown away."""
+
+    def __init__(
+        self,
+        seed: int,
+        options: Options,
+        factory: MemberFactory,
+        *,
+        election_s: float,
+        faults: tuple[Fault, ...] | None = None,
+    ) -> None:
+        self.seed = seed
+        self.options = options
+        self.queue = EventQueue()
+        self.survivals = options.survivals
+        self.is_calm = False
+        names = tuple(f"n{number + 1}" for number in range(options.voters))
+        self.checker = Checker(names)
+        self.network = Network(self.queue, self._rng("network"), names, options.network, self)
+        self.hosts = {name: self._make_host(name, names, factory) for name in names}
+        self.traffic = Traffic(
+            self.queue,
+            self._rng("traffic"),
+            self.hosts,
+            checker=self.checker,
+            profile=options.traffic,
+            connectivity=self,
+        )
+        self.plan = (
+            plan(self._rng("faults"), options.kinds, options.faults, options.fault_every_s)
+            if faults is None
+            else faults
+        )
+        self._calm = CalmPhases(self, election_s, self._rng("calm"))
+        self._chance = self._rng("world")
+        self._undos: list[_Undo] = []
+        self._cut_since: dict[str, float | None] = dict.fromkeys(names)
+        self._refusals = 0
+        self._struck = 0
+        self._rounds = 0
+        self._leaders: list[tuple[int, str]] = []
+        self._hash = 0
+        self._trace: list[str] = []
+
+    @property
+    def now_s(self) -> float:
+        return self.queue.now_s
+
+    def run(self) -> Report:
+        """All phases, up to the first violation."""
+        for name in self.hosts:
+            self.start_of(self.hosts[name])
+        self.traffic.start()
+        if self.options.snapshot_every_s:
+            self._snapshot_later()
+        for fault in self.plan:
+            self.queue.at(fault.at_s, self._strike, fault)
+        if self.advance((self.plan[-1].at_s if self.plan else 1.0) + 1.0):
+            self._calm.run()
+        return self._report()
+
+    def advance(self, until_s: float) -> bool:
+        """Let events happen up to an instant; no as soon as an invariant is broken."""
+        queue, checker = self.queue, self.checker
+        while checker.violation is None:
+            if not queue.run_next(until_s):
+                return True
+            checker.now_s = queue.now_s
+        return False
+
+    def heal_all(self) -> None:
+        """End every fault that still lasts."""
+        self.is_calm = True
+        undos, self._undos = self._undos, []
+        for undo in undos:
+            self._undo(undo)
+        for host in self.hosts.values():
+            host.disk.dies_after = None
+            if host.state is ProcessState.DOWN:
+                self.start_of(host)
+        self.reach_changed()
+
+    # What faults may do (`faults.Scene`).
+
+    def undo_after(self, seconds: float, undo: Callable[..., None], *args: object) -> None:
+        pending = _Undo(undo, args)
+        self._undos.append(pending)
+        self.queue.after(seconds, self._undo, pending)
+
+    def crash(self, host: Host, *, power: Survival | None, restart_s: float) -> None:
+        host.kill(silently=power is not None)
+        if power is not None:
+            host.disk.lose_power(power)
+        self.undo_after(restart_s, self.start_of, host)
+        self.reach_changed()
+
+    def start_of(self, host: Host) -> None:
+        if host.state is ProcessState.DOWN:
+            host.start()
+            self.reach_changed()
+
+    def sync_normal(self, host: Host) -> None:
+        profile = self.options.disk_profile()
+        host.disk.profile.sync_min_s = profile.sync_min_s
+        host.disk.profile.sync_max_s = profile.sync_max_s
+
+    def reach_changed(self) -> None:
+        majority = len(self.hosts) // 2 + 1
+        for name in self.hosts:
+            reached = 1 + sum(self._is_in_reach(name, peer) for peer in self.hosts if peer != name)
+            if reached >= majority:
+                self._cut_since[name] = None
+            elif self._cut_since[name] is None:
+                self._cut_since[name] = self.queue.now_s
+
+    def cut_off_since(self, member: str) -> float | None:
+        return self._cut_since[member]
+
+    # What the network tells (`network.Listener`).
+
+    def link_up(self, member: str, peer: str, connection: int) -> None:
+        self.note("link_up", member, peer)
+        self.hosts[member].call(lambda inside: inside.link_up(peer, connection))
+
+    def link_down(self, member: str, peer: str, connection: int) -> None:
+        self.note("link_down", member, peer)
+        self.hosts[member].call(lambda inside: inside.link_down(peer, connection))
+
+    def frame(self, member: str, peer: str, connection: int, frame: object) -> None:
+        self._hash = zlib.crc32(b"%a%a%d" % (member, peer, connection), self._hash)
+        self.hosts[member].call(lambda inside: inside.receive(peer, connection, frame))
+
+    def is_alive(self, member: str) -> bool:
+        return self.hosts[member].state is not ProcessState.DOWN
+
+    def is_answering(self, member: str) -> bool:
+        return self.hosts[member].state is ProcessState.RUNNING
+
+    # What hosts tell (`host.Events`).
+
+    def settled(self, member: str, ticket: int, index: int | None, *, definite: bool) -> None:
+        self.note("settled", member, ticket, index, definite)
+        self.traffic.settled(member, ticket, index, definite=definite)
+
+    def read_from(self, member: str, ticket: int, index: int | None) -> None:
+        self.note("read", member, ticket, index)
+        self.traffic.read_from(member, ticket, index)
+
+    def changed(self, host: Host) -> None:
+        self._rounds += 1
+        view = host.view
+        if view is None or view.leader is None or view.leader != host.name:
+            return
+        if not self._leaders or (view.term, host.name) > self._leaders[-1]:
+            self._leaders.append((view.term, host.name))
+            self.note("leads", host.name, view.term)
+
+    def applied(self, host: Host, outcome: Outcome) -> None:
+        self.note("applied", host.name, host.register.applied, outcome.epoch, outcome.job)
+
+    def ended(self, host: Host, reason: str, *, restart_s: float | None) -> None:
+        self.note("ended", host.name, reason)
+        power = None
+        if restart_s is None:
+            # Nobody knows what a disk that failed holds: the operator restarts the machine.
+            self._refusals += 1
+            power = self._chance.choice(self.survivals)
+            restart_s = _OPERATOR_S
+        if self._refusals > _REFUSALS_MAX + self._struck:
+            self.checker.missed("a member comes back", f"{host.name} refuses: {reason}")
+        self.crash(host, power=power, restart_s=restart_s + 0.01)
+
+    def note(self, *facts: object) -> None:
+        line = f"{self.queue.now_s:.6f} {facts}"
+        self._hash = zlib.crc32(line.encode(), self._hash)
+        self._trace.append(line)
+        if len(self._trace) > 2 * _TRACE_LINES:
+            del self._trace[:_TRACE_LINES]
+
+    # Inside.
+
+    def _strike(self, fault: Fault) -> None:
+        self.note("fault", fault)
+        self._struck += strike(self, fault)
+
+    def _undo(self, undo: _Undo) -> None:
+        if not undo.is_done:
+            undo.is_done = True
+            undo.action(*undo.args)
+
+    def _is_in_reach(self, name: str, peer: str) -> bool:
+        network = self.network
+        return (
+            self.hosts[peer].state is ProcessState.RUNNING
+            and not network.is_blocked(name, peer)
+            and not network.is_blocked(peer, name)
+        )
+
+    def _snapshot_later(self) -> None:
+        self.queue.after(
+            self.options.snapshot_every_s * (0.5 + self._chance.random()), self._snapshot
+        )
+
+    def _snapshot(self) -> None:
+        host = self._chance.choice(list(self.hosts.values()))
+        host.call(_take_snapshot)
+        self._snapshot_later()
+
+    def _make_host(self, name: str, names: tuple[str, ...], factory: MemberFactory) -> Host:
+        options, rng = self.options, self._rng(f"machine {name}")
+        clock = MemberClock(self.queue, rng.random() * 1000.0)
+        clock.rate = 1.0 + options.drift * rng.choice((-1.0, 0.0, 1.0))
+        return Host(
+            name,
+            names,
+            queue=self.queue,
+            network=self.network,
+            disk=Disk(self._rng(f"disk {name}"), options.disk_profile()),
+            clock=clock,
+            checker=self.checker,
+            events=self,
+            factory=factory,
+            make_register=lambda: Register(checks_epoch=options.checks_epoch),
+            rng=rng,
+        )
+
+    def _rng(self, purpose: str) -> random.Random:
+        return random.Random(f"{self.seed} {purpose}")
+
+    def _report(self) -> Report:
+        return Report(
+            seed=self.seed,
+            options=self.options,
+            plan=self.plan,
+            struck=self._struck,
+            violation=self.checker.violation,
+            trace_hash=self._hash,
+            trace=tuple(self._trace),
+            tally=self.traffic.tally,
+            leader_after_s=tuple(self._calm.leader_after_s),
+            virtual_s=self.queue.now_s,
+            rounds=self._rounds,
+            leader_changes=len(self._leaders),
+        )
+
+
+def _take_snapshot(member: Member) -> None:
+    member.snapshot()
