@@ -9,19 +9,15 @@ must not die of what kills its children.
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import secrets
 import signal
 import socket
-import stat
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 EXIT_CONFIG: Final = 78
 """A child ends with this (EX_CONFIG) when it said what is wrong: starting it again is useless."""
@@ -41,35 +37,13 @@ def run(settings: str) -> NoReturn:
     os.execve(sys.executable, [sys.executable, "-m", "molecule.serve"], environ)  # noqa: S606
 
 
-def local_folder(data: str) -> Path:
-    """A 0700 folder for this node's unix sockets, short enough for their 107-byte limit.
-
-    It lies in the runtime folder of the user and is named by the data folder, so that a node killed
-    by force leaves nothing that the next start would not find again. Raises `PermissionError` when
-    somebody else made it first.
-    """
-    parent = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    name = hashlib.sha256(str(Path(data).resolve()).encode()).hexdigest()[:16]
-    folder = Path(parent) / f"molecule-{os.getuid()}-{name}"
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-        message = f"{folder} belongs to somebody else; remove it or set XDG_RUNTIME_DIR"
-        raise PermissionError(message)
-    folder.chmod(0o700)
-    return folder
-
-
 class Supervisor:
     """Owns the children of one node. Built once, run once."""
 
-    def __init__(self, settings: Mapping[str, Any], folder: Path) -> None:
-        self._settings = settings
+    def __init__(self) -> None:
         self._environ = {
             **os.environ,
-            "MOLECULE_LOCAL_FOLDER": str(folder),
-            "MOLECULE_LOCAL_TOKEN": secrets.token_urlsafe(32),
+            "MOLECULE_LOCAL_SECRET": secrets.token_urlsafe(32),
             "MOLECULE_SUPERVISOR_PID": str(os.getpid()),
         }
         self._stopping = asyncio.Event()
@@ -257,13 +231,7 @@ def _say(event: str, **facts: object) -> None:
 
 
 async def _main() -> int:
-    settings = json.loads(os.environ["MOLECULE_NODE_CONFIG"])
-    try:
-        folder = local_folder(settings["data"])
-    except OSError as error:
-        print(f"molecule serve: {error}", file=sys.stderr)  # noqa: T201
-        return EXIT_CONFIG
-    supervisor = Supervisor(settings, folder)
+    supervisor = Supervisor()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)

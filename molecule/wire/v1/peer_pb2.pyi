@@ -68,12 +68,15 @@ class CommandOutcome(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     FACTS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
     applied: _builtins.bool
     code: _builtins.str
     """the reason of a rejection"""
     message: _builtins.str
     facts: _builtins.bytes
     """JSON object"""
+    value: _builtins.int
+    """what was minted or counted"""
     def __init__(
         self,
         *,
@@ -81,10 +84,11 @@ class CommandOutcome(_message.Message):
         code: _builtins.str = ...,
         message: _builtins.str = ...,
         facts: _builtins.bytes = ...,
+        value: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "code", b"code", "facts", b"facts", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "code", b"code", "facts", b"facts", "message", b"message", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

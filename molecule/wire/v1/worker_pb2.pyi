@@ -779,9 +779,11 @@ class EvaluateDoor(_message.Message):
     ENVIRONMENT_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_DIGEST_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     environment: _builtins.str
     environment_digest: _builtins.str
+    process: _builtins.str
     @_builtins.property
     def inputs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
         """encoded documents, one per submission"""
@@ -793,10 +795,11 @@ class EvaluateDoor(_message.Message):
         environment: _builtins.str = ...,
         environment_digest: _builtins.str = ...,
         inputs: _abc.Iterable[_builtins.bytes] | None = ...,
+        process: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "environment_digest", b"environment_digest", "inputs", b"inputs", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "environment_digest", b"environment_digest", "inputs", b"inputs", "process", b"process", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

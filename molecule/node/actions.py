@@ -1,0 +1,111 @@
+"""What people do to executions, cancel and resolve: ask the policy, propose, translate."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from molecule.access.policy import Action, Actor, refusal
+from molecule.cluster.outcome import Applied, Rejected
+from molecule.cluster.state import ClusterState
+from molecule.config import Limits
+from molecule.model.errors import (
+    Conflict,
+    InvalidInput,
+    LimitExceeded,
+    MoleculeError,
+    NotFound,
+    WrongState,
+)
+from molecule.model.ids import ExecutionId
+from molecule.node.forwarder import Forwarder
+from molecule.wire.v1 import commands_pb2 as c
+
+
+class Actions:
+    """Used by the gateway's door."""
+
+    def __init__(
+        self, *, forwarder: Forwarder, state: Callable[[], ClusterState], limits: Limits
+    ) -> None:
+        self._forwarder = forwarder
+        self._state = state
+        self._limits = limits
+
+    async def cancel(
+        self, actor: Actor, execution: str, fields: Mapping[str, Any], *, within_s: float
+    ) -> None:
+        """End the execution CANCELLED. Raises `WrongState` when it has ended otherwise."""
+        if (refused := refusal(actor, Action.CANCEL)) is not None:
+            raise refused
+        command = c.CancelExecution(
+            execution=execution, actor=_wire(actor), reason=self._reason(fields)
+        )
+        await self._say(c.Command(version=1, cancel_execution=command), execution, within_s)
+
+    async def resolve(
+        self, actor: Actor, execution: str, fields: Mapping[str, Any], *, within_s: float
+    ) -> None:
+        """Answer for effects in doubt. `Conflict` when it is too early to call one not done."""
+        if (refused := refusal(actor, Action.RESOLVE)) is not None:
+            raise refused
+        command = c.ResolveEffects(
+            execution=execution,
+            answers=self._answers(execution, fields),
+            actor=_wire(actor),
+            reason=self._reason(fields),
+        )
+        await self._say(c.Command(version=1, resolve_effects=command), execution, within_s)
+
+    def _answers(self, execution: str, fields: Mapping[str, Any]) -> Sequence[c.Answer]:
+        everywhere = fields.get("all")
+        if everywhere:
+            known = self._state().executions.get(ExecutionId(execution))
+            doubts = known.intents.values() if known is not None else ()
+            return [
+                c.Answer(effect_key=intent.effect_key, answer=str(everywhere))
+                for intent in doubts
+                if intent.is_in_doubt
+            ]
+        return [
+            c.Answer(effect_key=str(answer["effect"]), answer=str(answer["answer"]))
+            for answer in fields.get("answers", ())
+        ]
+
+    def _reason(self, fields: Mapping[str, Any]) -> str:
+        reason = str(fields.get("reason", ""))
+        limit = self._limits.reason_length_max
+        if len(reason) > limit:
+            raise LimitExceeded(limit="reason_length_max", allowed=limit, asked=len(reason))
+        return reason
+
+    async def _say(self, command: c.Command, execution: str, within_s: float) -> None:
+        result = await self._forwarder.insist([command], within_s=within_s)
+        match result.outcomes[0]:
+            case Applied():
+                return
+            case Rejected() as rejected:
+                raise _refused(execution, rejected)
+
+
+def _refused(execution: str, rejected: Rejected) -> MoleculeError:
+    facts = dict(rejected.facts)
+    match rejected.reason:
+        case "unknown_execution":
+            return NotFound(f"there is no execution {execution} that could be changed")
+        case "wrong_state":
+            return WrongState(f"execution {execution} is {facts.get('state')}", **facts)
+        case "too_early":
+            return Conflict(
+                f"the request of {facts.get('effect')} may still be under way: it can be called "
+                f"not done only from {facts.get('not_before_ms')} (ms since 1970) on",
+                **facts,
+            )
+        case "unknown_effect":
+            return NotFound(f"{facts.get('effect')} is not in doubt in {execution}", **facts)
+        case "invalid":
+            return InvalidInput(f"{facts.get('field')} is invalid", **facts)
+        case reason:
+            return Conflict(f"refused: {reason}", **facts)
+
+
+def _wire(actor: Actor) -> c.Actor:
+    return c.Actor(kind=actor.kind.value, name=actor.name)

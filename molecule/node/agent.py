@@ -1,0 +1,216 @@
+"""The shell around `AgentRounds`: heartbeats, the session with the leader, this node's workers.
+
+It carries out what the rounds decide and hands them everything that happens. The session follows
+the leader wherever it is; on the leader's own node it is a function call.
+"""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+import structlog
+
+from molecule.model.errors import MoleculeError
+from molecule.node.agent_rounds import AgentOutbox, AgentRounds
+from molecule.node.clock import boottime_us, wall_ms
+from molecule.node.control import Control
+from molecule.node.forwarder import Forwarder
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import peer_pb2 as p
+from molecule.wire.v1 import worker_pb2 as w
+
+_log = structlog.get_logger()
+
+_REPORT_WITHIN_S = 30.0
+_RETRY_S = 0.05
+
+
+class LeaderSession(Protocol):
+    """An open session with one leader; closed by cancelling whoever iterates it."""
+
+    async def send(self, message: p.FromAgent) -> None:
+        """Raises an error of the tree when the session is broken."""
+        ...
+
+    def incoming(self) -> AsyncIterator[p.ToAgent]:
+        """What the leader says, until the session breaks."""
+        ...
+
+
+OpenSession = Callable[[str], Awaitable[LeaderSession]]
+
+
+class Agent:
+    """Runs the assignments of this node. One per life of the node process."""
+
+    def __init__(
+        self,
+        *,
+        rounds: AgentRounds,
+        registration: c.RegisterNode,
+        heartbeat_s: float,
+        control: Control,
+        forwarder: Forwarder,
+        leader: Callable[[], str | None],
+        open_session: OpenSession,
+        send_worker: Callable[[str, w.ToWorker], None],
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        self.rounds = rounds
+        self._registration = registration
+        self._heartbeat_s = heartbeat_s
+        self._control = control
+        self._forwarder = forwarder
+        self._leader = leader
+        self._open_session = open_session
+        self._send_worker = send_worker
+        self._on_fatal = on_fatal
+        self._leader_changed = asyncio.Event()
+        self._register_now = asyncio.Event()
+        self._register_now.set()
+        self._beat_now = asyncio.Event()
+        self._starts: asyncio.Queue[str] = asyncio.Queue()
+        self._groups: asyncio.Queue[list[c.Command]] = asyncio.Queue()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_leader())
+            group.create_task(self._keep_registered())
+            group.create_task(self._start_workers())
+            group.create_task(self._hear_deaths())
+            group.create_task(self._report())
+            group.create_task(self._turn())
+
+    # ---- what others tell the agent
+
+    def leader_changed(self) -> None:
+        """The known leader is another one, or none."""
+        self._leader_changed.set()
+
+    def worker_ready(self, worker: str) -> None:
+        """A worker opened its stream."""
+        self.obey(self.rounds.worker_ready(worker, now_us=boottime_us()))
+
+    def want_worker(self) -> None:
+        """Somebody waits for a worker to ask."""
+        self.obey(self.rounds.want_worker(now_us=boottime_us()))
+
+    def obey(self, out: AgentOutbox) -> None:
+        """Carry out what a round decided."""
+        for worker in out.start_workers:
+            self._starts.put_nowait(worker)
+        for worker, message in out.to_workers:
+            self._send_worker(worker, message)
+        for group in out.groups:
+            self._groups.put_nowait(group)
+        if out.register:
+            self._register_now.set()
+        if out.fatal is not None:
+            self._on_fatal(out.fatal)
+
+    # ---- the session with the leader
+
+    async def _follow_leader(self) -> None:
+        while True:
+            self._leader_changed.clear()
+            leader = self._leader()
+            if leader is None:
+                await self._leader_changed.wait()
+                continue
+            try:
+                async with asyncio.TaskGroup() as group:
+                    session = await self._open_session(leader)
+                    beating = group.create_task(self._beat(session))
+                    hearing = group.create_task(self._hear(session))
+                    changed = group.create_task(self._leader_changed.wait())
+                    await asyncio.wait(
+                        {beating, hearing, changed}, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    for task in (beating, hearing, changed):
+                        task.cancel()
+            except* MoleculeError as broken:
+                _log.info("session_broken", leader=leader, reason=str(broken.exceptions[0]))
+                await asyncio.sleep(_RETRY_S)
+
+    async def _beat(self, session: LeaderSession) -> None:
+        while True:
+            self._beat_now.clear()
+            beat = self.rounds.heartbeat(
+                now_us=boottime_us(), slots=self._registration.slots, wall_clock_ms=wall_ms()
+            )
+            await session.send(p.FromAgent(heartbeat=beat))
+            try:
+                async with asyncio.timeout(self._heartbeat_s):
+                    await self._beat_now.wait()
+            except TimeoutError:
+                continue
+
+    async def _hear(self, session: LeaderSession) -> None:
+        async for message in session.incoming():
+            self.obey(self.rounds.heard_leader(message, now_us=boottime_us()))
+
+    async def _keep_registered(self) -> None:
+        while True:
+            await self._register_now.wait()
+            self._register_now.clear()
+            command = c.Command(version=1, register_node=self._registration)
+            try:
+                result = await self._forwarder.insist([command], within_s=_REPORT_WITHIN_S)
+            except MoleculeError as error:
+                _log.info("registration_delayed", reason=error.message)
+                self._register_now.set()
+                continue
+            (outcome,) = result.outcomes
+            value = getattr(outcome, "value", 0)
+            if value:
+                self.rounds.registered(value)
+                _log.info("node_registered", incarnation=value)
+                self._beat_now.set()
+            else:
+                self._on_fatal(f"the cluster refused this node: {outcome}")
+
+    # ---- workers
+
+    async def _start_workers(self) -> None:
+        while True:
+            worker = await self._starts.get()
+            await self._control.start_worker(worker)
+
+    async def _hear_deaths(self) -> None:
+        async for died in self._control.deaths():
+            # Its own lease timer, or a stop from above: the work is not to blame.
+            blameless = died.exit_code in (-signal.SIGALRM, -signal.SIGTERM, 0)
+            _log.warning("worker_died", worker=died.worker, exit=died.exit_code)
+            out = self.rounds.worker_died(
+                died.worker,
+                evidence=f"pid {died.pid} ended with {_told(died.exit_code)}",
+                charges=not blameless,
+                now_us=boottime_us(),
+            )
+            self.obey(out)
+        self._on_fatal("the supervisor is gone")
+
+    async def _report(self) -> None:
+        while True:
+            group = await self._groups.get()
+            try:
+                await self._forwarder.insist(group, within_s=_REPORT_WITHIN_S)
+            except MoleculeError as error:
+                # Without a majority nothing can be moved anyway; the lease has ended by then.
+                _log.warning("report_undelivered", reason=error.message)
+
+    async def _turn(self) -> None:
+        while True:
+            await asyncio.sleep(self._heartbeat_s)
+            self.obey(self.rounds.round(now_us=boottime_us()))
+
+
+def _told(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

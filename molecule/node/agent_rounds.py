@@ -1,0 +1,313 @@
+"""What an agent decides: which worker runs what, until when, and what the leader must be told.
+
+Pure: messages and instants come in, an `AgentOutbox` goes out; `agent.py` carries it out. What must
+stay true: a lease is counted from the moment the heartbeat was *sent*, is renewed only by the
+highest epoch heard so far, and never goes back.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import peer_pb2 as p
+from molecule.wire.v1 import worker_pb2 as w
+
+_HEARTBEATS_REMEMBERED = 64
+_START_BACKOFF_US = 200_000
+_START_BACKOFF_MAX_US = 5_000_000
+
+TriggerName = tuple[str, str]
+"""Environment and process: a process has one trigger."""
+
+
+@dataclass(slots=True)
+class Held:
+    """An assignment of this node; `worker` is None while none is ready."""
+
+    run: w.RunExecution
+    worker: str | None = None
+    running_step: str = ""
+
+
+@dataclass(slots=True)
+class HeldTrigger:
+    """A trigger that this node was told to run."""
+
+    run: w.RunTrigger
+    worker: str | None = None
+
+
+@dataclass(slots=True)
+class Seat:
+    """One worker as the agent sees it, from the request to start it until its death."""
+
+    worker: str
+    ready: bool = False
+    executions: set[str] = field(default_factory=set)
+    resident_bytes: int = 0
+
+
+@dataclass(slots=True)
+class AgentOutbox:
+    """What the shell must do now, in this order."""
+
+    start_workers: list[str] = field(default_factory=list)
+    to_workers: list[tuple[str, w.ToWorker]] = field(default_factory=list)
+    groups: list[list[c.Command]] = field(default_factory=list)
+    """Each to be proposed until it has an outcome."""
+    register: bool = False
+    fatal: str | None = None
+
+
+class AgentRounds:
+    """The agent of one life of a node process. Only `agent.py` calls it, from one loop."""
+
+    def __init__(self, *, node: str, life: str, workers_max: int, lease_us: int) -> None:
+        self._node = node
+        self._life = life
+        self._workers_max = workers_max
+        self._lease_us = lease_us
+        self._sent: OrderedDict[int, int] = OrderedDict()
+        self._number = 0
+        self._started = 0
+        self._deaths_in_a_row = 0
+        self._start_not_before_us = 0
+        self.incarnation = 0
+        self.epoch = 0
+        self.lease_until_us = 0
+        self.cluster_time_ms = 0
+        self.held: dict[str, Held] = {}
+        self._waiting: dict[str, Held] = {}
+        self.triggers: dict[TriggerName, HeldTrigger] = {}
+        self.seats: dict[str, Seat] = {}
+        self.worker_wanted = False
+
+    # ---- the leader's side
+
+    def heartbeat(self, *, now_us: int, slots: int, wall_clock_ms: int) -> p.Heartbeat:
+        """The next heartbeat; its lease will count from `now_us`."""
+        self._number += 1
+        self._sent[self._number] = now_us
+        while len(self._sent) > _HEARTBEATS_REMEMBERED:
+            self._sent.popitem(last=False)
+        return p.Heartbeat(
+            number=self._number,
+            life=self._life,
+            incarnation=self.incarnation,
+            slots_free=max(0, slots - len(self.held)),
+            held=[
+                p.Heartbeat.Held(execution=execution, token=held.run.token)
+                for execution, held in self.held.items()
+            ],
+            triggers=[
+                p.Heartbeat.HeldTrigger(
+                    environment=held.run.environment,
+                    process=held.run.process,
+                    token=held.run.token,
+                )
+                for held in self.triggers.values()
+            ],
+            wall_clock_ms=wall_clock_ms,
+        )
+
+    def heard_leader(self, message: p.ToAgent, *, now_us: int) -> AgentOutbox:
+        """Anything that the leader sent on the session."""
+        out = AgentOutbox()
+        match message.WhichOneof("kind"):
+            case "heartbeat":
+                self._renew(message.heartbeat, out)
+            case "run":
+                self._take(message.run, out)
+            case "stop":
+                self._drop(message.stop, out)
+            case "run_trigger":
+                self._take_trigger(message.run_trigger, out)
+            case "stop_trigger":
+                self._drop_trigger(message.stop_trigger, out)
+        self._seat_waiting(out, now_us=now_us)
+        return out
+
+    def registered(self, incarnation: int) -> None:
+        """The registration of this life committed."""
+        self.incarnation = incarnation
+
+    def _renew(self, reply: p.HeartbeatReply, out: AgentOutbox) -> None:
+        sent_us = self._sent.pop(reply.number, None)
+        # A deposed leader may still answer; its word must not stretch what the new one has ended.
+        if sent_us is None or reply.epoch < self.epoch:
+            return
+        self.epoch = reply.epoch
+        if reply.superseded:
+            out.fatal = (
+                f"another process runs as node {self._node}: a newer life is registered. "
+                "Stop one of the two; each node needs an id and a data folder of its own"
+            )
+            return
+        if reply.incarnation != self.incarnation:
+            out.register = True
+        if reply.incarnation == 0 or reply.incarnation != self.incarnation:
+            return
+        self.cluster_time_ms = max(self.cluster_time_ms, reply.cluster_time_ms)
+        until = sent_us + self._lease_us
+        if until > self.lease_until_us:
+            self.lease_until_us = until
+            for seat in self.seats.values():
+                if seat.ready:
+                    out.to_workers.append((seat.worker, self._lease_message()))
+
+    def _lease_message(self) -> w.ToWorker:
+        return w.ToWorker(lease=w.LeaseRenewal(until_boottime_us=self.lease_until_us))
+
+    def _take(self, run: w.RunExecution, out: AgentOutbox) -> None:
+        held = self.held.get(run.execution)
+        if held is not None:
+            if held.run.token >= run.token:
+                return
+            self._stop_held(held, "superseded", out)
+        self.held[run.execution] = self._waiting[run.execution] = Held(run)
+
+    def _drop(self, stop: w.StopExecution, out: AgentOutbox) -> None:
+        held = self.held.get(stop.execution)
+        if held is not None and held.run.token <= stop.token:
+            self._stop_held(held, stop.reason, out)
+
+    def _stop_held(self, held: Held, reason: str, out: AgentOutbox) -> None:
+        self.held.pop(held.run.execution, None)
+        self._waiting.pop(held.run.execution, None)
+        if held.worker is None or (seat := self.seats.get(held.worker)) is None:
+            return
+        seat.executions.discard(held.run.execution)
+        stop = w.StopExecution(execution=held.run.execution, token=held.run.token, reason=reason)
+        out.to_workers.append((seat.worker, w.ToWorker(stop=stop)))
+
+    def _take_trigger(self, run: w.RunTrigger, out: AgentOutbox) -> None:
+        name = (run.environment, run.process)
+        held = self.triggers.get(name)
+        if held is not None:
+            if held.run.token >= run.token:
+                return
+            self._stop_trigger(held, out)
+        self.triggers[name] = HeldTrigger(run)
+
+    def _drop_trigger(self, stop: w.StopTrigger, out: AgentOutbox) -> None:
+        held = self.triggers.get((stop.environment, stop.process))
+        if held is not None and held.run.token <= stop.token:
+            self._stop_trigger(held, out)
+
+    def _stop_trigger(self, held: HeldTrigger, out: AgentOutbox) -> None:
+        self.triggers.pop((held.run.environment, held.run.process), None)
+        if held.worker is not None and held.worker in self.seats:
+            stop = w.StopTrigger(
+                environment=held.run.environment, process=held.run.process, token=held.run.token
+            )
+            out.to_workers.append((held.worker, w.ToWorker(stop_trigger=stop)))
+
+    # ---- the workers' side
+
+    def want_worker(self, *, now_us: int) -> AgentOutbox:
+        """Somebody needs a worker for something that is no assignment (a check, a door)."""
+        out = AgentOutbox()
+        self.worker_wanted = True
+        self._seat_waiting(out, now_us=now_us)
+        return out
+
+    def worker_ready(self, worker: str, *, now_us: int) -> AgentOutbox:
+        """A worker opened its stream."""
+        out = AgentOutbox()
+        seat = self.seats.setdefault(worker, Seat(worker))
+        seat.ready = True
+        self.worker_wanted = False
+        if self.lease_until_us > 0:
+            out.to_workers.append((worker, self._lease_message()))
+        self._seat_waiting(out, now_us=now_us)
+        return out
+
+    def worker_status(self, worker: str, status: w.WorkerStatus) -> None:
+        """Which steps run there; evidence for the case of its death."""
+        seat = self.seats.get(worker)
+        if seat is None:
+            return
+        self._deaths_in_a_row = 0
+        seat.resident_bytes = status.resident_bytes
+        for running in status.running:
+            held = self.held.get(running.execution)
+            if held is not None and held.run.token == running.token:
+                held.running_step = running.step
+
+    def worker_died(self, worker: str, *, evidence: str, charges: bool, now_us: int) -> AgentOutbox:
+        """It was reaped. `charges` is False when its lease ended it, not its work."""
+        out = AgentOutbox()
+        self.seats.pop(worker, None)
+        lost = [held for held in self.held.values() if held.worker == worker]
+        for held in lost:
+            del self.held[held.run.execution]
+        for name in [name for name, held in self.triggers.items() if held.worker == worker]:
+            self.triggers[name].worker = None
+        self._deaths_in_a_row += 1
+        delay = min(_START_BACKOFF_US * 2 ** min(self._deaths_in_a_row, 8), _START_BACKOFF_MAX_US)
+        self._start_not_before_us = now_us + (0 if self._deaths_in_a_row == 1 else delay)
+        if lost:
+            report = c.ReportWorkerDeath(
+                node=self._node,
+                incarnation=self.incarnation,
+                worker=worker,
+                evidence=evidence,
+                held=[
+                    c.ReportWorkerDeath.Held(
+                        execution=held.run.execution,
+                        token=held.run.token,
+                        running_step=held.running_step if charges else "",
+                    )
+                    for held in lost
+                ],
+            )
+            out.groups.append([c.Command(version=1, report_worker_death=report)])
+        self._seat_waiting(out, now_us=now_us)
+        return out
+
+    def ended(self, execution: str, token: int) -> None:
+        """The worker's word ended this assignment, or was refused as stale."""
+        held = self.held.get(execution)
+        if held is None or held.run.token != token:
+            return
+        del self.held[execution]
+        self._waiting.pop(execution, None)
+        if held.worker is not None and (seat := self.seats.get(held.worker)) is not None:
+            seat.executions.discard(execution)
+
+    def holds(self, execution: str, token: int) -> bool:
+        """True while this very assignment is this node's, as far as the agent knows."""
+        held = self.held.get(execution)
+        return held is not None and held.run.token == token
+
+    def round(self, *, now_us: int) -> AgentOutbox:
+        """What time alone brings: a worker that may be started again."""
+        out = AgentOutbox()
+        self._seat_waiting(out, now_us=now_us)
+        return out
+
+    def _seat_waiting(self, out: AgentOutbox, *, now_us: int) -> None:
+        """Give what waits to the least busy ready worker; ask for workers if there are too few."""
+        triggers = [held for held in self.triggers.values() if held.worker is None]
+        if (self._waiting or triggers) and (
+            ready := [seat for seat in self.seats.values() if seat.ready]
+        ):
+            for execution, held in self._waiting.items():
+                seat = min(ready, key=_busyness)
+                seat.executions.add(execution)
+                held.worker = seat.worker
+                out.to_workers.append((seat.worker, w.ToWorker(run=held.run)))
+            self._waiting.clear()
+            for trigger in triggers:
+                trigger.worker = min(ready, key=_busyness).worker
+                out.to_workers.append((trigger.worker, w.ToWorker(run_trigger=trigger.run)))
+        needed = self.held or self.triggers or self.worker_wanted
+        if needed and len(self.seats) < self._workers_max and now_us >= self._start_not_before_us:
+            self._started += 1
+            worker = f"w{self._started}"
+            self.seats[worker] = Seat(worker)
+            out.start_workers.append(worker)
+
+
+def _busyness(seat: Seat) -> tuple[int, str]:
+    return len(seat.executions), seat.worker

@@ -1,0 +1,51 @@
+"""The node process's line to its supervisor: start a worker, kill a worker, hear of deaths.
+
+One JSON object per line over an inherited socket. When the line breaks the supervisor is gone, and
+this process, whose parent-death signal is on its way, must not outlive it.
+"""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """The supervisor reaped a worker; `exit_code` below zero is minus a signal's number."""
+
+    worker: str
+    pid: int
+    exit_code: int
+
+
+class Control:
+    """Built from the file descriptor in `MOLECULE_CONTROL_FD`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._socket = socket.socket(fileno=descriptor)
+        self._socket.setblocking(False)
+
+    async def start_worker(self, worker: str) -> None:
+        """Ask for a new worker process of this name."""
+        await self._say({"start_worker": worker})
+
+    async def kill_worker(self, worker: str) -> None:
+        """Ask for its end by SIGKILL; its death is told like any other."""
+        await self._say({"kill_worker": worker})
+
+    async def _say(self, message: dict[str, str]) -> None:
+        line = json.dumps(message).encode() + b"\n"
+        await asyncio.get_running_loop().sock_sendall(self._socket, line)
+
+    async def deaths(self) -> AsyncIterator[WorkerDied]:
+        """Deaths as they are told; ends when the supervisor is gone."""
+        loop = asyncio.get_running_loop()
+        buffer = b""
+        while received := await loop.sock_recv(self._socket, 65536):
+            *lines, buffer = (buffer + received).split(b"\n")
+            for line in lines:
+                told = json.loads(line)
+                if worker := told.get("worker_died"):
+                    yield WorkerDied(worker, int(told["pid"]), int(told["exit"]))

@@ -1,0 +1,134 @@
+"""What a node is told to run, made from the committed state. The message *is* not the assignment.
+
+A delivery only makes an assignment known quickly; the log is the assignment, and the comparison
+with each heartbeat closes every gap that a lost delivery leaves.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from molecule.cluster.state import ClusterState, Execution, Intent, Node
+from molecule.model.ids import ExecutionId, ProcessName
+from molecule.storage.rows import PayloadRow
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import peer_pb2 as p
+from molecule.wire.v1 import worker_pb2 as w
+
+
+class PayloadRows(Protocol):
+    """The part of the state store that deliveries read."""
+
+    async def payload(self, execution: str, slot: str) -> PayloadRow | None:
+        """The bytes or the digest in this slot."""
+        ...
+
+
+async def run_message(
+    state: ClusterState, rows: PayloadRows, execution: Execution
+) -> w.RunExecution:
+    """Everything that a worker needs to begin or resume this execution."""
+    environment = state.environments.get(execution.environment)
+    run = w.RunExecution(
+        execution=execution.id,
+        token=execution.token,
+        attempt=execution.attempts,
+        process=execution.process,
+        version=execution.version,
+        environment=execution.environment,
+        environment_digest=environment.digest if environment is not None else "",
+        sequence=execution.sequence,
+        open_intents=[_open_intent(intent) for intent in execution.intents.values()],
+        submitted_at_ms=execution.accepted_at_ms,
+        deadline_in_ms=(
+            max(1, execution.deadline_at_ms - state.time_ms) if execution.deadline_at_ms else 0
+        ),
+        origin=execution.origin or execution.id,
+        alone=execution.is_alone,
+        cluster_time_ms=state.time_ms,
+    )
+    given = await rows.payload(execution.id, "input")
+    if given is not None:
+        if given.inline is not None:
+            run.input = given.inline
+        else:
+            run.input_ref.CopyFrom(stored_payload(given))
+    if execution.sequence:
+        position = await rows.payload(execution.id, "position")
+        if position is not None and position.inline is not None:
+            run.position = position.inline
+        elif position is not None:
+            run.position_ref.CopyFrom(stored_payload(position))
+    return run
+
+
+def stored_payload(row: PayloadRow) -> c.Payload:
+    """The reference to a payload that lies in the document store."""
+    return c.Payload(stored=c.DocumentRef(digest=row.digest or "", size_bytes=row.size_bytes))
+
+
+def _open_intent(intent: Intent) -> w.OpenIntent:
+    return w.OpenIntent(
+        intent=c.Intent(
+            effect_key=intent.effect_key,
+            step=intent.step,
+            document=intent.document,
+            effect=intent.effect.value,
+            target=intent.target,
+            verifiable=intent.verifiable,
+            request=c.DocumentRef(
+                digest=intent.request_digest, size_bytes=intent.request_size_bytes
+            ),
+        ),
+        resolution=intent.resolution,
+        token=intent.token,
+    )
+
+
+def missing(node: Node, state: ClusterState, beat: p.Heartbeat) -> Iterator[Execution]:
+    """Executions that are assigned to the node and that its heartbeat does not name."""
+    held = {held.execution: held.token for held in beat.held}
+    for execution_id in node.held:
+        execution = state.executions[execution_id]
+        if held.get(execution_id) != execution.token:
+            yield execution
+
+
+def surplus(node: Node, state: ClusterState, beat: p.Heartbeat) -> Iterator[p.ToAgent]:
+    """Stops for what the heartbeat names and the state gives to somebody else or nobody."""
+    for held in beat.held:
+        execution = state.executions.get(ExecutionId(held.execution))
+        owned = (
+            execution is not None and execution.token == held.token and held.execution in node.held
+        )
+        if not owned:
+            yield p.ToAgent(
+                stop=w.StopExecution(
+                    execution=held.execution, token=held.token, reason="not_assigned"
+                )
+            )
+
+
+def triggers(node: Node, state: ClusterState, beat: p.Heartbeat) -> Iterator[p.ToAgent]:
+    """Starts and stops that make the node run exactly the triggers the state gives to it."""
+    held = {(one.environment, one.process): one.token for one in beat.triggers}
+    for name, assigned in state.triggers.items():
+        mine = assigned.node == node.id and assigned.incarnation == node.incarnation
+        if mine and held.get(name) != assigned.token:
+            environment = state.environments.get(assigned.environment)
+            yield p.ToAgent(
+                run_trigger=w.RunTrigger(
+                    environment=assigned.environment,
+                    process=assigned.process,
+                    version=assigned.version,
+                    environment_digest=environment.digest if environment is not None else "",
+                    token=assigned.token,
+                )
+            )
+    for one in beat.triggers:
+        current = state.triggers.get((one.environment, ProcessName(one.process)))
+        if current is None or current.token != one.token or current.node != node.id:
+            yield p.ToAgent(
+                stop_trigger=w.StopTrigger(
+                    environment=one.environment, process=one.process, token=one.token
+                )
+            )

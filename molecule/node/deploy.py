@@ -1,0 +1,118 @@
+"""The door by which processes enter: a worker checks and packs files, one entry activates them.
+
+All or nothing: a fault in any file changes nothing, and all faults are told at once.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from molecule.access.policy import Action, Actor, refusal
+from molecule.cluster.outcome import Applied
+from molecule.config import Limits
+from molecule.model.errors import (
+    Conflict,
+    Finding,
+    InvalidInput,
+    InvalidProcess,
+    LimitExceeded,
+)
+from molecule.node.forwarder import Forwarder
+from molecule.node.payloads import Payloads
+from molecule.node.submit import AskWorker
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import worker_pb2 as w
+
+
+class DeployDoor:
+    """Used by the gateway's door."""
+
+    def __init__(
+        self,
+        *,
+        forwarder: Forwarder,
+        payloads: Payloads,
+        ask_worker: AskWorker,
+        limits: Limits,
+    ) -> None:
+        self._forwarder = forwarder
+        self._payloads = payloads
+        self._ask_worker = ask_worker
+        self._limits = limits
+
+    async def apply(
+        self, actor: Actor, environment: str, files: Mapping[str, bytes], *, within_s: float
+    ) -> Mapping[str, Any]:
+        """Make the files of a user's repository what `environment` runs.
+
+        Raises `InvalidProcess` with every fault; what was active stays active then.
+        """
+        if (refused := refusal(actor, Action.APPLY)) is not None:
+            raise refused
+        if not environment:
+            raise InvalidInput("name the environment to apply to", field="environment")
+        size = sum(map(len, files.values()))
+        if size > self._limits.package_bytes_max:
+            raise LimitExceeded(
+                limit="package_bytes_max", allowed=self._limits.package_bytes_max, asked=size
+            )
+        build = w.BuildPackage(environment=environment, files=dict(files))
+        reply = await self._ask_worker(w.WorkerRequest(build=build))
+        faults = tuple(
+            Finding(fault.file, fault.line, fault.column, fault.where, fault.what, fault.hint)
+            for fault in reply.findings
+        )
+        if reply.code:
+            if faults:
+                raise InvalidProcess(faults)
+            raise InvalidInput(reply.message)
+        commands = await self._commands(actor, environment, reply)
+        result = await self._forwarder.insist(commands, within_s=within_s)
+        for outcome in result.outcomes:
+            if not isinstance(outcome, Applied):
+                raise Conflict(f"the cluster refused: {outcome.reason}", **outcome.facts)
+        return {
+            "environment": environment,
+            "index": result.index,
+            "processes": [
+                {
+                    "process": built.process,
+                    "version": built.version,
+                    "trigger_on": built.trigger_on,
+                    "has_trigger": built.options.has_trigger,
+                }
+                for built in reply.versions
+            ],
+            "warnings": [str(fault) for fault in faults],
+        }
+
+    async def _commands(
+        self, actor: Actor, environment: str, reply: w.WorkerReply
+    ) -> list[c.Command]:
+        who = c.Actor(kind=actor.kind.value, name=actor.name)
+        settings = reply.environment_settings
+        put = c.PutEnvironment(
+            environment=environment,
+            settings=await self._payloads.payload(settings),
+            digest=hashlib.sha256(settings).hexdigest(),
+            actor=who,
+        )
+        commands = [c.Command(version=1, put_environment=put)]
+        for built in reply.versions:
+            version = c.PutVersion(
+                process=built.process,
+                version=built.version,
+                options=built.options,
+                package=await self._payloads.payload(built.package),
+                actor=who,
+            )
+            activate = c.ActivateVersion(
+                environment=environment,
+                process=built.process,
+                version=built.version,
+                trigger_on=built.trigger_on,
+                actor=who,
+            )
+            commands.append(c.Command(version=1, put_version=version))
+            commands.append(c.Command(version=1, activate_version=activate))
+        return commands

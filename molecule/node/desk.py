@@ -1,0 +1,167 @@
+"""What workers may ask of their node: words into the log, documents, the progress of triggers.
+
+Every answer about an assignment is refused when this node does not hold it under that token; the
+state checks the same again when the command is applied.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from molecule.access.policy import Action, Actor, ActorKind, refusal
+from molecule.cluster import views
+from molecule.cluster.outcome import Applied, Outcome
+from molecule.cluster.state import ClusterState
+from molecule.config import Limits
+from molecule.model.errors import Forbidden, InvalidInput, LimitExceeded, StaleToken
+from molecule.model.ids import Digest, GroupId, ProcessName
+from molecule.node.agent import Agent
+from molecule.node.clock import wall_ms
+from molecule.node.forwarder import Forwarder
+from molecule.node.payloads import Payloads
+from molecule.node.submit import accepted, new_execution_id
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import worker_pb2 as w
+
+_INSIST_S = 60.0
+"""Longer than any lease: a worker that is still alive then has been told by its kernel timer."""
+
+_WORDS = frozenset({"record_checkpoint", "record_intents", "confirm_effects", "end_attempt"})
+
+
+class Desk:
+    """One per node process; implements `worker_links.Desk`."""
+
+    def __init__(
+        self,
+        *,
+        agent: Agent,
+        state: Callable[[], ClusterState],
+        forwarder: Forwarder,
+        payloads: Payloads,
+        read_behind: Callable[[], Awaitable[None]],
+        limits: Limits,
+    ) -> None:
+        self._agent = agent
+        self._state = state
+        self._forwarder = forwarder
+        self._payloads = payloads
+        self._read_behind = read_behind
+        self._limits = limits
+
+    def worker_ready(self, worker: str) -> None:
+        """Its stream is open."""
+        self._agent.worker_ready(worker)
+
+    def worker_status(self, worker: str, status: w.WorkerStatus) -> None:
+        """What runs there now."""
+        self._agent.rounds.worker_status(worker, status)
+
+    async def word(self, word: w.Word) -> w.CallAnswer:
+        """Commit what a worker says of what it holds, in one entry."""
+        ends: list[tuple[str, int]] = []
+        for command in word.commands:
+            kind = command.WhichOneof("kind")
+            if kind == "settle_group":
+                continue
+            if kind not in _WORDS:
+                raise Forbidden(f"a worker cannot say {kind}")
+            said = getattr(command, kind)
+            if not self._agent.rounds.holds(said.execution, said.token):
+                raise _not_held(said.execution, said.token)
+            if kind == "end_attempt":
+                ends.append((said.execution, said.token))
+        result = await self._forwarder.insist(list(word.commands), within_s=_INSIST_S)
+        for execution, token in ends:
+            self._agent.rounds.ended(execution, token)
+        return w.CallAnswer(outcomes=[_outcome(outcome) for outcome in result.outcomes])
+
+    async def document_put(self, put: w.DocumentPut) -> w.CallAnswer:
+        """Keep a large payload on a majority."""
+        if put.execution and not self._agent.rounds.holds(put.execution, put.token):
+            raise _not_held(put.execution, put.token)
+        reference = await self._payloads.put(put.content, execution=put.execution, token=put.token)
+        return w.CallAnswer(
+            reference=c.DocumentRef(digest=reference.digest, size_bytes=reference.size_bytes)
+        )
+
+    async def document_get(self, get: w.DocumentGet) -> w.CallAnswer:
+        """A payload by digest, from here or from another voter."""
+        return w.CallAnswer(content=await self._payloads.get(Digest(get.reference.digest)))
+
+    async def trigger_submit(self, submit: w.TriggerSubmit) -> w.CallAnswer:
+        """Submissions of a trigger and its progress, in one entry: both or neither."""
+        actor = Actor(ActorKind.TRIGGER, f"{submit.environment}/{submit.process}")
+        if (refused := refusal(actor, Action.SUBMIT)) is not None:
+            raise refused
+        limit = self._limits.submissions_per_batch_max
+        if len(submit.submissions) > limit:
+            raise LimitExceeded(
+                limit="submissions_per_batch_max",
+                allowed=limit,
+                asked=len(submit.submissions),
+            )
+        deployment = self._state().deployments.get(
+            (submit.environment, ProcessName(submit.process))
+        )
+        if deployment is None:
+            raise InvalidInput(f"{submit.process} is not deployed in {submit.environment}")
+        commands = []
+        for submission in submit.submissions:
+            submission.execution = new_execution_id(wall_ms())
+            submission.environment = submit.environment
+            submission.process = submit.process
+            submission.version = submission.version or deployment.version
+            submission.trigger_token = submit.token
+            submission.actor.CopyFrom(c.Actor(kind=actor.kind.value, name=actor.name))
+            commands.append(c.Command(version=1, submit_execution=submission))
+        if submit.HasField("group"):
+            submit.group.environment = submit.environment
+            submit.group.process = submit.process
+            submit.group.trigger_token = submit.token
+            commands.append(c.Command(version=1, record_group=submit.group))
+        result = await self._forwarder.insist(commands, within_s=_INSIST_S)
+        answer = w.CallAnswer()
+        for command, outcome in zip(commands, result.outcomes, strict=True):
+            if command.WhichOneof("kind") == "submit_execution":
+                taken = accepted(command.submit_execution, outcome)
+                refused_by = taken.refusal
+                answer.outcomes.append(
+                    w.WordOutcome(
+                        applied=refused_by is None,
+                        code=refused_by.code if refused_by else "",
+                        message=refused_by.message if refused_by else "",
+                        execution=taken.execution,
+                    )
+                )
+            else:
+                answer.outcomes.append(_outcome(outcome))
+        return answer
+
+    async def group_get(self, get: w.GroupGet) -> w.CallAnswer:
+        """How far a group is, read after everything committed before the call."""
+        await self._read_behind()
+        group = self._state().groups.get(GroupId(get.group))
+        if group is None:
+            return w.CallAnswer(group=w.GroupState(known=False))
+        view = views.group(group)
+        return w.CallAnswer(
+            group=w.GroupState(
+                known=True,
+                through=view["through"],
+                closed=view["closed"],
+                open=view["open"],
+                failed=view["failed"],
+                rejected=view["rejected"],
+                done=view["done"],
+            )
+        )
+
+
+def _outcome(outcome: Outcome) -> w.WordOutcome:
+    if isinstance(outcome, Applied):
+        return w.WordOutcome(applied=True)
+    facts = ", ".join(f"{name}={value}" for name, value in sorted(outcome.facts.items()))
+    return w.WordOutcome(applied=False, code=outcome.reason, message=facts)
+
+
+def _not_held(execution: str, token: int) -> StaleToken:
+    return StaleToken(f"token {token} of {execution} is not held by this node", held=token)

@@ -1,0 +1,199 @@
+"""The service behind the gateway. Thin: it identifies the actor, calls one verb, and translates."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+
+from molecule.access.policy import Action, Actor, refusal
+from molecule.config import Limits
+from molecule.model.errors import InvalidInput, MoleculeError, NotFound
+from molecule.model.execution import ACTIVE, ExecutionState
+from molecule.model.ids import Digest, ExecutionId
+from molecule.node.actions import Actions
+from molecule.node.deploy import DeployDoor
+from molecule.node.identify import Identifier
+from molecule.node.payloads import Payloads
+from molecule.node.reads import Reads
+from molecule.node.replica import Replica
+from molecule.node.submit import Accepted, SubmitDoor
+from molecule.storage.rows import PayloadRow
+from molecule.storage.state_store import StateStore
+from molecule.wire.v1 import door_pb2 as d
+from molecule.wire.v1 import door_pb2_grpc
+
+Health = Callable[[], Mapping[str, Any]]
+
+
+class DoorService(door_pb2_grpc.DoorServicer):
+    """One per node process, on its unix socket."""
+
+    def __init__(
+        self,
+        *,
+        identifier: Identifier,
+        submit: SubmitDoor,
+        deploy: DeployDoor,
+        actions: Actions,
+        reads: Reads,
+        replica: Replica,
+        store: StateStore,
+        payloads: Payloads,
+        health: Health,
+        metrics: Callable[[], bytes],
+        read_behind: Callable[[], Awaitable[None]],
+        limits: Limits,
+    ) -> None:
+        self._identifier = identifier
+        self._submit = submit
+        self._deploy = deploy
+        self._actions = actions
+        self._reads = reads
+        self._replica = replica
+        self._store = store
+        self._payloads = payloads
+        self._health = health
+        self._metrics = metrics
+        self._read_behind = read_behind
+        self._limits = limits
+
+    @property
+    def _within_s(self) -> float:
+        return self._limits.door_wait_for_leader_ms / 1000
+
+    async def Submit(self, request: d.SubmitRequest, _context: Any) -> d.SubmitReply:  # noqa: N802
+        """Accept, and wait for the end when asked."""
+        actor = self._identifier.actor(request.credentials.bearer)
+        answers = await self._submit.submit(actor, request, within_s=self._within_s)
+        results = [_result(answer) for answer in answers]
+        await self._wait(results, request.wait_ms)
+        return d.SubmitReply(results=results)
+
+    async def Await(self, request: d.AwaitRequest, _context: Any) -> d.AwaitReply:  # noqa: N802
+        """Executions as they stand at the end of the wait."""
+        self._may(self._identifier.actor(request.credentials.bearer), Action.READ)
+        results = [d.SubmitResult(execution=execution) for execution in request.executions]
+        await self._wait(results, request.wait_ms)
+        return d.AwaitReply(results=results)
+
+    async def Read(self, request: d.ReadRequest, _context: Any) -> d.ReadReply:  # noqa: N802
+        """A resource as JSON."""
+        match request.resource:
+            case "health":
+                return d.ReadReply(json=orjson.dumps(self._health()))
+            case "metrics":
+                return d.ReadReply(json=orjson.dumps({"text": self._metrics().decode()}))
+        self._may(self._identifier.actor(request.credentials.bearer), Action.READ)
+        if request.fresh:
+            async with _bounded(self._within_s):
+                await self._read_behind()
+        view = await self._reads.read(request.resource, request.id, dict(request.query))
+        return d.ReadReply(json=orjson.dumps(view))
+
+    async def Act(self, request: d.ActRequest, _context: Any) -> d.ReadReply:  # noqa: N802
+        """Change something; the answer is what was changed."""
+        actor = self._identifier.actor(request.credentials.bearer)
+        fields = orjson.loads(request.json) if request.json else {}
+        view: Mapping[str, Any]
+        match request.action:
+            case "apply":
+                view = await self._deploy.apply(
+                    actor, request.id, dict(request.files), within_s=self._within_s
+                )
+            case "cancel":
+                await self._actions.cancel(actor, request.id, fields, within_s=self._within_s)
+                view = await self._changed(request.id)
+            case "resolve":
+                await self._actions.resolve(actor, request.id, fields, within_s=self._within_s)
+                view = await self._changed(request.id)
+            case action:
+                raise InvalidInput(f"there is no action {action}")
+        return d.ReadReply(json=orjson.dumps(view))
+
+    def _may(self, actor: Actor, action: Action) -> None:
+        if (refused := refusal(actor, action)) is not None:
+            raise refused
+
+    async def _changed(self, execution: str) -> Mapping[str, Any]:
+        """The execution as this node sees it after the change, even when the leader is another."""
+        with contextlib.suppress(MoleculeError, TimeoutError):
+            async with asyncio.timeout(self._within_s):
+                await self._read_behind()
+        return await self._reads.read("execution", execution, {})
+
+    # ---- waiting for ends
+
+    async def _wait(self, results: list[d.SubmitResult], wait_ms: int) -> None:
+        """Fill in how each stands once all are terminal or parked, or the wait is over."""
+        within_s = min(wait_ms, self._limits.wait_ms_max) / 1000
+        with contextlib.ExitStack() as stack:
+            pending = []
+            for result in results:
+                if not result.execution:
+                    continue
+                if within_s > 0:
+                    waiter = stack.enter_context(self._replica.waiter(result.execution))
+                    if not await self._is_settled(result.execution):
+                        pending.append(waiter)
+            if pending:
+                await asyncio.wait(pending, timeout=within_s)
+        for result in results:
+            if result.execution:
+                await self._fill(result)
+
+    async def _is_settled(self, execution: str) -> bool:
+        known = self._replica.state.executions.get(ExecutionId(execution))
+        if known is not None:
+            return known.state not in ACTIVE
+        # Not here: ended, or accepted by the leader and not applied on this node yet.
+        return ExecutionId(execution) in self._replica.state.ended or (
+            await self._store.history_one(execution) is not None
+        )
+
+    async def _fill(self, result: d.SubmitResult) -> None:
+        try:
+            view = await self._reads.read("execution", result.execution, {})
+        except NotFound:
+            # Accepted by the leader a moment ago; this node's copy is behind.
+            result.state = ExecutionState.PENDING.value
+            return
+        result.state = view["state"]
+        result.error_code = view.get("error_code", "")
+        result.error = view.get("error", "") or (
+            view.get("reason", "") if view["state"] != ExecutionState.COMPLETED else ""
+        )
+        if view["state"] == ExecutionState.COMPLETED:
+            result.result = await self._content(
+                await self._store.payload(result.execution, "result")
+            )
+
+    async def _content(self, row: PayloadRow | None) -> bytes:
+        if row is None:
+            return b"[]"
+        if row.inline is not None:
+            return row.inline
+        return await self._payloads.get(Digest(row.digest or ""))
+
+
+@contextlib.asynccontextmanager
+async def _bounded(within_s: float) -> Any:
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except TimeoutError:
+        raise MoleculeError("no majority confirmed the read in time") from None
+
+
+def _result(answer: Accepted) -> d.SubmitResult:
+    if answer.refusal is None:
+        return d.SubmitResult(execution=answer.execution, repeated_key=answer.repeated_key)
+    refused = answer.refusal
+    return d.SubmitResult(
+        refused_code=refused.code,
+        refused_message=refused.message,
+        refused_retryable=refused.retryable,
+        refused_definite=refused.definite,
+        refused_http=refused.http,
+    )

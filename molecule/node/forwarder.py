@@ -1,0 +1,148 @@
+"""The way of every command to the leader, from any node.
+
+Callers say a group of commands and get its outcome, wherever the leader is. Groups said at the same
+time travel together. What must stay true: a group is said again only where that is harmless,
+because each command carries its own id or is a compare-and-set.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from molecule.config import Limits
+from molecule.model.errors import MoleculeError, NoLeader, OutcomeUnknown, Overloaded
+from molecule.node.proposer import GroupResult, Proposer
+from molecule.wire.v1 import commands_pb2 as c
+
+Commands = Sequence[c.Command]
+SendGroups = Callable[[str, Sequence[Commands]], Awaitable[list[GroupResult]]]
+"""Propose groups at the named node; raises what that node raised."""
+
+_PIPES = 4
+"""Requests under way to the leader at once: enough to hide the round trip, few enough to gather."""
+
+
+@dataclass(slots=True)
+class _Said:
+    commands: Commands
+    result: asyncio.Future[GroupResult]
+
+
+class Forwarder:
+    """Used by doors, agent and leader alike; `run` must be running."""
+
+    def __init__(
+        self,
+        *,
+        me: str,
+        leader: Callable[[], str | None],
+        proposer: Proposer,
+        send: SendGroups,
+        limits: Limits,
+    ) -> None:
+        self._me = me
+        self._leader = leader
+        self._proposer = proposer
+        self._send = send
+        self._limits = limits
+        self._said: deque[_Said] = deque()
+        self._wake = asyncio.Event()
+        self._leader_known = asyncio.Event()
+
+    def leader_changed(self) -> None:
+        """Wake those who wait for a leader."""
+        if self._leader() is not None:
+            self._leader_known.set()
+        else:
+            self._leader_known.clear()
+
+    async def propose(self, commands: Commands) -> GroupResult:
+        """Once, now. Raises `NoLeader` or `Overloaded` (nothing happened) or `OutcomeUnknown`."""
+        leader = self._leader()
+        if leader is None:
+            raise NoLeader("no node leads at the moment")
+        if leader == self._me:
+            return await self._proposer.propose(commands)
+        if len(self._said) >= self._limits.proposals_queued_max:
+            raise Overloaded("more commands wait for the leader than proposals_queued_max allows")
+        said = _Said(commands, asyncio.get_running_loop().create_future())
+        self._said.append(said)
+        self._wake.set()
+        return await said.result
+
+    async def insist(self, commands: Commands, *, within_s: float) -> GroupResult:
+        """Again and again until there is an outcome, through elections, for at most `within_s`.
+
+        Raises what the last try raised; `OutcomeUnknown` as soon as one try ended unknown, because
+        a later definite refusal does not undo it.
+        """
+        unknown: OutcomeUnknown | None = None
+        last: MoleculeError | None = None
+        try:
+            async with asyncio.timeout(within_s):
+                while True:
+                    try:
+                        return await self.propose(commands)
+                    except OutcomeUnknown as error:
+                        unknown = last = error
+                    except NoLeader as error:
+                        last = error
+                    await self._pause()
+        except TimeoutError:
+            if unknown is not None:
+                raise unknown from None
+            if last is None:
+                # Still under way: nobody knows what becomes of it.
+                raise OutcomeUnknown("the leader did not answer in time") from None
+            raise last from None
+
+    async def _pause(self) -> None:
+        """Until a leader is known; a short time in any case, so that a wrong one is not stormed."""
+        await asyncio.sleep(0.02)
+        await self._leader_known.wait()
+
+    async def run(self) -> None:
+        """Carry groups to other nodes until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_PIPES):
+                group.create_task(self._pipe())
+
+    async def _pipe(self) -> None:
+        while True:
+            while not self._said:
+                self._wake.clear()
+                await self._wake.wait()
+            await self._carry(self._gather())
+
+    def _gather(self) -> list[_Said]:
+        batch: list[_Said] = []
+        count = 0
+        while self._said and count < self._limits.entry_commands_max:
+            count += len(self._said[0].commands)
+            if batch and count > self._limits.entry_commands_max:
+                break
+            batch.append(self._said.popleft())
+        return batch
+
+    async def _carry(self, batch: list[_Said]) -> None:
+        leader = self._leader()
+        error: MoleculeError
+        try:
+            if leader is None or leader == self._me:
+                raise NoLeader("the leader changed while the command waited")
+            results = await self._send(leader, [said.commands for said in batch])
+        except MoleculeError as raised:
+            error = raised
+        except asyncio.CancelledError:
+            for said in batch:
+                said.result.cancel()
+            raise
+        else:
+            for said, result in zip(batch, results, strict=True):
+                if not said.result.done():
+                    said.result.set_result(result)
+            return
+        for said in batch:
+            if not said.result.done():
+                said.result.set_exception(error)

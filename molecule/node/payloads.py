@@ -1,0 +1,158 @@
+"""Payloads on their way into the log: small ones ride along, large ones go to a majority first.
+
+What must stay true: an entry that names a document is proposed only after a majority of voters has
+the document on disk, or a crash could leave an accepted execution without its input.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from molecule.config import Limits
+from molecule.model.document import DocumentRef
+from molecule.model.errors import LimitExceeded, MoleculeError, NotFound, Unavailable
+from molecule.model.ids import Digest
+from molecule.wire.v1 import commands_pb2 as c
+
+_log = structlog.get_logger()
+
+_PUT_WITHIN_S = 10.0
+_REPAIR_EVERY_S = 5.0
+_REPAIRS_AT_ONCE = 4
+
+
+class Documents(Protocol):
+    """The document store of this node."""
+
+    async def put(self, content: bytes) -> DocumentRef:
+        """On disk when this returns."""
+        ...
+
+    async def get(self, digest: Digest) -> bytes | None:
+        """The verified bytes, or None when they are not here."""
+        ...
+
+
+PutAt = Callable[[str, bytes, str, int], Awaitable[None]]
+"""Put content at another voter, in the name of (execution, token); raises errors of the tree."""
+
+GetFrom = Callable[[str, Digest], Awaitable[bytes | None]]
+
+
+class Payloads:
+    """Puts, finds and repairs documents over all voters."""
+
+    def __init__(
+        self,
+        *,
+        me: str,
+        voters: Sequence[str],
+        documents: Documents,
+        put_at: PutAt,
+        get_from: GetFrom,
+        limits: Limits,
+    ) -> None:
+        self._others = [voter for voter in voters if voter != me]
+        self._needed = len(voters) // 2 + 1 - (1 if me in voters else 0)
+        self._documents = documents
+        self._put_at = put_at
+        self._get_from = get_from
+        self._limits = limits
+        self.missing = 0
+        """Referenced documents that this node lacks, as of the last repair round."""
+
+    async def payload(self, content: bytes, *, execution: str = "", token: int = 0) -> c.Payload:
+        """The content as it goes into a command."""
+        if len(content) <= self._limits.payload_inline_bytes_max:
+            return c.Payload(inline=content)
+        reference = await self.put(content, execution=execution, token=token)
+        return c.Payload(
+            stored=c.DocumentRef(digest=reference.digest, size_bytes=reference.size_bytes)
+        )
+
+    async def put(self, content: bytes, *, execution: str = "", token: int = 0) -> DocumentRef:
+        """Keep the content on a majority. `Unavailable` when no majority took it in time."""
+        limit = self._limits.document_bytes_max
+        if len(content) > limit:
+            raise LimitExceeded(limit="document_bytes_max", allowed=limit, asked=len(content))
+        reference = await self._documents.put(content)
+        tasks = [
+            asyncio.ensure_future(self._put_at(voter, content, execution, token))
+            for voter in self._others
+        ]
+        try:
+            await self._majority(tasks)
+        except TimeoutError:
+            raise Unavailable("no majority of voters took the document in time") from None
+        finally:
+            # A slow third voter fetches the document by the repair loop.
+            for task in tasks:
+                task.cancel()
+        return reference
+
+    async def _majority(self, tasks: Sequence[asyncio.Future[None]]) -> None:
+        taken, failed = 0, 0
+        async with asyncio.timeout(_PUT_WITHIN_S):
+            for ended in asyncio.as_completed(tasks):
+                if taken >= self._needed:
+                    return
+                try:
+                    await ended
+                    taken += 1
+                except MoleculeError as error:
+                    failed += 1
+                    if failed > len(self._others) - self._needed:
+                        raise Unavailable(
+                            f"no majority of voters took the document: {error.message}"
+                        ) from error
+        if taken < self._needed:
+            raise Unavailable("no majority of voters took the document")
+
+    async def bytes_of(self, payload: c.Payload) -> bytes:
+        """The content behind a payload, from wherever it is. `NotFound` when no voter has it."""
+        if payload.WhichOneof("body") != "stored":
+            return payload.inline
+        return await self.get(Digest(payload.stored.digest))
+
+    async def get(self, digest: Digest) -> bytes:
+        """The document from here or another voter, verified."""
+        content = await self._documents.get(digest)
+        if content is None:
+            content = await self._fetch(digest)
+        if content is None:
+            raise NotFound(f"no reachable voter has the document {digest}")
+        return content
+
+    async def _fetch(self, digest: Digest) -> bytes | None:
+        for voter in self._others:
+            try:
+                content = await self._get_from(voter, digest)
+            except MoleculeError:
+                continue
+            if content is not None and hashlib.sha256(content).hexdigest() == digest:
+                return content
+        return None
+
+    async def repair(self, lacking: Callable[[], Awaitable[Sequence[Digest]]]) -> None:
+        """Fetch each referenced document that is not here, for ever."""
+        gate = asyncio.Semaphore(_REPAIRS_AT_ONCE)
+
+        async def mend(digest: Digest) -> None:
+            async with gate:
+                content = await self._fetch(digest)
+                if content is not None:
+                    await self._documents.put(content)
+
+        while True:
+            await asyncio.sleep(_REPAIR_EVERY_S)
+            digests = await lacking()
+            self.missing = len(digests)
+            if not digests:
+                continue
+            _log.info("documents_missing", count=len(digests))
+            async with asyncio.TaskGroup() as group:
+                for digest in digests:
+                    group.create_task(mend(digest))

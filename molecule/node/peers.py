@@ -1,0 +1,148 @@
+"""The service between nodes and its client. Thin: it identifies the peer, hands on and translates.
+
+A node speaks only for itself: what names a node in a message must be the node of the certificate.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
+
+from molecule.config import NodeConfig
+from molecule.model.errors import Forbidden, InvalidInput, NoLeader
+from molecule.node import wire
+from molecule.node.forwarder import Commands, Forwarder
+from molecule.node.leader import Leader
+from molecule.node.proposer import GroupResult, Proposer
+from molecule.rpc import errors, identity
+from molecule.rpc.channel import PeerChannels
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import peer_pb2 as p
+from molecule.wire.v1 import peer_pb2_grpc
+
+_REPORT_WITHIN_S = 10.0
+
+_ONLY_BY_LEADER = frozenset(
+    {
+        "claim_leadership",
+        "expire_node",
+        "assign_execution",
+        "release_execution",
+        "fail_execution",
+        "assign_trigger",
+    }
+)
+"""Commands that a leader makes for itself: from a peer they are refused, whatever their epoch."""
+
+
+class PeerService(peer_pb2_grpc.PeerServicer):
+    """What other nodes may ask of this one."""
+
+    def __init__(
+        self,
+        *,
+        proposer: Proposer,
+        forwarder: Forwarder,
+        leader: Leader,
+        barrier: Callable[[], Awaitable[int]],
+    ) -> None:
+        self._proposer = proposer
+        self._forwarder = forwarder
+        self._leader = leader
+        self._barrier = barrier
+
+    async def Propose(self, request: p.ProposeRequest, _context: Any) -> p.ProposeReply:  # noqa: N802
+        """Groups from another node's forwarder, together into the next entry."""
+        node = identity.caller().name
+        for group in request.groups:
+            for command in group.commands:
+                check_speaker(node, command)
+        results = await self._proposer.propose_all([list(g.commands) for g in request.groups])
+        return p.ProposeReply(groups=[wire.result_to_wire(result) for result in results])
+
+    async def Session(  # type: ignore[override]  # noqa: N802  # the library takes a coroutine that writes, too
+        self, request_iterator: AsyncIterator[p.FromAgent], context: Any
+    ) -> None:
+        """An agent's session with the leader; refused elsewhere."""
+        await self._leader.serve(identity.caller().name, request_iterator, context.write)
+
+    async def ReportDeath(self, request: c.ReportNodeDeath, _context: Any) -> p.ReportDeathReply:  # noqa: N802
+        """A node's supervisor tells the end of a life of that same node."""
+        if request.node != identity.caller().name:
+            raise Forbidden(f"{identity.caller().name} cannot report the end of {request.node}")
+        command = c.Command(version=1, report_node_death=request)
+        result = await self._forwarder.insist([command], within_s=_REPORT_WITHIN_S)
+        return p.ReportDeathReply(applied=wire.outcome_to_wire(result.outcomes[0]).applied)
+
+    async def ReadIndex(self, _request: p.ReadIndexRequest, _context: Any) -> p.ReadIndexReply:  # noqa: N802
+        """An index that includes everything committed before the call."""
+        return p.ReadIndexReply(index=await self._barrier())
+
+
+def check_speaker(node: str, command: c.Command) -> None:
+    """Refuse a command that `node` may not say: a leader's, or one in another node's name."""
+    kind = command.WhichOneof("kind")
+    if kind is None:
+        raise InvalidInput(f"{node} sent a command of a kind that this version does not know")
+    if kind in _ONLY_BY_LEADER:
+        raise Forbidden(f"{kind} is the leader's to say, not {node}'s")
+    named = getattr(getattr(command, kind), "node", node)
+    if kind in ("register_node", "report_node_death", "report_worker_death") and named != node:
+        raise Forbidden(f"{node} cannot say {kind} of {named}")
+
+
+class PeerClients:
+    """Calls to other nodes by id."""
+
+    def __init__(self, config: NodeConfig, channels: PeerChannels) -> None:
+        self._addresses = {peer.id: peer.rpc for peer in config.peers}
+        self._channels = channels
+
+    def _stub(self, node: str) -> Any:
+        address = self._addresses.get(node)
+        if address is None:
+            raise NoLeader(f"no address of node {node} is configured")
+        return peer_pb2_grpc.PeerStub(self._channels.to(node, address))
+
+    async def propose(self, node: str, groups: Sequence[Commands]) -> list[GroupResult]:
+        """Commit groups at the leader `node`."""
+        request = p.ProposeRequest(groups=[p.CommandGroup(commands=group) for group in groups])
+        with errors.translated():
+            reply = await self._stub(node).Propose(request)
+        return [wire.result_from_wire(group) for group in reply.groups]
+
+    async def read_index(self, node: str) -> int:
+        """The leader's confirmed commit index."""
+        with errors.translated():
+            reply = await self._stub(node).ReadIndex(p.ReadIndexRequest())
+        return int(reply.index)
+
+    async def report_death(self, node: str, report: c.ReportNodeDeath, timeout_s: float) -> bool:
+        """Tell the end of a life of this node at the voter `node`."""
+        with errors.translated():
+            reply = await self._stub(node).ReportDeath(report, timeout=timeout_s)
+        return bool(reply.applied)
+
+    def session(self, node: str) -> "RemoteSession":
+        """A session with the leader `node`, opened by its first message."""
+        return RemoteSession(self._stub(node).Session())
+
+
+class RemoteSession:
+    """The agent's end of a session over the network."""
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+
+    async def send(self, message: p.FromAgent) -> None:
+        """Raises an error of the tree when the session is broken."""
+        with errors.translated():
+            await self._call.write(message)
+
+    async def incoming(self) -> AsyncIterator[p.ToAgent]:
+        """What the leader says, until the session breaks."""
+        with errors.translated():
+            async for message in self._call:
+                yield message
+
+    def close(self) -> None:
+        """End the stream."""
+        self._call.cancel()

@@ -1,0 +1,205 @@
+"""What surfaces may read, as JSON: one method per resource, chosen by name.
+
+Reads from this node's copy unless the caller asks for a fresh one; the age of the copy goes with
+the answer. Never changes anything.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+
+from molecule.cluster import views
+from molecule.cluster.state import ClusterState
+from molecule.config import NodeConfig
+from molecule.model.errors import InvalidInput, NotFound
+from molecule.model.execution import TERMINAL
+from molecule.model.ids import ExecutionId, IdempotencyKey, NodeId
+from molecule.node import searches
+from molecule.storage.rows import DeadLetterQuery
+from molecule.storage.state_store import StateStore
+
+View = Mapping[str, Any]
+
+
+class Reads:
+    """Built by the runtime; called by the door."""
+
+    def __init__(
+        self,
+        *,
+        config: NodeConfig,
+        state: Callable[[], ClusterState],
+        store: StateStore,
+        leader: Callable[[], str | None],
+    ) -> None:
+        self._config = config
+        self._state = state
+        self._store = store
+        self._leader = leader
+        self._resources: dict[str, Callable[[str, Mapping[str, str]], Awaitable[View]]] = {
+            "cluster": self._cluster,
+            "nodes": self._nodes,
+            "node": self._node,
+            "processes": self._processes,
+            "process": self._process,
+            "executions": self._executions,
+            "execution": self._execution,
+            "timeline": self._timeline,
+            "deadletters": self._dead_letters,
+            "deadletter": self._dead_letter,
+        }
+
+    async def read(self, resource: str, name: str, query: Mapping[str, str]) -> View:
+        """The resource as plain JSON. Raises `NotFound` with what was looked for."""
+        reader = self._resources.get(resource)
+        if reader is None:
+            raise NotFound(f"there is no resource {resource}")
+        return await reader(name, query)
+
+    async def _cluster(self, _name: str, _query: Mapping[str, str]) -> View:
+        state = self._state()
+        sides = views.conservation(state)
+        up = sum(node.is_up and node.voter for node in state.nodes.values())
+        voters = self._config.voters
+        return {
+            "cluster": self._config.cluster,
+            "leader": self._leader() or "",
+            "epoch": state.epoch,
+            "index": state.index,
+            "time_ms": state.time_ms,
+            "voters": list(voters),
+            "may_lose_voters": max(0, up - (len(voters) // 2 + 1)),
+            "nodes": views.nodes(state),
+            "counts": {name.value: count for name, count in state.counts.items()},
+            "totals": dict(state.totals),
+            "accepted": sides["accepted"],
+            "conservation_gap": sides["accepted"]
+            - sum(count for name, count in sides.items() if name != "accepted"),
+            "groups": [views.group(group) for group in state.groups.values()],
+        }
+
+    async def _nodes(self, _name: str, _query: Mapping[str, str]) -> View:
+        return {"items": views.nodes(self._state()), "next": None}
+
+    async def _node(self, name: str, _query: Mapping[str, str]) -> View:
+        state = self._state()
+        node = state.nodes.get(NodeId(name))
+        if node is None:
+            raise NotFound(f"no node {name} has registered")
+        return views.node(state, node)
+
+    async def _processes(self, _name: str, query: Mapping[str, str]) -> View:
+        wanted = query.get("environment", "")
+        items = [
+            view
+            for view in views.deployments(self._state())
+            if not wanted or view["environment"] == wanted
+        ]
+        return {"items": items, "next": None}
+
+    async def _process(self, name: str, _query: Mapping[str, str]) -> View:
+        state = self._state()
+        versions = [
+            {"version": version.id, "put_at_ms": version.put_at_ms, "actor": version.actor}
+            for version in state.versions.values()
+            if version.process == name
+        ]
+        if not versions:
+            raise NotFound(f"no process {name} was ever applied")
+        deployments = [view for view in views.deployments(state) if view["process"] == name]
+        return {"process": name, "deployments": deployments, "versions": versions}
+
+    async def _executions(self, _name: str, query: Mapping[str, str]) -> View:
+        search = searches.parsed(query, page_size_max=self._config.limits.page_size_max)
+        items, cursor = searches.in_memory(self._state(), search)
+        if search.looks_in_history and len(items) < search.limit and not search.key:
+            terminal = [state.value for state in sorted(search.states & TERMINAL)]
+            if len(terminal) > 1 and len(terminal) < len(TERMINAL):
+                raise InvalidInput("search for one terminal state at a time, or for all")
+            page = await self._store.history(
+                search.history_query(terminal[0] if len(terminal) == 1 else None),
+                cursor=search.history_cursor,
+                limit=search.limit - len(items),
+            )
+            items += [orjson.loads(row.body) for row in page.rows]
+            cursor = searches.ended_cursor(page.cursor)
+        if search.key:
+            items, cursor = await self._by_key(search.key, items), ""
+        return {"items": items, "next": cursor or None}
+
+    async def _by_key(self, key: str, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        state = self._state()
+        execution = state.keys.get(IdempotencyKey(key))
+        if items or execution is None:
+            return items
+        ended = await self._store.history_one(execution)
+        return [orjson.loads(ended.body)] if ended is not None else []
+
+    async def _execution(self, name: str, _query: Mapping[str, str]) -> View:
+        state = self._state()
+        execution = state.executions.get(ExecutionId(name))
+        if execution is not None:
+            return views.execution(state, execution)
+        ended = await self._store.history_one(name)
+        if ended is None:
+            raise NotFound(f"there is no execution {name}, or its history was purged")
+        view: View = orjson.loads(ended.body)
+        return view
+
+    async def _timeline(self, name: str, query: Mapping[str, str]) -> View:
+        limit = min(int(query.get("limit", "1000")), self._config.limits.page_size_max)
+        cursor = query.get("cursor", "")
+        after = (0, -1)
+        if cursor:
+            index, _, number = cursor.partition(".")
+            if not (index.isdigit() and number.isdigit()):
+                raise InvalidInput("cursor must be the `next` of the page before")
+            after = (int(index), int(number))
+        rows = await self._store.timeline(name, after=after, limit=limit + 1)
+        if not rows and not cursor:
+            await self._execution(name, {})
+        items = [
+            {
+                "index": row.log_index,
+                "number": row.position,
+                "at_ms": row.at_ms,
+                "kind": row.event,
+                **orjson.loads(row.body),
+            }
+            for row in rows[:limit]
+        ]
+        last = items[-1] if items else None
+        following = f"{last['index']}.{last['number']}" if last and len(rows) > limit else None
+        return {"items": items, "next": following}
+
+    async def _dead_letters(self, _name: str, query: Mapping[str, str]) -> View:
+        page = await self._store.dead_letters(
+            DeadLetterQuery(
+                process=query.get("process"),
+                environment=query.get("environment"),
+                execution=query.get("execution"),
+                error_class=query.get("error_class") or query.get("cause"),
+            ),
+            cursor=query.get("cursor", ""),
+            limit=min(int(query.get("limit", "100")), self._config.limits.page_size_max),
+        )
+        items = [
+            {
+                "id": f"{row.log_index}.{row.position}",
+                "process": row.process,
+                "environment": row.environment,
+                "execution": row.execution,
+                "step": row.step,
+                "document": row.document,
+                "error_class": row.error_class,
+                "error_code": row.error_code,
+                "error": row.error,
+                "at_ms": row.at_ms,
+            }
+            for row in page.rows
+        ]
+        return {"items": items, "next": page.cursor or None}
+
+    async def _dead_letter(self, name: str, _query: Mapping[str, str]) -> View:
+        raise NotFound(f"there is no dead letter {name}")

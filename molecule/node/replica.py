@@ -1,0 +1,149 @@
+"""A node's copy of the cluster state: from a committed entry to what the voter keeps and tells.
+
+The Raft driver calls `apply` for each committed entry, in order. What changed is staged for storage
+at once and written soon, in one transaction with the index it is true for; that is the snapshot.
+Waiters and listeners are told after the entry took effect. Nothing here decides what an entry
+means.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Protocol
+
+from molecule.cluster.apply import StateMachine
+from molecule.cluster.changes import EntryResult
+from molecule.cluster.outcome import Outcome
+from molecule.cluster.state import ClusterState
+from molecule.config import Limits
+from molecule.model.errors import Overloaded
+from molecule.model.execution import ExecutionState
+from molecule.node import rows
+from molecule.storage.rows import Batch, Mark
+
+Listener = Callable[[EntryResult], None]
+
+_SETTLED = frozenset(
+    {
+        ExecutionState.COMPLETED,
+        ExecutionState.FAILED,
+        ExecutionState.CANCELLED,
+        ExecutionState.IN_DOUBT,
+        ExecutionState.QUARANTINED,
+        ExecutionState.HELD,
+        ExecutionState.COMPENSATION_FAILED,
+    }
+)
+"""States in which a caller who waits for the result gets an answer."""
+
+
+class Store(Protocol):
+    """The part of the state store that the replica needs."""
+
+    def stage(self, batch: Batch) -> None:
+        """Make readable at once; on disk with the next flush."""
+        ...
+
+    async def flush(self) -> Mark | None:
+        """Write all that is staged up to the last mark, in one transaction; the mark, if any."""
+        ...
+
+
+class Replica:
+    """Owned by the loop of the node process."""
+
+    def __init__(self, machine: StateMachine, store: Store, limits: Limits) -> None:
+        self._machine = machine
+        self._store = store
+        self._limits = limits
+        self._listeners: list[Listener] = []
+        self._waiters: dict[str, list[asyncio.Future[ExecutionState]]] = {}
+        self._waiting = 0
+        self._applied = asyncio.Event()
+        self._unflushed = 0
+        self._flush_now = asyncio.Event()
+
+    @property
+    def state(self) -> ClusterState:
+        """For reading, between two entries; nobody but apply changes it."""
+        return self._machine.state
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` after every entry that took effect, in order."""
+        self._listeners.append(listener)
+
+    def apply(self, index: int, term: int, data: bytes) -> tuple[int, tuple[Outcome, ...]]:
+        """Apply one committed entry; empty data is a new leader's no-operation."""
+        result = self._machine.apply_entry(index, term, data)
+        changes = result.changes
+        staged = rows.batch(changes)
+        self._store.stage(staged)
+        self._unflushed += staged.row_count + len(changes.touched)
+        if self._unflushed >= self._limits.flush_rows_max:
+            self._flush_now.set()
+        self._applied.set()
+        self._wake_waiters(result)
+        for listener in self._listeners:
+            listener(result)
+        return index, result.outcomes
+
+    # ---- waiting
+
+    @contextlib.contextmanager
+    def waiter(self, execution: str) -> Iterator[asyncio.Future[ExecutionState]]:
+        """A future of the state in which a caller gets its answer. `Overloaded` at the bound."""
+        if self._waiting >= self._limits.waiters_max:
+            raise Overloaded("more callers wait on this node than waiters_max allows")
+        future: asyncio.Future[ExecutionState] = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(execution, []).append(future)
+        self._waiting += 1
+        try:
+            yield future
+        finally:
+            self._waiting -= 1
+            futures = self._waiters.get(execution)
+            if futures is not None:
+                with contextlib.suppress(ValueError):
+                    futures.remove(future)
+                if not futures:
+                    self._waiters.pop(execution, None)
+
+    def _wake_waiters(self, result: EntryResult) -> None:
+        if not self._waiters:
+            return
+        for transition in result.changes.transitions:
+            if transition.target in _SETTLED:
+                for future in self._waiters.get(transition.execution, ()):
+                    if not future.done():
+                        future.set_result(transition.target)
+
+    async def applied_through(self, index: int) -> None:
+        """Return once this node's state includes the entry `index`."""
+        while self.state.index < index:
+            self._applied.clear()
+            if self.state.index >= index:
+                return
+            await self._applied.wait()
+
+    # ---- the snapshot
+
+    async def flushes(self) -> AsyncIterator[Mark]:
+        """Write what changed, again and again; yields each mark once it is durable."""
+        interval_s = self._limits.flush_interval_ms / 1000
+        flushed = self.state.index
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(interval_s):
+                    await self._flush_now.wait()
+            self._flush_now.clear()
+            if self.state.index == flushed:
+                # Idle: sleep until something is applied instead of looking ten times a second.
+                self._applied.clear()
+                await self._applied.wait()
+                continue
+            self._unflushed = 0
+            self._store.stage(rows.snapshot(self._machine.take_dirty()))
+            mark = await self._store.flush()
+            if mark is not None:
+                flushed = mark.index
+                yield mark

@@ -1,0 +1,236 @@
+"""The one door by which executions enter: every surface and every trigger comes here.
+
+Checks and stamps each submission, then proposes many in one entry. A caller gets an id only after
+the entry is committed; one whose outcome is unknown is told so, with the key to ask again.
+"""
+
+import hashlib
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from molecule.access.policy import Action, Actor, refusal
+from molecule.cluster.outcome import Applied, Outcome
+from molecule.cluster.state import ClusterState, Deployment, Version
+from molecule.config import Limits
+from molecule.model.errors import (
+    Conflict,
+    InvalidInput,
+    KeyConflict,
+    LimitExceeded,
+    MoleculeError,
+    NotFound,
+    Overloaded,
+    StaleToken,
+    TooOld,
+    Unavailable,
+)
+from molecule.model.ids import NodeId, ProcessName, VersionId
+from molecule.node.clock import wall_ms
+from molecule.node.forwarder import Forwarder
+from molecule.node.payloads import Payloads
+from molecule.scheduler import hint
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import door_pb2 as d
+from molecule.wire.v1 import worker_pb2 as w
+
+AskWorker = Callable[[w.WorkerRequest], Awaitable[w.WorkerReply]]
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of one submission."""
+
+    execution: str = ""
+    repeated_key: bool = False
+    refusal: MoleculeError | None = None
+
+
+def new_execution_id(now_ms: int) -> str:
+    """Sorts by the time of submission; 50 random bits make it unique."""
+    number = (now_ms << 50) | secrets.randbits(50)
+    digits = []
+    for _ in range(20):
+        number, digit = divmod(number, 32)
+        digits.append(_ALPHABET[digit])
+    return "e" + "".join(reversed(digits))
+
+
+def body_digest(environment: str, process: str, version: str, content: bytes) -> str:
+    """Names what was asked for: the same key with another digest is a conflict."""
+    head = f"{environment}\0{process}\0{version}".encode()
+    return hashlib.sha256(head + b"\0" + content).hexdigest()
+
+
+class SubmitDoor:
+    """Used by the gateway's door and by the triggers of this node."""
+
+    def __init__(
+        self,
+        *,
+        state: Callable[[], ClusterState],
+        forwarder: Forwarder,
+        payloads: Payloads,
+        ask_worker: AskWorker,
+        limits: Limits,
+    ) -> None:
+        self._state = state
+        self._forwarder = forwarder
+        self._payloads = payloads
+        self._ask_worker = ask_worker
+        self._limits = limits
+
+    async def submit(
+        self, actor: Actor, request: d.SubmitRequest, *, within_s: float
+    ) -> list[Accepted]:
+        """Accept or refuse each submission, in order. Raises what refuses all of them."""
+        if (refused := refusal(actor, Action.SUBMIT)) is not None:
+            raise refused
+        self._check_sizes(request.submissions)
+        deployment, version = self._deployment(request)
+        stamps = await self._stamps(request, deployment, version)
+        commands: list[c.Command | None] = []
+        reserved: Counter[NodeId] = Counter()
+        answers: list[Accepted] = []
+        for submission, stamp in zip(request.submissions, stamps, strict=True):
+            if stamp.code:
+                commands.append(None)
+                answers.append(Accepted(refusal=InvalidInput(stamp.message)))
+                continue
+            asked = await self._command(actor, submission, stamp, deployment, version)
+            chosen = hint.choose(self._state(), asked, reserved=reserved)
+            if chosen is not None:
+                asked.hint.CopyFrom(chosen)
+                reserved[NodeId(chosen.node)] += 1
+            commands.append(c.Command(version=1, submit_execution=asked))
+            answers.append(Accepted())
+        said = [command for command in commands if command is not None]
+        if not said:
+            return answers
+        result = await self._forwarder.insist(said, within_s=within_s)
+        outcomes = iter(result.outcomes)
+        for place, command in enumerate(commands):
+            if command is not None:
+                answers[place] = accepted(command.submit_execution, next(outcomes))
+        return answers
+
+    def _check_sizes(self, submissions: Sequence[d.Submission]) -> None:
+        limits = self._limits
+        if not submissions:
+            raise InvalidInput("there is nothing to submit")
+        if len(submissions) > limits.submissions_per_batch_max:
+            raise LimitExceeded(
+                limit="submissions_per_batch_max",
+                allowed=limits.submissions_per_batch_max,
+                asked=len(submissions),
+            )
+        for submission in submissions:
+            key = submission.idempotency_key
+            if not key:
+                raise InvalidInput("a submission needs an idempotency key")
+            if len(key) > limits.idempotency_key_length_max:
+                raise LimitExceeded(
+                    limit="idempotency_key_length_max",
+                    allowed=limits.idempotency_key_length_max,
+                    asked=len(key),
+                )
+            if len(submission.input) > limits.submission_body_bytes_max:
+                raise LimitExceeded(
+                    limit="submission_body_bytes_max",
+                    allowed=limits.submission_body_bytes_max,
+                    asked=len(submission.input),
+                )
+
+    def _deployment(self, request: d.SubmitRequest) -> tuple[Deployment, Version]:
+        state = self._state()
+        process = ProcessName(request.process)
+        environment = request.environment
+        if not environment:
+            places = [name for name, deployed in state.deployments if deployed == process]
+            if len(places) > 1:
+                raise Conflict(
+                    f"process {process} is deployed in {', '.join(sorted(places))}: "
+                    "name the environment"
+                )
+            environment = places[0] if places else ""
+        deployment = state.deployments.get((environment, process))
+        if deployment is None:
+            where = f" in environment {environment}" if environment else ""
+            raise NotFound(f"no process {process} is deployed{where}: apply it first")
+        version_id = VersionId(request.version) if request.version else deployment.version
+        version = state.versions.get((process, version_id))
+        if version is None:
+            raise NotFound(f"process {process} has no version {version_id}")
+        return deployment, version
+
+    async def _stamps(
+        self, request: d.SubmitRequest, deployment: Deployment, version: Version
+    ) -> Sequence[w.DoorStamp]:
+        """Concurrency keys and business keys, evaluated by a worker: never in this loop."""
+        if not version.keyed and not version.tracked:
+            return [w.DoorStamp() for _ in request.submissions]
+        door = w.EvaluateDoor(
+            version=version.id,
+            process=version.process,
+            environment=deployment.environment,
+            inputs=[submission.input for submission in request.submissions],
+        )
+        reply = await self._ask_worker(w.WorkerRequest(door=door))
+        if reply.code:
+            raise InvalidInput(reply.message)
+        return reply.stamps
+
+    async def _command(
+        self,
+        actor: Actor,
+        submission: d.Submission,
+        stamp: w.DoorStamp,
+        deployment: Deployment,
+        version: Version,
+    ) -> c.SubmitExecution:
+        return c.SubmitExecution(
+            execution=new_execution_id(wall_ms()),
+            idempotency_key=submission.idempotency_key,
+            body_digest=body_digest(deployment.environment, version.process, "", submission.input),
+            environment=deployment.environment,
+            process=version.process,
+            version=version.id,
+            input=await self._payloads.payload(submission.input),
+            concurrency_key=stamp.concurrency_key,
+            track=stamp.track,
+            actor=c.Actor(kind=actor.kind.value, name=actor.name),
+            priority=version.priority,
+        )
+
+
+def accepted(command: c.SubmitExecution, outcome: Outcome) -> Accepted:
+    """The answer to one submission from the outcome of its command."""
+    if isinstance(outcome, Applied):
+        first = str(outcome.facts.get("execution", command.execution))
+        # A command that was said twice meets itself: only another execution's id is another answer.
+        return Accepted(first, repeated_key=first != command.execution)
+    key = command.idempotency_key
+    refused: MoleculeError
+    match outcome.reason:
+        case "key_conflict":
+            refused = KeyConflict(
+                f"the idempotency key {key} was used before with another body", **outcome.facts
+            )
+        case "too_old":
+            refused = TooOld(
+                f"the idempotency key {key} is older than the dedup window", **outcome.facts
+            )
+        case "overloaded":
+            refused = Overloaded("more executions are open than the cluster takes", **outcome.facts)
+        case "stale_token":
+            refused = StaleToken("the trigger was moved to another node", **outcome.facts)
+        case "unknown_process" | "unknown_environment":
+            refused = NotFound(f"{command.process} is not deployed in {command.environment}")
+        case "invalid":
+            refused = InvalidInput(f"the submission is invalid: {dict(outcome.facts)}")
+        case _:
+            refused = Unavailable(f"refused: {outcome.reason}", **outcome.facts)
+    return Accepted(refusal=refused)

@@ -1,0 +1,181 @@
+"""The node's end of the streams to its workers: what goes out in order, what comes in as one match.
+
+Decides nothing: what a worker says is handed to the agent, the forwarder or the documents, and
+their answer is sent back under the number of the message.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
+
+from molecule.model.errors import MoleculeError, Unavailable
+from molecule.wire.v1 import worker_pb2 as w
+
+PackageSource = Callable[[w.ToWorker], Awaitable[list[w.PutPackage]]]
+"""The packages that a message needs and that must reach the worker before it."""
+
+
+class Desk(Protocol):
+    """What workers may ask of the node; every method may raise an error of the tree."""
+
+    async def word(self, word: w.Word) -> w.CallAnswer:
+        """Commit what a worker says of what it holds."""
+        ...
+
+    async def document_put(self, put: w.DocumentPut) -> w.CallAnswer:
+        """Keep a large payload on a majority; refused when the token is not held here."""
+        ...
+
+    async def document_get(self, get: w.DocumentGet) -> w.CallAnswer:
+        """A payload by digest, from here or from another voter."""
+        ...
+
+    async def trigger_submit(self, submit: w.TriggerSubmit) -> w.CallAnswer:
+        """Submissions of a trigger and its progress, in one entry."""
+        ...
+
+    async def group_get(self, get: w.GroupGet) -> w.CallAnswer:
+        """How far a group is, read after everything committed before the call."""
+        ...
+
+    def worker_ready(self, worker: str) -> None:
+        """Its stream is open."""
+        ...
+
+    def worker_status(self, worker: str, status: w.WorkerStatus) -> None:
+        """What runs there now."""
+        ...
+
+
+class WorkerLink:
+    """One worker's stream, for as long as it is open."""
+
+    def __init__(self, worker: str, packages: PackageSource) -> None:
+        self.worker = worker
+        self._packages = packages
+        self._outgoing: asyncio.Queue[w.ToWorker] = asyncio.Queue()
+        self._sent: dict[str, bytes] = {}
+        self._requests: dict[int, asyncio.Future[w.WorkerReply]] = {}
+        self._numbers = itertools.count(1)
+
+    def send(self, message: w.ToWorker) -> None:
+        """Queue a message; packages it needs go before it."""
+        self._outgoing.put_nowait(message)
+
+    async def ask(self, request: w.WorkerRequest) -> w.WorkerReply:
+        """Have the worker do something that must not run in this loop. `Unavailable` if it dies."""
+        request.number = next(self._numbers)
+        future: asyncio.Future[w.WorkerReply] = asyncio.get_running_loop().create_future()
+        self._requests[request.number] = future
+        self.send(w.ToWorker(request=request))
+        try:
+            return await future
+        finally:
+            self._requests.pop(request.number, None)
+
+    def replied(self, reply: w.WorkerReply) -> None:
+        """The end of an `ask`."""
+        future = self._requests.get(reply.number)
+        if future is not None and not future.done():
+            future.set_result(reply)
+
+    def broke(self) -> None:
+        """The stream ended: nobody will reply any more."""
+        for future in self._requests.values():
+            if not future.done():
+                future.set_exception(Unavailable(f"worker {self.worker} ended before it replied"))
+
+    async def outgoing(self) -> AsyncIterator[w.ToWorker]:
+        """Messages in order, each preceded by the packages that this worker does not have yet."""
+        while True:
+            message = await self._outgoing.get()
+            for package in await self._packages(message):
+                if self._sent.get(package.version) != package.content:
+                    self._sent[package.version] = package.content
+                    yield w.ToWorker(package=package)
+            yield message
+
+
+class WorkerLinks:
+    """All open streams of this node, by worker."""
+
+    def __init__(self, desk: Desk, packages: PackageSource) -> None:
+        self._desk = desk
+        self._packages = packages
+        self._links: dict[str, WorkerLink] = {}
+        self._opened = asyncio.Event()
+
+    def send(self, worker: str, message: w.ToWorker) -> None:
+        """To that worker if its stream is open; else dropped: its death is about to be told."""
+        link = self._links.get(worker)
+        if link is not None:
+            link.send(message)
+
+    async def ask(self, request: w.WorkerRequest) -> w.WorkerReply:
+        """Have any worker do it; waits until one is there."""
+        while not self._links:
+            self._opened.clear()
+            await self._opened.wait()
+        return await next(iter(self._links.values())).ask(request)
+
+    async def serve(
+        self,
+        incoming: AsyncIterator[w.FromWorker],
+        write: Callable[[w.ToWorker], Awaitable[None]],
+    ) -> None:
+        """Carry one stream until the worker ends it."""
+        first = await anext(incoming)
+        link = WorkerLink(first.hello.worker, self._packages)
+        self._links[link.worker] = link
+        self._opened.set()
+        self._desk.worker_ready(link.worker)
+        try:
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(self._write(link, write))
+                async for message in incoming:
+                    self._hear(link, message, group)
+                writing.cancel()
+        finally:
+            if self._links.get(link.worker) is link:
+                del self._links[link.worker]
+            link.broke()
+
+    async def _write(
+        self, link: WorkerLink, write: Callable[[w.ToWorker], Awaitable[None]]
+    ) -> None:
+        async for message in link.outgoing():
+            await write(message)
+
+    def _hear(self, link: WorkerLink, message: w.FromWorker, group: asyncio.TaskGroup) -> None:
+        desk = self._desk
+        call: Awaitable[w.CallAnswer]
+        match message.WhichOneof("kind"):
+            case "word":
+                call = desk.word(message.word)
+            case "document_put":
+                call = desk.document_put(message.document_put)
+            case "document_get":
+                call = desk.document_get(message.document_get)
+            case "trigger_submit":
+                call = desk.trigger_submit(message.trigger_submit)
+            case "group_get":
+                call = desk.group_get(message.group_get)
+            case "reply":
+                link.replied(message.reply)
+                return
+            case "status":
+                desk.worker_status(link.worker, message.status)
+                return
+            case _:
+                return
+        group.create_task(self._answer(link, message.number, call))
+
+    async def _answer(self, link: WorkerLink, number: int, call: Awaitable[w.CallAnswer]) -> None:
+        try:
+            answer = await call
+            answer.done = True
+        except MoleculeError as error:
+            answer = w.CallAnswer(code=error.code, message=error.message, definite=error.definite)
+        answer.number = number
+        link.send(w.ToWorker(answer=answer))

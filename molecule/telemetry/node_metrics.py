@@ -1,0 +1,163 @@
+"""Metrics of a node process, in one registry of its own.
+
+Names follow Prometheus: base units, `_total` for counters, no ids in labels; at most
+`PROCESS_LABELS_MAX` process names get a label of their own, the rest are `other`.
+"""
+
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.exposition import generate_latest
+
+PROCESS_LABELS_MAX: Final = 200
+
+_SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class NodeMetrics:
+    """Written by the shells of the node process; also the metrics port of the Raft driver."""
+
+    def __init__(self, *, software: str) -> None:
+        registry = self._registry = CollectorRegistry()
+        self._processes: set[str] = set()
+        self._executions = Counter(
+            "molecule_executions",
+            "Executions that ended or were parked.",
+            ("process", "state"),
+            registry=registry,
+        )
+        self._accepted = Counter(
+            "molecule_accepted", "Submissions that committed.", ("process",), registry=registry
+        )
+        self._assignments = Counter(
+            "molecule_assignments", "Assignments that committed.", registry=registry
+        )
+        self._reassignments = Counter(
+            "molecule_reassignments",
+            "Executions taken from a lost holder.",
+            ("reason",),
+            registry=registry,
+        )
+        self._late_words = Counter(
+            "molecule_raft_stale_words_rejected",
+            "Words refused because their token was old.",
+            registry=registry,
+        )
+        self._dead_letters = Counter(
+            "molecule_dead_letters_kept",
+            "Documents that failed and were kept.",
+            ("process",),
+            registry=registry,
+        )
+        self.active = Gauge(
+            "molecule_executions_active",
+            "Executions that are not terminal, by state.",
+            ("state",),
+            registry=registry,
+        )
+        self.slots = Gauge(
+            "molecule_node_slots", "Slots of this node.", ("state",), registry=registry
+        )
+        self.missing_documents = Gauge(
+            "molecule_storage_documents_missing",
+            "Referenced documents that this voter does not have yet.",
+            registry=registry,
+        )
+        self.loop_lag = Histogram(
+            "molecule_loop_lag_seconds",
+            "How late the loop of the node process ran a due call.",
+            buckets=_SHORT,
+            registry=registry,
+        )
+        self.applied_index = Gauge(
+            "molecule_raft_applied_index", "Last applied entry.", registry=registry
+        )
+        self.alarms = Counter(
+            "molecule_alarms", "Faults that a person must know.", ("name",), registry=registry
+        )
+        self._worker_deaths = Counter(
+            "molecule_worker_restarts", "Workers that died.", ("reason",), registry=registry
+        )
+        self._sync = Histogram(
+            "molecule_journal_sync_seconds",
+            "Time of one sync of the journal.",
+            buckets=_SHORT,
+            registry=registry,
+        )
+        self._commit = Histogram(
+            "molecule_raft_commit_seconds",
+            "From proposing an entry to its commit, on the leader.",
+            buckets=_SHORT,
+            registry=registry,
+        )
+        self._term = Gauge("molecule_raft_term", "Raft's election number.", registry=registry)
+        self._has_leader = Gauge(
+            "molecule_raft_has_leader", "1 while this voter knows a leader.", registry=registry
+        )
+        self.is_leader = Gauge(
+            "molecule_raft_is_leader", "1 on the node that leads.", registry=registry
+        )
+        self._leader_changes = Counter(
+            "molecule_raft_leader_changes", "Leaders this voter has seen.", registry=registry
+        )
+        Info("molecule_build", "What runs here.", registry=registry).info({"version": software})
+
+    def render(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        text: bytes = generate_latest(self._registry)
+        return text
+
+    # ---- what happened to executions
+
+    def accepted(self, process: str) -> None:
+        """One more execution was accepted."""
+        self._accepted.labels(self._process(process)).inc()
+
+    def settled(self, process: str, state: str) -> None:
+        """An execution ended or was parked."""
+        self._executions.labels(self._process(process), state).inc()
+
+    def assigned(self) -> None:
+        """An execution was given to a node."""
+        self._assignments.inc()
+
+    def moved(self, reason: str) -> None:
+        """An execution was taken from a holder that is gone."""
+        self._reassignments.labels(reason).inc()
+
+    def late_words(self, count: int) -> None:
+        """Words of old holders were refused."""
+        self._late_words.inc(count)
+
+    def dead_letters(self, process: str, count: int) -> None:
+        """Documents failed."""
+        self._dead_letters.labels(self._process(process)).inc(count)
+
+    def worker_died(self, reason: str) -> None:
+        """A worker of this node ended."""
+        self._worker_deaths.labels(reason).inc()
+
+    def _process(self, process: str) -> str:
+        if process in self._processes:
+            return process
+        if len(self._processes) >= PROCESS_LABELS_MAX:
+            return "other"
+        self._processes.add(process)
+        return process
+
+    # ---- the metrics port of the Raft driver
+
+    def journal_synced(self, seconds: float) -> None:
+        """One sync of the journal ended."""
+        self._sync.observe(seconds)
+
+    def committed(self, seconds: float) -> None:
+        """One own proposal was committed this long after it was proposed."""
+        self._commit.observe(seconds)
+
+    def role_changed(self, term: int, leader: str | None) -> None:
+        """The term or the leader changed."""
+        self._term.set(term)
+        self._has_leader.set(0 if leader is None else 1)
+        if leader is not None:
+            self._leader_changes.inc()
