@@ -4,6 +4,7 @@ Moving them belongs to `transitions.py`, the fence to `tokens.py`, effects to `a
 What stays true: what was accepted ends exactly once, and nothing that is terminal is brought back.
 """
 
+import sys
 from dataclasses import replace
 from typing import Final
 
@@ -11,8 +12,9 @@ from molecule.cluster import documents, placement, queues, records, tokens, tran
 from molecule.cluster.apply_deployments import actor_text
 from molecule.cluster.bounds import duration, instant
 from molecule.cluster.changes import Changes
+from molecule.cluster.hashing import fingerprint
 from molecule.cluster.outcome import Applied, Outcome, Rejected
-from molecule.cluster.state import NO_NODE, ClusterState, Execution, Group, Node, Version
+from molecule.cluster.state import NO_GROUP, NO_NODE, ClusterState, Execution, Group, Node, Version
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId, GroupId, IdempotencyKey, NodeId, ProcessName, VersionId
 from molecule.model.keys import made_at_ms
@@ -39,8 +41,8 @@ def submit_execution(
     if command.HasField("hint"):
         node, hint_refused = placement.hinted_node(state, version, command)
 
-    execution = _new_execution(state, command, version, changes)
-    _join_group(state, command, changes)
+    group = _join_group(state, command, changes)
+    execution = _new_execution(state, command, version, changes, group=group)
     transitions.accept(state, execution, changes)
     changes.tell(state, execution, "accepted", {"actor": execution.actor, "hint": hint_refused})
     if node is not None:
@@ -55,7 +57,7 @@ def _first_answer(state: ClusterState, command: wire.SubmitExecution) -> Outcome
     if execution_id is None:
         return None
     known = state.executions.get(execution_id) or state.ended[execution_id]
-    if known.body_digest != command.body_digest:
+    if known.body_digest != fingerprint(command.body_digest):
         return Rejected("key_conflict", {"execution": known.id})
     return Applied(
         known.token, {"execution": known.id, "state": known.state.value, "repeated": True}
@@ -99,23 +101,28 @@ def _refusal(state: ClusterState, command: wire.SubmitExecution) -> Rejected | N
 
 
 def _new_execution(
-    state: ClusterState, command: wire.SubmitExecution, version: Version, changes: Changes
+    state: ClusterState,
+    command: wire.SubmitExecution,
+    version: Version,
+    changes: Changes,
+    *,
+    group: GroupId,
 ) -> Execution:
     payload = documents.keep(state, changes, command.execution, slot="input", payload=command.input)
     state.serial_last += 1
     return Execution(
         id=ExecutionId(command.execution),
-        # The version's own strings are shared, so that a queued execution stays small.
+        # Strings that many have are shared, so that a queued execution stays under 1 KB.
         environment=state.environments[command.environment].name,
         process=version.process,
         version=version.id,
         idempotency_key=IdempotencyKey(command.idempotency_key),
-        body_digest=command.body_digest,
+        body_digest=fingerprint(command.body_digest),
         concurrency_key=command.concurrency_key,
-        group=GroupId(command.group),
+        group=group,
         origin=command.origin,
-        actor=actor_text(command.actor),
-        track=tuple(sorted(command.track.items())),
+        actor=sys.intern(actor_text(command.actor)),
+        track=tuple((sys.intern(name), value) for name, value in sorted(command.track.items())),
         input=payload,
         priority=command.priority or version.priority,
         accepted_at_ms=state.time_ms,
@@ -124,9 +131,9 @@ def _new_execution(
     )
 
 
-def _join_group(state: ClusterState, command: wire.SubmitExecution, changes: Changes) -> None:
+def _join_group(state: ClusterState, command: wire.SubmitExecution, changes: Changes) -> GroupId:
     if not command.group:
-        return
+        return NO_GROUP
     changes.dirty.mark("groups", command.group)
     changes.groups[command.group] = None
     group = state.groups.get(GroupId(command.group))
@@ -135,6 +142,7 @@ def _join_group(state: ClusterState, command: wire.SubmitExecution, changes: Cha
         state.groups[group.id] = group
     group.accepted += 1
     group.open += 1
+    return group.id
 
 
 def assign_execution(

@@ -35,6 +35,7 @@ TOTALS: Final = ("accepted", "moved", "late_words", "quarantined", "dead_letters
 Labels = dict[str, str]
 
 NO_NODE: Final = NodeId("")
+NO_GROUP: Final = GroupId("")
 NO_TOKEN: Final = Token(0)
 NO_INCARNATION: Final = Incarnation(0)
 NO_EPOCH: Final = Epoch(0)
@@ -109,7 +110,7 @@ class Execution:
     process: ProcessName
     version: VersionId
     idempotency_key: IdempotencyKey
-    body_digest: str
+    body_digest: bytes
     concurrency_key: str
     group: GroupId
     origin: str
@@ -167,7 +168,7 @@ class Ended:
     id: ExecutionId
     state: ExecutionState
     idempotency_key: IdempotencyKey
-    body_digest: str
+    body_digest: bytes
     token: Token
     token_ended: Token
     ended_at_ms: int

@@ -522,7 +522,7 @@ class ExecutionRow(_message.Message):
     process: _builtins.str
     version: _builtins.str
     idempotency_key: _builtins.str
-    body_digest: _builtins.str
+    body_digest: _builtins.bytes
     concurrency_key: _builtins.str
     group: _builtins.str
     origin: _builtins.str
@@ -558,7 +558,7 @@ class ExecutionRow(_message.Message):
         process: _builtins.str = ...,
         version: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
-        body_digest: _builtins.str = ...,
+        body_digest: _builtins.bytes = ...,
         concurrency_key: _builtins.str = ...,
         group: _builtins.str = ...,
         origin: _builtins.str = ...,
@@ -605,7 +605,7 @@ class EndedRow(_message.Message):
     id: _builtins.str
     state: _builtins.str
     idempotency_key: _builtins.str
-    body_digest: _builtins.str
+    body_digest: _builtins.bytes
     token: _builtins.int
     token_ended: _builtins.int
     ended_at_ms: _builtins.int
@@ -616,7 +616,7 @@ class EndedRow(_message.Message):
         id: _builtins.str = ...,
         state: _builtins.str = ...,
         idempotency_key: _builtins.str = ...,
-        body_digest: _builtins.str = ...,
+        body_digest: _builtins.bytes = ...,
         token: _builtins.int = ...,
         token_ended: _builtins.int = ...,
         ended_at_ms: _builtins.int = ...,

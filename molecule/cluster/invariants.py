@@ -1,0 +1,166 @@
+"""What must hold of every state, recounted the slow way for tests, simulation and the alarm.
+
+Nothing here is used to decide. What stays true: each index and counter equals what the tables say.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from molecule.cluster import queues, views
+from molecule.cluster.state import ClusterState, Execution
+from molecule.model.execution import PARKED, TERMINAL, ExecutionState
+from molecule.model.ids import Digest
+
+_S = ExecutionState
+
+
+def broken(state: ClusterState) -> list[str]:
+    """Every invariant that does not hold, in words; empty for a good state."""
+    return [
+        *_conservation(state),
+        *_holders(state),
+        *_lanes(state),
+        *_keys(state),
+        *_waits(state),
+        *_dedup(state),
+        *_groups(state),
+        *_documents(state),
+    ]
+
+
+def _conservation(state: ClusterState) -> Iterator[str]:
+    """Conservation: accepted = completed + failed + cancelled + active + parked."""
+    count = views.conservation(state)
+    others = sum(number for name, number in count.items() if name != "accepted")
+    if count["accepted"] != others:
+        yield f"conservation: {count}"
+    recount = Counter(execution.state for execution in state.executions.values())
+    for name in ExecutionState:
+        if name in TERMINAL:
+            if recount[name]:
+                yield f"{recount[name]} terminal executions among the live ones"
+        elif recount[name] != state.counts[name]:
+            yield f"{name}: counted {state.counts[name]}, recounted {recount[name]}"
+
+
+def _holders(state: ClusterState) -> Iterator[str]:
+    """One owner: each assignment has its own token and lies with one living incarnation."""
+    tokens: set[int] = set()
+    for execution in state.executions.values():
+        if execution.state is not _S.ASSIGNED:
+            continue
+        if execution.token in tokens or not 0 < execution.token <= state.token_last:
+            yield f"token {execution.token} of {execution.id}"
+        tokens.add(execution.token)
+        node = state.nodes.get(execution.node)
+        if node is None or not node.is_up or node.incarnation != execution.incarnation:
+            yield f"{execution.id} lies with {execution.node}, which is not there"
+        elif execution.id not in node.held:
+            yield f"{execution.id} is not among what {node.id} holds"
+    for node in state.nodes.values():
+        if len(node.held) > node.slots:
+            yield f"{node.id} holds {len(node.held)} in {node.slots} slots"
+        for execution_id in node.held:
+            if state.executions[execution_id].node != node.id:
+                yield f"{node.id} holds {execution_id}, which is elsewhere"
+        if list(node.held) != sorted(node.held, key=lambda id_: state.executions[id_].token):
+            yield f"what {node.id} holds is out of order"
+    for trigger in state.triggers.values():
+        node = state.nodes.get(trigger.node)
+        if node is None or not node.is_up or node.incarnation != trigger.incarnation:
+            yield f"trigger of {trigger.process} lies with {trigger.node}, which is not there"
+    held: Counter[tuple[str, str]] = Counter(
+        (execution.environment, execution.process)
+        for execution in state.executions.values()
+        if execution.state is _S.ASSIGNED
+    )
+    for name, share in state.shares.items():
+        if share.held != held[name]:
+            yield f"share of {name}: counted {share.held}, recounted {held[name]}"
+
+
+def _lanes(state: ClusterState) -> Iterator[str]:
+    """A pending execution is in exactly one lane, in order, or its key is held by earlier ones."""
+    placed: list[str] = []
+    for lane, ids in state.lanes.items():
+        serials = [state.executions[id_].ready_serial for id_ in ids]
+        if serials != sorted(serials) or not ids:
+            yield f"lane {lane} is out of order"
+        placed.extend(ids)
+        yield from (
+            f"{id_} is in the lane of others"
+            for id_ in ids
+            if queues.lane_of(state.executions[id_]) != lane
+        )
+    ready = [execution.id for execution in state.executions.values() if execution.ready_serial]
+    if sorted(placed) != sorted(ready):
+        yield "lanes and ready executions differ"
+    for execution in state.executions.values():
+        is_pending = execution.state is _S.PENDING
+        if execution.ready_serial and not is_pending:
+            yield f"{execution.id} is ready and {execution.state}"
+        if is_pending and not execution.ready_serial and queues.holds_key(state, execution):
+            yield f"{execution.id} holds its key and is in no lane"
+
+
+def _keys(state: ClusterState) -> Iterator[str]:
+    """Order of commit: whoever runs or may run holds its key, and earlier ones came first."""
+    keyed = [execution for execution in state.executions.values() if execution.concurrency_key]
+    if len(keyed) != sum(len(ids) for ids in state.key_queues.values()):
+        yield "key queues and keyed executions differ"
+    for name, ids in state.key_queues.items():
+        serials = [state.executions[id_].accepted_serial for id_ in ids]
+        if serials != sorted(serials):
+            yield f"the queue of key {name} is out of order"
+
+
+def _waits(state: ClusterState) -> Iterator[str]:
+    waiting = [item for item in state.executions.values() if item.state is _S.WAITING]
+    if len(waiting) != len(state.waits):
+        yield "waits and waiting executions differ"
+    timed = [
+        item
+        for item in state.executions.values()
+        if item.deadline_at_ms and item.state not in PARKED
+    ]
+    if len(timed) != len(state.deadlines):
+        yield "deadlines and executions with a time-out differ"
+    parked = [item.id for item in state.executions.values() if item.state in PARKED]
+    if sorted(parked) != sorted(state.parked):
+        yield "parked executions and their index differ"
+
+
+def _dedup(state: ClusterState) -> Iterator[str]:
+    """A key names exactly one execution for as long as it counts."""
+    known: list[str] = [item.idempotency_key for item in state.executions.values()]
+    known.extend(item.idempotency_key for item in state.ended.values())
+    if sorted(known) != sorted(state.keys) or len(set(known)) != len(known):
+        yield "idempotency keys and executions differ"
+    if any(execution_id in state.ended for execution_id in state.executions):
+        yield "an execution is live and ended at once"
+
+
+def _groups(state: ClusterState) -> Iterator[str]:
+    live: Counter[str] = Counter(execution.group for execution in state.executions.values())
+    for group in state.groups.values():
+        ended = group.completed + group.failed + group.cancelled
+        if group.open != live[group.id] or group.accepted != group.open + ended:
+            yield f"group {group.id}: open {group.open}, live {live[group.id]}"
+
+
+def _documents(state: ClusterState) -> Iterator[str]:
+    """What a live execution refers to is counted at least that often."""
+    wanted: Counter[str] = Counter()
+    for execution in state.executions.values():
+        wanted.update(_refers_to(execution))
+    for digest, times in wanted.items():
+        use = state.documents.get(Digest(digest))
+        if use is None or use.count < times:
+            yield f"document {digest} is referred to {times} times and counted less"
+
+
+def _refers_to(execution: Execution) -> Iterator[str]:
+    yield from execution.input.digests
+    if execution.progress is not None:
+        yield from execution.progress.position.digests
+    yield from (item.request_digest for item in execution.intents.values() if item.request_digest)
