@@ -1,0 +1,55 @@
+"""Frames of one link that wait to leave: a queue bounded in bytes, emptied in whole messages.
+
+It knows no network. What must stay true: frames leave in the order in which they came, or never.
+"""
+
+import asyncio
+from collections import deque
+
+from molecule.config import Limits
+
+
+class FrameQueue:
+    """The sending half of one link. Mutable: owned by its loop."""
+
+    def __init__(self, peer: str, connection: int, limits: Limits) -> None:
+        self.peer = peer
+        self.connection = connection
+        self.is_closed = False
+        self._limits = limits
+        self._frames: deque[bytes] = deque()
+        self._size_bytes = 0
+        self._some = asyncio.Event()
+
+    def put(self, frame: bytes) -> bool:
+        """Add a frame; False when that would pass `link_queue_bytes_max`: nothing was added."""
+        if self._size_bytes + len(frame) > self._limits.link_queue_bytes_max:
+            return False
+        self._frames.append(frame)
+        self._size_bytes += len(frame)
+        self._some.set()
+        return True
+
+    def close(self) -> None:
+        """Drop what waits and wake who waits."""
+        self.is_closed = True
+        self._frames.clear()
+        self._size_bytes = 0
+        self._some.set()
+
+    async def take(self, wait_s: float) -> list[bytes]:
+        """What waits, up to one message; empty when nothing came for so long, or when closed."""
+        if not self._frames and not self.is_closed:
+            self._some.clear()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._some.wait()
+            except TimeoutError:
+                return []
+        taken: list[bytes] = []
+        size_bytes = 0
+        while self._frames and size_bytes < self._limits.link_batch_bytes_max:
+            taken.append(self._frames.popleft())
+            size_bytes += len(taken[-1])
+        self._size_bytes -= size_bytes
+        return taken
