@@ -11,8 +11,9 @@ from google.protobuf.message import DecodeError
 
 from molecule.model.errors import DamagedData, NoLeader, StorageFull, invariant
 from molecule.raft.appends import Appends
+from molecule.raft.dispatch import Dispatch
 from molecule.raft.elections import Elections
-from molecule.raft.formation import Formation
+from molecule.raft.formation import Formation, FormationRecord
 from molecule.raft.journal import Journal
 from molecule.raft.keepalive import KeepAlives, Rounds
 from molecule.raft.library import Core
@@ -23,7 +24,7 @@ from molecule.raft.parts import Parts
 from molecule.raft.proposals import Proposals
 from molecule.raft.settings import Bounds, Guards, Timing
 from molecule.raft.snapshots import SnapshotNeeds, is_worth_installing
-from molecule.wire.v1.raft_pb2 import Append, KeepAlive, RaftFrame, TermTooLow
+from molecule.wire.v1.raft_pb2 import RaftFrame
 
 _FOREVER: Final = float("inf")
 _ALLOCATION_PAUSE_SECONDS: Final = 1.0
@@ -82,11 +83,15 @@ class Replica:
         self._snapshots = SnapshotNeeds(pause_seconds=timing.keepalive)
         self._proposals = Proposals()
         self._formation = formation
+        self._dispatch = Dispatch(
+            self._parts, self._appends, self._elections, self._keep_alives, formation
+        )
+        self._now = now
+        self._no_room_because = ""
         self._was_leader = False
         self._was_term = core.term
         self._role = Role(core.term, None, is_leader=False)
         self._handed_out_index = journal.head.index
-        self._core_hears: str | None = None
         self._log_grew = False
         self._transfer_until: float | None = None
         self._transfer_told = False
@@ -125,8 +130,13 @@ class Replica:
 
     # --- inputs -------------------------------------------------------------------------------
 
+    def _passes(self, now: float) -> None:
+        invariant(now >= self._now, "the monotonic clock went back", now=now, before=self._now)
+        self._now = now
+
     def link_up(self, peer: str, connection: int, now: float) -> None:
         """A link to a peer was opened; `connection` is greater than any before with this peer."""
+        self._passes(now)
         if self._frozen or peer not in self._parts.others:
             return
         self._parts.links.up(peer, connection)
@@ -139,6 +149,7 @@ class Replica:
 
     def link_down(self, peer: str, connection: int, now: float) -> None:
         """That link was closed. A link that was replaced already is no news."""
+        self._passes(now)
         if self._frozen or not self._parts.links.down(peer, connection):
             return
         self._appends.link_changed(peer)
@@ -146,6 +157,7 @@ class Replica:
 
     def receive(self, peer: str, connection: int, frame: bytes, now: float) -> None:
         """A serialized `RaftFrame` of a peer. One that is malformed, stale or repeated is dropped."""
+        self._passes(now)
         if self._frozen:
             return
         heard = RaftFrame()
@@ -156,18 +168,21 @@ class Replica:
         if not self._parts.links.accepts(peer, connection, heard):
             return
         if not self._is_formed():
-            self._hear_formation(peer, heard)
+            # An empty voter speaks of nothing but forming, until all voters agree that they are new.
+            self._dispatch.hear_formation(peer, heard)
             return
-        self._dispatch(now, peer, heard)
+        self._dispatch.hear(now, peer, heard)
         self._after_core(now)
 
-    def synced(self, position: int, took_seconds: float, now: float) -> None:
-        """The write that ended at this position is durable; `took_seconds` is for the shell's metrics."""
+    def synced(self, position: int, now: float) -> None:
+        """The write that ended at this position is durable."""
+        self._passes(now)
         self._parts.journal.synced(position)
         self._keep_alives.sync_ended()
 
     def sync_failed(self, message: str, now: float) -> None:
         """A write or sync failed. What is durable is unknown for ever, so the node stops."""
+        self._passes(now)
         self._fatal = (
             f"the journal could not be synced: {message}. After a failed sync nothing is known about what is"
             " on the disk; mend the disk, then start the node again"
@@ -175,19 +190,28 @@ class Replica:
 
     def allocated(self, now: float) -> None:
         """The journal has a spare segment again."""
+        self._passes(now)
         self._parts.journal.allocated()
         self._gave_way = False
 
     def allocation_failed(self, message: str, now: float) -> None:
         """There is no room for a spare segment: lead no more, and take entries only while the last one lasts."""
+        self._passes(now)
         self._parts.journal.allocation_failed()
         self._allocate_again_at = now + _ALLOCATION_PAUSE_SECONDS
+        self._no_room_because = message
         if self.is_leader and not self._gave_way:
             self._gave_way = True
             self.transfer(now)
 
+    def formation_record(self) -> FormationRecord:
+        """What `save_formation` asks to make durable."""
+        invariant(self._formation is not None, "this cluster was formed before")
+        return self._formation.record() if self._formation else FormationRecord({}, is_formed=True)
+
     def formation_saved(self, now: float) -> None:
         """What `save_formation` asked for is durable."""
+        self._passes(now)
         if self._formation is not None:
             self._formation.saved()
             self._elections.restart_timer(now)
@@ -196,6 +220,7 @@ class Replica:
 
     def propose(self, data: bytes, ticket: int, now: float) -> None:
         """Put a command into the log. Raises NoLeader or StorageFull; then it never will be in it."""
+        self._passes(now)
         invariant(data, "a command is never empty")
         size = len(data) + 1
         invariant(
@@ -205,13 +230,17 @@ class Replica:
         )
         self._refuse_unless_leading()
         if not self._parts.journal.has_room(size, 1):
-            raise StorageFull("the journal of the leader has no room for another entry")
+            raise StorageFull(
+                "the journal of the leader has no room for another entry",
+                because=self._no_room_because,
+            )
         index = self._parts.core.propose(now, data)
         self._proposals.add(index, self.term, ticket)
         self._log_grew = True
 
     def barrier(self, ticket: int, now: float) -> None:
         """Answer this ticket with an index after a majority round begun from now on. Raises NoLeader."""
+        self._passes(now)
         self._refuse_unless_leading()
         self._keep_alives.barrier(ticket)
 
@@ -223,13 +252,16 @@ class Replica:
 
     def transfer(self, now: float) -> None:
         """As leader: hand leadership to the follower that has every entry first, within an election timeout."""
+        self._passes(now)
         if self.is_leader and self._parts.others and self._transfer_until is None:
             self._transfer_until = now + self._parts.timing.election_max
             self._transfer_told = False
 
     def snapshot_saved(self, mark: SnapshotMark, now: float) -> None:
         """The state at this index is durable outside; the journal below may go."""
-        self._parts.journal.cut_below(mark)
+        self._passes(now)
+        if not self._frozen:
+            self._parts.journal.cut_below(mark)
 
     def snapshot_offered(self, mark: SnapshotMark) -> bool:
         """Whether to receive and install this snapshot; if not, answer that it is here already."""
@@ -241,18 +273,23 @@ class Replica:
 
     def snapshot_sent(self, peer: str, arrived: bool, now: float) -> None:  # noqa: FBT001  # the answer
         """The transfer that `snapshots_wanted` asked for ended."""
+        self._passes(now)
         self._snapshots.ended(now, peer)
         if arrived and self.is_leader:
             self._appends.probe(now, peer)
 
     def freeze(self, now: float) -> None:
         """Nothing enters or leaves any more: the journal is about to be replaced by an installed one."""
+        self._passes(now)
         self._frozen = True
 
     # --- one round ----------------------------------------------------------------------------
 
     def round(self, now: float) -> Outbox:
         """Everything to be done now. Bounded by what came in; never waits."""
+        self._passes(now)
+        if self._formation is not None and not self._formation.is_formed:
+            self._fatal = self._fatal or self._formation.refusal
         if self._frozen or self._fatal is not None:
             return Outbox(fatal=self._fatal, wake_at=_FOREVER)
         if self._is_formed():
@@ -379,78 +416,6 @@ class Replica:
             wake_at = min(wake_at, self._allocate_again_at)
         return wake_at
 
-    # --- frames -------------------------------------------------------------------------------
-
-    def _dispatch(self, now: float, peer: str, frame: RaftFrame) -> None:
-        elections = self._elections
-        match frame.WhichOneof("body"):
-            case "append":
-                self._hear_append(now, peer, frame.term, frame.append)
-            case "append_answer":
-                slot = self._appends.answered(now, peer, frame.append_answer)
-                if slot is not None:
-                    self._keep_alives.rounds.alive(peer, slot.sent_at)
-            case "keep_alive":
-                self._hear_keep_alive(now, peer, frame.term, frame.keep_alive)
-            case "keep_alive_answer":
-                if self.is_leader and frame.term == self.term:
-                    self._keep_alives.answered(now, peer, frame.keep_alive_answer.round)
-            case "pre_vote_request":
-                elections.pre_vote_requested(now, peer, frame.pre_vote_request)
-            case "pre_vote_answer":
-                elections.pre_vote_answered(now, peer, frame.pre_vote_answer)
-            case "vote_request":
-                elections.requested(now, peer, frame.vote_request)
-            case "vote_answer":
-                reachable = self._appends.free_peers()
-                elections.answered(now, peer, frame.vote_answer, reachable)
-            case "term_too_low":
-                elections.term_too_low(now, peer, frame.term)
-            case "transfer_leadership":
-                if frame.term == self.term:
-                    elections.transfer_requested(now, peer)
-            case "formation":
-                if self._formation is not None:
-                    self._formation.hear(peer, frame.formation)
-            case _:
-                pass
-
-    def _hear_append(self, now: float, peer: str, term: int, append: Append) -> None:
-        if self._is_stale(peer, term):
-            return
-        self._core_hears = peer
-        heard = self._appends.receive(now, peer, term, append)
-        if heard and self.leader_id == peer:
-            self._elections.heard_leader(now, peer)
-            if append.commit_is_complete:
-                self._regain_trust(peer, term, append.commit_index)
-
-    def _hear_keep_alive(self, now: float, peer: str, term: int, keep_alive: KeepAlive) -> None:
-        if self._is_stale(peer, term):
-            return
-        guards = self._parts.guards
-        if guards.keepalives:
-            clamp = guards.clamp_commit or not keep_alive.snapshot_path
-            self._appends.hear(now, peer, term, commit_index=keep_alive.commit_index, clamp=clamp)
-            self._elections.heard_leader(now, peer)
-        self._keep_alives.answer(now, peer, keep_alive.round)
-        if keep_alive.commit_is_complete:
-            self._regain_trust(peer, term, keep_alive.leader_commit_index)
-
-    def _is_stale(self, peer: str, term: int) -> bool:
-        """Tell a leader of an older term so, or it would never learn it; the library says nothing."""
-        if term >= self.term:
-            return False
-        if self._parts.guards.pre_vote:
-            self._parts.say(peer, RaftFrame(term_too_low=TermTooLow()))
-        return True
-
-    def _regain_trust(self, leader: str, term: int, commit_index: int) -> None:
-        """A lost tail is made good once this node holds all that its leader knows to be committed."""
-        journal = self._parts.journal
-        if journal.is_doubtful and self._appends.matched_index(leader, term) >= commit_index:
-            journal.trust()
-
     def _after_core(self, now: float) -> None:
         """Follow the changes of the core's role, then send what it said."""
         is_leader, term = self.is_leader, self.term
@@ -460,21 +425,7 @@ class Replica:
         if is_leader and not stays:
             self._gain_leadership(now)
         self._was_leader, self._was_term = is_leader, term
-        for peer, message in self._parts.core.sent():
-            match message["type"]:
-                case "append_entries" if "serialized" not in message:
-                    self._appends.send(now, peer, message)
-                case "next_node_idx" if self._core_hears == peer:
-                    self._appends.answer_of_core(peer, message)
-                case "request_vote":
-                    self._elections.request(
-                        peer, message["term"], message["last_log_index"], message["last_log_term"]
-                    )
-                case "response_vote":
-                    self._elections.grant(now, peer, message["term"])
-                case _:
-                    pass
-        self._core_hears = None
+        self._dispatch.core_said(now)
 
     def _gain_leadership(self, now: float) -> None:
         self._appends.lead()
@@ -489,17 +440,8 @@ class Replica:
         self._transfer_until = None
         self._elections.restart_timer(now)
 
-    # --- formation ----------------------------------------------------------------------------
-
     def _is_formed(self) -> bool:
         return self._formation is None or self._formation.is_formed
-
-    def _hear_formation(self, peer: str, frame: RaftFrame) -> None:
-        """An empty voter speaks of nothing but forming, until all voters agree that they are new."""
-        if self._formation is None or frame.WhichOneof("body") != "formation":
-            return
-        self._formation.hear(peer, frame.formation)
-        self._fatal = self._formation.refusal
 
 
 def _join(journal: Journal, snapshot: SnapshotMark, guards: Guards) -> None:

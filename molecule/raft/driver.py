@@ -1,0 +1,451 @@
+"""The asyncio shell of a replica: feeds it messages, time and syncs, and carries out its outbox.
+
+Decides nothing about consensus. Files are touched by two threads only, one that writes and syncs and one that
+makes room; the loop is woken by inputs and deadlines, never by a short tick.
+"""
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from molecule.model.errors import BrokenInvariant, NoLeader, Overloaded, invariant
+from molecule.raft.files import DiskFiles
+from molecule.raft.generation import DataFolder, Generation
+from molecule.raft.outbox import Committed, Outbox, Role, SnapshotMark
+from molecule.raft.ports import (
+    Metrics,
+    NoMetrics,
+    SnapshotSender,
+    SnapshotStore,
+    StateMachine,
+    Transport,
+)
+from molecule.raft.replica import Replica
+from molecule.raft.settings import Bounds, Timing
+from molecule.raft.waiting import Waiting
+
+_APPLY_CHECK_EVERY: Final = 16
+"""Entries applied between two looks at the clock."""
+
+
+class RaftDriver:
+    """One voter on one asyncio loop. All methods belong to that loop."""
+
+    def __init__(
+        self,
+        *,
+        folder: DataFolder,
+        timing: Timing,
+        snapshot: SnapshotMark | None,
+        state_machine: StateMachine,
+        transport: Transport,
+        snapshot_sender: SnapshotSender,
+        snapshot_store: SnapshotStore,
+        on_fatal: Callable[[str], None],
+        on_installed: Callable[[SnapshotMark], None],
+        metrics: Metrics | None = None,
+        bounds: Bounds | None = None,
+        proposals_max: int = 50_000,
+        apply_slice_seconds: float = 0.005,
+    ) -> None:
+        self._folder = folder
+        self._timing = timing
+        self._snapshot = snapshot
+        self._state_machine = state_machine
+        self._transport = transport
+        self._snapshot_sender = snapshot_sender
+        self._snapshot_store = snapshot_store
+        self._on_fatal = on_fatal
+        self._on_installed = on_installed
+        self._metrics = metrics or NoMetrics()
+        self._bounds = bounds or Bounds()
+        self._proposals_max = proposals_max
+        self._apply_slice_seconds = apply_slice_seconds
+        self._role_callbacks: list[Callable[[Role], None]] = []
+        self._waiting = Waiting()
+        self._to_apply: deque[Committed] = deque()
+        self._applied_index = 0
+        self._snapshots_wanted: asyncio.Queue[str] = asyncio.Queue()
+        self._is_installing = False
+        self._is_running = False
+        self._round_is_due = False
+        self._slice_is_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+
+    # --- life ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Read the journal and begin. Raises DamagedData. Links may be reported from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._sync_thread = ThreadPoolExecutor(1, thread_name_prefix="journal-sync")
+        self._room_thread = ThreadPoolExecutor(1, thread_name_prefix="journal-room")
+        journal, files = await self._loop.run_in_executor(
+            self._room_thread, self._folder.open_journal, self._bounds
+        )
+        self._files: DiskFiles = files
+        identity = self._folder.identity
+        self._replica = Replica(
+            me=identity.node,
+            voters=identity.voters,
+            timing=self._timing,
+            journal=journal,
+            snapshot=self._snapshot,
+            seed=secrets.randbits(63),
+            now=self._loop.time(),
+            bounds=self._bounds,
+            formation=identity.formation_of(),
+        )
+        self._applied_index = journal.head.index
+        self._is_running = True
+        # Lives until stop(); it alone waits for transfers, which outlast any one call.
+        self._sender = self._loop.create_task(self._send_snapshots(), name="raft-snapshots")
+        self._wake()
+
+    async def stop(self) -> None:
+        """End without saying good-bye; hand leadership over before if that is wanted. Idempotent."""
+        if not self._is_running:
+            return
+        self._end()
+        self._sender.cancel()
+        await asyncio.gather(self._sender, return_exceptions=True)
+        for thread in (self._sync_thread, self._room_thread):
+            await asyncio.to_thread(thread.shutdown)
+        self._files.close()
+
+    def _end(self) -> None:
+        self._is_running = False
+        if self._timer is not None:
+            self._timer.cancel()
+        self._waiting.abandon()
+
+    def _die(self, message: str) -> None:
+        if self._is_running:
+            self._end()
+            self._on_fatal(message)
+
+    # --- what it knows ------------------------------------------------------------------------
+
+    @property
+    def term(self) -> int:
+        """Raft's term; for logs and metrics only."""
+        return self._replica.term
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this node won the newest election it knows of."""
+        return self._replica.is_leader
+
+    @property
+    def leader_id(self) -> str | None:
+        """The node that did, if known."""
+        return self._replica.leader_id
+
+    @property
+    def commit_index(self) -> int:
+        """The last index known to be committed."""
+        return self._replica.commit_index
+
+    @property
+    def applied_index(self) -> int:
+        """The last index the state machine has applied."""
+        return self._applied_index
+
+    @property
+    def is_formed(self) -> bool:
+        """Whether the voters have agreed to be a cluster."""
+        return self._folder.identity.formation.is_formed
+
+    def on_role(self, callback: Callable[[Role], None]) -> None:
+        """Call this, on the loop, after every change of term or leader."""
+        self._role_callbacks.append(callback)
+
+    # --- callers ------------------------------------------------------------------------------
+
+    async def propose(self, data: bytes) -> object:
+        """What `apply` returned for this entry here. Raises NoLeader, Overloaded, StorageFull or OutcomeUnknown.
+
+        Only the last one leaves open whether it was, or will be, committed.
+        """
+        self._refuse_when_stopped()
+        if self._waiting.count >= self._proposals_max:
+            raise Overloaded("too many proposals wait for their commit", limit=self._proposals_max)
+        ticket, now = self._waiting.next_ticket(), self._loop.time()
+        self._replica.propose(data, ticket, now)
+        future: asyncio.Future[object] = self._loop.create_future()
+        self._waiting.proposal(ticket, future, now)
+        self._wake()
+        return await future
+
+    async def barrier(self) -> int:
+        """An index that is applied here and at least as new as every commit before this call. Raises NoLeader."""
+        self._refuse_when_stopped()
+        ticket = self._waiting.next_ticket()
+        self._replica.barrier(ticket, self._loop.time())
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._waiting.barrier(ticket, future)
+        self._wake()
+        return await future
+
+    async def until_applied(self, index: int) -> None:
+        """Return when this node's state contains the entry `index`. Raises NoLeader when the node stops."""
+        self._refuse_when_stopped()
+        if index > self._applied_index:
+            future: asyncio.Future[int] = self._loop.create_future()
+            self._waiting.until_applied(index, future)
+            await future
+
+    def transfer(self) -> None:
+        """As leader: ask the most advanced follower to take over, soon; `on_role` tells when it did."""
+        self._replica.transfer(self._loop.time())
+        self._wake()
+
+    def saved(self, mark: SnapshotMark) -> None:
+        """The state at this index is durable; the journal below it may go."""
+        self._replica.snapshot_saved(mark, self._loop.time())
+        self._wake()
+
+    def _refuse_when_stopped(self) -> None:
+        if not self._is_running:
+            raise NoLeader("this node's part in consensus is not running")
+
+    # --- links --------------------------------------------------------------------------------
+
+    def link_up(self, peer: str, connection: int) -> None:
+        """A link to a voter is open; numbers of one peer grow."""
+        if self._is_running:
+            self._replica.link_up(peer, connection, self._loop.time())
+            self._wake()
+
+    def link_down(self, peer: str, connection: int) -> None:
+        """That link is closed."""
+        if self._is_running:
+            self._replica.link_down(peer, connection, self._loop.time())
+            self._wake()
+
+    def receive(self, peer: str, connection: int, frame: bytes) -> None:
+        """A frame of an authenticated voter arrived on this link."""
+        if not self._is_running:
+            return
+        try:
+            self._replica.receive(peer, connection, frame, self._loop.time())
+        except (Exception, BrokenInvariant) as error:  # noqa: BLE001  # a half-done step of the core
+            self._die(f"consensus failed on a frame of {peer}: {error!r}")
+            return
+        self._wake()
+
+    # --- the round ----------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        """One round for all that comes in during this turn of the loop."""
+        if not self._round_is_due and self._is_running:
+            self._round_is_due = True
+            self._loop.call_soon(self._round)
+
+    def _round(self) -> None:
+        self._round_is_due = False
+        if not self._is_running:
+            return
+        try:
+            self._carry_out(self._replica.round(self._loop.time()))
+        except (Exception, BrokenInvariant) as error:  # noqa: BLE001  # nothing may go on after it
+            self._die(f"consensus failed: {error!r}")
+
+    def _carry_out(self, out: Outbox) -> None:
+        if out.fatal is not None:
+            self._die(out.fatal)
+            return
+        if out.sync_to is not None:
+            self._begin_write()
+        for frame in out.frames:
+            self._transport.send(frame.peer, frame.connection, frame.data)
+        if out.allocate:
+            self._begin_allocation()
+        if out.save_formation:
+            self._begin_saving_formation()
+        now = self._loop.time()
+        for settled in out.settled:
+            seconds = self._waiting.settled(settled, now)
+            if seconds is not None:
+                self._metrics.committed(seconds)
+        for answer in out.barriers:
+            self._waiting.answered(answer, self._applied_index)
+        for peer in out.snapshots_wanted:
+            self._snapshots_wanted.put_nowait(peer)
+        if out.role is not None:
+            self._metrics.role_changed(out.role.term, out.role.leader)
+            for callback in self._role_callbacks:
+                callback(out.role)
+        if out.committed:
+            self._to_apply.extend(out.committed)
+            if not self._slice_is_due:
+                self._apply_slice()
+        self._set_timer(out.wake_at)
+
+    def _set_timer(self, wake_at: float) -> None:
+        """Keep a timer that fires earlier: an early round costs less than a timer for each message."""
+        if wake_at >= self._timer_at and self._timer_at > self._loop.time():
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = wake_at
+        if wake_at < float("inf"):
+            self._timer = self._loop.call_at(wake_at, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        self._wake()
+
+    def _apply_slice(self) -> None:
+        """Apply for a few milliseconds, then let the loop turn."""
+        self._slice_is_due = False
+        if not self._is_running:
+            return
+        end = time.monotonic() + self._apply_slice_seconds
+        try:
+            count = 0
+            while self._to_apply:
+                self._apply(self._to_apply.popleft())
+                count += 1
+                if count % _APPLY_CHECK_EVERY == 0 and time.monotonic() >= end:
+                    break
+        except (Exception, BrokenInvariant) as error:  # noqa: BLE001  # replicas would differ
+            self._die(f"entry {self._applied_index + 1} could not be applied: {error!r}")
+            return
+        self._waiting.reached(self._applied_index)
+        if self._to_apply:
+            self._slice_is_due = True
+            self._loop.call_soon(self._apply_slice)
+
+    def _apply(self, entry: Committed) -> None:
+        invariant(entry.index == self._applied_index + 1, "an entry was skipped", index=entry.index)
+        if entry.data:
+            result = self._state_machine.apply(entry.index, entry.term, entry.data)
+            self._waiting.applied(entry.index, result)
+        self._applied_index = entry.index
+
+    # --- threads ------------------------------------------------------------------------------
+
+    def _in_thread(
+        self,
+        thread: ThreadPoolExecutor,
+        work: Callable[[], None],
+        done: Callable[[BaseException | None, float], None],
+    ) -> None:
+        """Run off the loop; `done` gets the error and the seconds, on the loop."""
+        began = time.monotonic()
+
+        def finished(future: "Future[None]") -> None:
+            if self._loop.is_closed():
+                return
+            error, took = future.exception(), time.monotonic() - began
+            self._loop.call_soon_threadsafe(self._finished, done, error, took)
+
+        thread.submit(work).add_done_callback(finished)
+
+    def _finished(
+        self,
+        done: Callable[[BaseException | None, float], None],
+        error: BaseException | None,
+        took: float,
+    ) -> None:
+        if self._is_running:
+            done(error, took)
+            self._wake()
+
+    def _begin_write(self) -> None:
+        write = self._replica.journal.take_write()
+        if write is None:
+            return
+
+        def done(error: BaseException | None, took: float) -> None:
+            if error is not None:
+                self._replica.sync_failed(str(error), self._loop.time())
+                return
+            self._metrics.journal_synced(took)
+            self._replica.synced(write.position, self._loop.time())
+
+        self._in_thread(self._sync_thread, write.run, done)
+
+    def _begin_allocation(self) -> None:
+        allocation = self._replica.journal.take_allocation()
+        if allocation is None:
+            return
+
+        def done(error: BaseException | None, _took: float) -> None:
+            if error is None:
+                self._replica.allocated(self._loop.time())
+            else:
+                self._replica.allocation_failed(str(error), self._loop.time())
+
+        self._in_thread(self._room_thread, allocation.run, done)
+
+    def _begin_saving_formation(self) -> None:
+        record = self._replica.formation_record()
+
+        def done(error: BaseException | None, _took: float) -> None:
+            if error is not None:
+                self._die(f"the identity of the data folder could not be saved: {error}")
+                return
+            self._replica.formation_saved(self._loop.time())
+
+        self._in_thread(self._room_thread, lambda: self._folder.save_formation(record), done)
+
+    # --- snapshots ----------------------------------------------------------------------------
+
+    async def _send_snapshots(self) -> None:
+        while True:
+            peer = await self._snapshots_wanted.get()
+            arrived = False
+            try:
+                mark, chunks = await self._snapshot_store.open_snapshot()
+                arrived = await self._snapshot_sender.send_snapshot(peer, mark, chunks)
+            except Exception:  # noqa: BLE001, S110  # asked for again as long as the peer is behind
+                pass
+            self._replica.snapshot_sent(peer, arrived, self._loop.time())
+            self._wake()
+
+    async def receive_snapshot(
+        self, peer: str, mark: SnapshotMark, chunks: AsyncIterator[bytes]
+    ) -> bool:
+        """A snapshot offered by a peer. True: this node has that state, durably, now or already.
+
+        After an install the driver stands still and `on_installed` was called: the process must start again.
+        Raises what the chunks raise; then nothing was changed.
+        """
+        if not self._is_running or self._is_installing:
+            return False
+        if not self._replica.snapshot_offered(mark):
+            return True
+        self._is_installing = True
+        generation = self._folder.begin_install()
+        try:
+            await self._snapshot_store.fill(str(generation.folder), mark, chunks)
+        except BaseException:
+            self._is_installing = False
+            self._folder.discard(generation)
+            raise
+        # From here on this life says nothing more: what it would promise must be in the new journal.
+        self._replica.freeze(self._loop.time())
+        try:
+            await self._loop.run_in_executor(self._sync_thread, self._install, generation, mark)
+        except OSError as error:
+            self._die(
+                f"the snapshot of entry {mark.index} from {peer} could not be installed: {error}"
+            )
+            return False
+        if self._is_running:
+            self._end()
+            self._on_installed(mark)
+        return True
+
+    def _install(self, generation: Generation, mark: SnapshotMark) -> None:
+        """In the sync thread, behind every write of the old journal."""
+        files = DiskFiles(generation.journal)
+        self._replica.journal.install(files, mark)
+        files.close()
+        self._folder.put_in_use(generation)
