@@ -4,6 +4,7 @@ It accepts, remembers keys, ends executions at once with their input as result, 
 `troubles` are raised one per call, `down` at every call.
 """
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +81,7 @@ class FakeDoor:
     timeouts_s: list[float] = field(default_factory=list)
     keys: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     waited: dict[str, str] = field(default_factory=dict)
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def submit(self, request: SubmitRequest, *, timeout_s: float) -> SubmitReply:
         self._enter(request, timeout_s, request.credentials)
@@ -113,9 +115,16 @@ class FakeDoor:
             raise NotFound(f"no execution {request.id}")
         return ReadReply(json=orjson.dumps(self.resources[name]))
 
+    async def called(self, times: int) -> None:
+        """Wait until it was called so often."""
+        while len(self.calls) < times:
+            self.heard.clear()
+            await self.heard.wait()
+
     def _enter(self, request: Any, timeout_s: float, credentials: Credentials) -> None:
         self.calls.append(request)
         self.timeouts_s.append(timeout_s)
+        self.heard.set()
         if self.down is not None:
             raise self.down
         if self.troubles and not self.lost_answers:

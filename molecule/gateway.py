@@ -1,0 +1,180 @@
+"""The gateway process of a node: HTTPS outside, the node process behind a unix socket.
+
+Started by the supervisor, which tells it everything by environment; it ends with the supervisor. It
+keeps nothing, so it may be killed at any time, and it imports neither Raft nor storage.
+"""
+
+import asyncio
+import ctypes
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import uvloop
+
+from molecule.api import listener
+from molecule.api.application import build
+from molecule.config import NodeConfig
+from molecule.model.errors import InvalidConfig
+from molecule.rpc.channel import local_channel
+from molecule.rpc.errors import translated
+from molecule.telemetry import logs
+from molecule.wire.v1.door_pb2 import (
+    ActRequest,
+    AwaitReply,
+    AwaitRequest,
+    ReadReply,
+    ReadRequest,
+    SubmitReply,
+    SubmitRequest,
+)
+from molecule.wire.v1.door_pb2_grpc import DoorStub
+
+log = structlog.get_logger()
+
+EXIT_CONFIG: Final = 78
+"""Said what is wrong with the configuration: starting again is useless (see `serve.py`)."""
+
+_PR_SET_PDEATHSIG: Final = 1
+_BIND_PAUSE_MS: Final = 100
+
+
+class _Libraries(logging.Handler):
+    """What libraries log, as lines of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        log.log(
+            record.levelno,
+            "library",
+            logger=record.name,
+            text=record.getMessage(),
+            exc_info=record.exc_info,
+        )
+
+
+class GrpcDoor:
+    """The gateway's `DoorClient` over the unix socket of the node process."""
+
+    def __init__(self, channel: Any) -> None:
+        self._stub: Any = DoorStub(channel)
+
+    async def submit(self, request: SubmitRequest, *, timeout_s: float) -> SubmitReply:
+        """As `DoorClient.submit`."""
+        with translated():
+            reply: SubmitReply = await self._stub.Submit(request, timeout=timeout_s)
+        return reply
+
+    async def wait_for(self, request: AwaitRequest, *, timeout_s: float) -> AwaitReply:
+        """As `DoorClient.wait_for`."""
+        with translated():
+            reply: AwaitReply = await self._stub.Await(request, timeout=timeout_s)
+        return reply
+
+    async def read(self, request: ReadRequest, *, timeout_s: float) -> ReadReply:
+        """As `DoorClient.read`."""
+        with translated():
+            reply: ReadReply = await self._stub.Read(request, timeout=timeout_s)
+        return reply
+
+    async def act(self, request: ActRequest, *, timeout_s: float) -> ReadReply:
+        """As `DoorClient.act`."""
+        with translated():
+            reply: ReadReply = await self._stub.Act(request, timeout=timeout_s)
+        return reply
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the supervisor told by environment."""
+
+    config: NodeConfig
+    socket_path: Path
+    secret: str
+    supervisor: int
+
+    @classmethod
+    def by(cls, environ: Mapping[str, str]) -> "Told":
+        """Read once at the start; `InvalidConfig` when this was not started by a supervisor."""
+        try:
+            return cls(
+                config=NodeConfig.model_validate_json(environ["MOLECULE_NODE_CONFIG"]),
+                socket_path=Path(environ["MOLECULE_LOCAL_SOCKET"]),
+                secret=environ["MOLECULE_LOCAL_SECRET"],
+                supervisor=int(environ["MOLECULE_SUPERVISOR_PID"]),
+            )
+        except KeyError as missing:
+            message = f"{missing.args[0]} is not set: start a node with `molecule serve`"
+            raise InvalidConfig(message) from None
+
+
+async def run(told: Told) -> None:
+    """Answer callers until SIGTERM or SIGINT. Raises `InvalidConfig` when it cannot start."""
+    config = told.config
+    context = listener.tls_context(config.http_tls or config.tls, setting="http_tls")
+    listening = await _bind(config)
+    channel = local_channel(
+        told.socket_path, secret=told.secret, role="gateway", name=config.id, limits=config.limits
+    )
+    app = build(GrpcDoor(channel), config.limits)
+    server = listener.server(app, context, limits=config.limits)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+    try:
+        log.info("gateway_started", http=config.http)
+        await server.serve(sockets=[listening])
+    finally:
+        await channel.close()
+
+
+def main() -> int:
+    """The exit code: 0 after a stop, 78 when the configuration is at fault."""
+    try:
+        told = Told.by(os.environ)
+        end_with(told.supervisor)
+        logs.configure(node=told.config.id, role="gateway", level=told.config.log_level)
+        logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()])
+        uvloop.run(run(told))
+    except InvalidConfig as error:
+        # The reason is for the operator; a traceback would hide it.
+        log.error("gateway_not_started", reason=error.message, **error.facts)  # noqa: TRY400
+        return EXIT_CONFIG
+    return 0
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends.
+
+    At once and not gracefully: the next gateway of this node needs the port. When the parent was
+    gone before the kernel was asked, it will never signal, so that is looked at afterwards.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+async def _bind(config: NodeConfig) -> socket.socket:
+    """The listening socket. A port in use is tried for a while: the last gateway may still end."""
+    for _ in range(config.limits.http_bind_ms_max // _BIND_PAUSE_MS):
+        try:
+            return listener.bind(config.http, setting="http")
+        except InvalidConfig as error:
+            if error.facts.get("errno") != errno.EADDRINUSE:
+                raise
+        await asyncio.sleep(_BIND_PAUSE_MS / 1000)  # nothing tells when a port becomes free
+    return listener.bind(config.http, setting="http")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
