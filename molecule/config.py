@@ -91,6 +91,7 @@ class Limits(_Settings):
     http_small_body_bytes_max: int = 256 * 1024
     http_idle_ms_max: int = 75_000
     http_stop_ms_max: int = 5_000
+    http_bind_ms_max: int = 3_000
     answers_per_resolution_max: int = 1_000
     files_per_package_max: int = 1_000
     filter_length_max: int = 512
@@ -110,6 +111,8 @@ class Limits(_Settings):
     steps_per_process_max: int = 500
     findings_max: int = 100
     retry_attempts_max: int = 100
+    effects_per_checkpoint_max: int = 500
+    step_timeout_ms: int = 30_000
     staged_rows_max: int = 50_000
     staged_bytes_max: int = 64 * 1024 * 1024
     document_small_bytes_max: int = 8 * 1024

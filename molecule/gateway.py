@@ -138,6 +138,7 @@ async def run(told: Told) -> None:
 
 def main() -> int:
     """The exit code: 0 after a stop, 78 when the configuration is at fault."""
+    logs.configure(node="", role="gateway", level="info")
     try:
         told = Told.by(os.environ)
         end_with(told.supervisor)

@@ -71,6 +71,8 @@ class FakeDoor:
     """JSON by `resource` or `resource/id`."""
     ends: bool = True
     """Whether executions that are waited for end."""
+    stuck: bool = False
+    """Submissions are accepted and then never answered."""
     down: MoleculeError | None = None
     troubles: deque[MoleculeError] = field(default_factory=deque)
     lost_answers: int = 0
@@ -86,6 +88,8 @@ class FakeDoor:
     async def submit(self, request: SubmitRequest, *, timeout_s: float) -> SubmitReply:
         self._enter(request, timeout_s, request.credentials)
         reply = SubmitReply(results=[self._accept(request, item) for item in request.submissions])
+        if self.stuck:
+            await asyncio.Event().wait()
         if self.lost_answers:
             self.lost_answers -= 1
             raise self.troubles.popleft()

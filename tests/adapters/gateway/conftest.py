@@ -1,6 +1,7 @@
 """A gateway on a free port over TLS, in this process, before a fake door."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -76,3 +77,10 @@ async def http(port: int, authority: Authority) -> AsyncIterator[httpx2.AsyncCli
         headers={"authorization": f"Bearer {TOKEN}"},
     ) as client:
         yield client
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
