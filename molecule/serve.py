@@ -9,14 +9,18 @@ must not die of what kills its children.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import secrets
 import signal
 import socket
+import stat
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NoReturn
 
 EXIT_CONFIG: Final = 78
@@ -37,12 +41,32 @@ def run(settings: str) -> NoReturn:
     os.execve(sys.executable, [sys.executable, "-m", "molecule.serve"], environ)  # noqa: S606
 
 
+def local_folder(data: str) -> Path:
+    """A 0700 folder for this node's unix socket, short enough for the 107-byte limit of its path.
+
+    It lies in the user's runtime folder and is named by the data folder, so that a node killed by
+    force leaves nothing that its next start would not find. `PermissionError`: somebody else's.
+    """
+    parent = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    name = hashlib.sha256(str(Path(data).resolve()).encode()).hexdigest()[:16]
+    folder = Path(parent) / f"molecule-{os.getuid()}-{name}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        message = f"{folder} belongs to somebody else; remove it or set XDG_RUNTIME_DIR"
+        raise PermissionError(message)
+    folder.chmod(0o700)
+    return folder
+
+
 class Supervisor:
     """Owns the children of one node. Built once, run once."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self._environ = {
             **os.environ,
+            "MOLECULE_LOCAL_SOCKET": str(folder / "node.sock"),
             "MOLECULE_LOCAL_SECRET": secrets.token_urlsafe(32),
             "MOLECULE_SUPERVISOR_PID": str(os.getpid()),
         }
@@ -231,7 +255,13 @@ def _say(event: str, **facts: object) -> None:
 
 
 async def _main() -> int:
-    supervisor = Supervisor()
+    data = json.loads(os.environ["MOLECULE_NODE_CONFIG"])["data"]
+    try:
+        folder = local_folder(data)
+    except OSError as error:
+        print(f"molecule serve: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_CONFIG
+    supervisor = Supervisor(folder)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from pathlib import Path
 
 from molecule.access.policy import ADMIN, ANONYMOUS, Actor
 from molecule.model.errors import InvalidConfig, Unauthenticated
@@ -14,13 +15,16 @@ class Identifier:
         self._admin = admin_token_sha256
 
     @classmethod
-    def from_file_text(cls, text: str, *, source: str) -> "Identifier":
-        """From the content of `admin_token_file`: 64 hex digits."""
-        digest = text.strip().lower()
+    def from_file(cls, path: Path) -> "Identifier":
+        """From `admin_token_file`: 64 hex digits. `InvalidConfig` when it holds anything else."""
+        try:
+            digest = path.read_text(encoding="ascii").strip().lower()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidConfig(f"admin_token_file {path} cannot be read: {error}") from error
         if len(digest) != 64 or any(letter not in "0123456789abcdef" for letter in digest):
             raise InvalidConfig(
-                f"{source}: must hold the sha256 of the admin token as 64 hex digits, "
-                "not the token itself"
+                f"admin_token_file {path} must hold the sha256 of the admin token as 64 hex "
+                "digits, not the token itself"
             )
         return cls(digest)
 

@@ -171,9 +171,9 @@ class Leader:
             ),
         )
         while self._term == term:
-            # What is applied up to here includes every entry that an earlier leader stamped.
+            # What is applied behind the barrier includes every entry of earlier leaders.
             with contextlib.suppress(MoleculeError):
-                await self._replica.applied_through(await self._barrier())
+                await self._barrier()
                 self._clock.claim(state_ms=self._replica.state.time_ms)
                 command = c.Command(version=1, claim_leadership=claim)
                 result = await self._proposer.propose([command])

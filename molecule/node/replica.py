@@ -16,8 +16,9 @@ from molecule.cluster.changes import EntryResult
 from molecule.cluster.outcome import Outcome
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
-from molecule.model.errors import Overloaded
+from molecule.model.errors import Overloaded, StaleToken
 from molecule.model.execution import ExecutionState
+from molecule.model.ids import ExecutionId
 from molecule.node import rows
 from molecule.storage.rows import Batch, Mark
 
@@ -87,6 +88,19 @@ class Replica:
             listener(result)
         return index, result.outcomes
 
+    def check_writer(self, execution: str, token: int) -> None:
+        """Refuse a document of an old holder; what this copy does not know yet is let through.
+
+        A document alone changes nothing: the command that names it is checked by its token again.
+        """
+        known = self.state.executions.get(ExecutionId(execution))
+        if known is not None and token < known.token:
+            raise StaleToken(
+                f"token {token} of {execution} was superseded by {known.token}",
+                held=token,
+                current=known.token,
+            )
+
     # ---- waiting
 
     @contextlib.contextmanager
@@ -116,14 +130,6 @@ class Replica:
                 for future in self._waiters.get(transition.execution, ()):
                     if not future.done():
                         future.set_result(transition.target)
-
-    async def applied_through(self, index: int) -> None:
-        """Return once this node's state includes the entry `index`."""
-        while self.state.index < index:
-            self._applied.clear()
-            if self.state.index >= index:
-                return
-            await self._applied.wait()
 
     # ---- the snapshot
 

@@ -1,0 +1,119 @@
+"""The main function of a node process; started by the supervisor (`molecule.serve`) only."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from molecule.config import NodeConfig
+from molecule.model.errors import BrokenInvariant, MoleculeError
+from molecule.node.runtime import Opened, Runtime, Told, open_data
+from molecule.serve import EXIT_CONFIG, EXIT_RESTART
+from molecule.telemetry import logs
+
+_log = structlog.get_logger()
+
+_HAND_OVER_S = 1.0
+_PR_SET_PDEATHSIG = 1
+
+
+class _Ending:
+    """Why this life ends: the first reason counts."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self.event = asyncio.Event()
+
+    def fatal(self, message: str) -> None:
+        """Something that this life cannot mend; the next one may."""
+        _log.error("node_stops", reason=message)
+        self._set(1)
+
+    def restart(self, message: str) -> None:
+        """The next life begins with what this one prepared."""
+        _log.warning("node_restarts", reason=message)
+        self._set(EXIT_RESTART)
+
+    def asked(self) -> None:
+        """The supervisor asks for the end."""
+        self._set(0)
+
+    def _set(self, code: int) -> None:
+        if self.code is None:
+            self.code = code
+            self.event.set()
+
+
+def _die_with_parent(supervisor: int) -> None:
+    """Without its supervisor nobody would report its end or reap its workers."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != supervisor:
+        sys.exit(1)
+
+
+async def _run(config: NodeConfig, told: Told) -> int:
+    ending = _Ending()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, ending.asked)
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    opened: Opened = await open_data(config)
+    runtime = Runtime(config, told, opened, on_fatal=ending.fatal, on_restart=ending.restart)
+    running = asyncio.ensure_future(runtime.run())
+    stopping = asyncio.ensure_future(ending.event.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if ending.code == 0 and runtime.leads:
+        runtime.hand_over()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HAND_OVER_S):
+                await runtime.follows.wait()
+    if running.done():
+        await running
+        return 1
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    return ending.code or 0
+
+
+def main() -> int:
+    """The exit code: 78 when configuration or data are at fault and a restart would not help."""
+    config = NodeConfig.model_validate_json(os.environ["MOLECULE_NODE_CONFIG"])
+    _die_with_parent(int(os.environ["MOLECULE_SUPERVISOR_PID"]))
+    logs.configure(node=config.id, role="node", level=config.log_level)
+    told = Told(
+        life=os.environ["MOLECULE_LIFE"],
+        socket_path=Path(os.environ["MOLECULE_LOCAL_SOCKET"]),
+        secret=os.environ["MOLECULE_LOCAL_SECRET"],
+        control_fd=int(os.environ["MOLECULE_CONTROL_FD"]),
+    )
+    try:
+        return uvloop.run(_run(config, told))
+    except MoleculeError as error:
+        _say(config, error)
+        return EXIT_CONFIG
+    except BaseExceptionGroup as group:
+        configured, rest = group.split(MoleculeError)
+        if configured is not None and rest is None:
+            for each in configured.exceptions:
+                _say(config, each)
+            return EXIT_CONFIG
+        _log.error("node_failed", exc_info=group)
+        return 1
+    except (Exception, BrokenInvariant) as error:  # noqa: BLE001  # logged once, here
+        _log.error("node_failed", exc_info=error)
+        return 1
+
+
+def _say(config: NodeConfig, error: BaseException) -> None:
+    print(f"molecule: node {config.id} cannot run: {error}", file=sys.stderr)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

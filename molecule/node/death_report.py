@@ -1,0 +1,68 @@
+"""A short-lived child of the supervisor: tells the cluster that a life of this node has ended.
+
+It speaks with the node's own certificate, tries every voter in turn, and gives up after a bounded
+time: then the lease runs out instead.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from molecule.config import NodeConfig
+from molecule.model.errors import MoleculeError
+from molecule.node.peers import PeerClients
+from molecule.rpc import certificates
+from molecule.rpc.channel import PeerChannels
+from molecule.rpc.tls import LiveCredentials
+from molecule.wire.v1 import commands_pb2 as c
+
+_WITHIN_S = 10.0
+_CALL_S = 3.0
+_PAUSE_S = 0.1
+
+
+async def report(config: NodeConfig, life: str, evidence: str) -> bool:
+    """True when a majority has it, False when nobody could be told in time."""
+    credentials = LiveCredentials(
+        certificates.load(
+            ca=Path(config.tls.ca),
+            certificate=Path(config.tls.certificate),
+            key=Path(config.tls.key),
+            cluster=config.cluster,
+            name=config.id,
+        )
+    )
+    channels = PeerChannels(credentials, limits=config.limits)
+    clients = PeerClients(config, channels)
+    said = c.ReportNodeDeath(node=config.id, life=life, evidence=evidence)
+    others = [voter for voter in config.voters if voter != config.id]
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            while True:
+                # The other voters first: this node's own next life is only just starting.
+                for voter in (*others, config.id):
+                    try:
+                        await clients.report_death(voter, said, _CALL_S)
+                    except MoleculeError:
+                        continue
+                    return True
+                await asyncio.sleep(_PAUSE_S)
+    except TimeoutError:
+        return False
+    finally:
+        await channels.close()
+
+
+def main() -> int:
+    """Exit code 0 when the cluster was told."""
+    config = NodeConfig.model_validate_json(os.environ["MOLECULE_NODE_CONFIG"])
+    life, evidence = os.environ["MOLECULE_LIFE"], os.environ["MOLECULE_EVIDENCE"]
+    try:
+        return 0 if asyncio.run(report(config, life, evidence)) else 1
+    except MoleculeError:
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

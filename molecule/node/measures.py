@@ -1,0 +1,78 @@
+"""From what happens on a node to its metrics. Reads, counts, decides nothing."""
+
+import asyncio
+from collections.abc import Callable
+
+from molecule.cluster.changes import EntryResult
+from molecule.model.execution import ACTIVE, PARKED, TERMINAL, ExecutionState
+from molecule.model.ids import ExecutionId
+from molecule.node.clock import boottime_us
+from molecule.node.replica import Replica
+from molecule.telemetry.node_metrics import NodeMetrics
+
+_EVERY_S = 1.0
+
+
+class Measures:
+    """State of the cluster is counted by the leader only; the rest by every node."""
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        metrics: NodeMetrics,
+        leads: Callable[[], bool],
+        held: Callable[[], int],
+        slots: int,
+        missing: Callable[[], int],
+    ) -> None:
+        self._replica = replica
+        self._metrics = metrics
+        self._leads = leads
+        self._held = held
+        self._slots = slots
+        self._missing = missing
+        self._late_words = replica.state.totals["late_words"]
+        replica.listen(self._entry_applied)
+
+    def _entry_applied(self, result: EntryResult) -> None:
+        changes, metrics = result.changes, self._metrics
+        for alarm in changes.alarms:
+            metrics.alarms.labels(alarm.name).inc()
+        late = self._replica.state.totals["late_words"]
+        if not self._leads():
+            self._late_words = late
+            return
+        if late > self._late_words:
+            metrics.late_words(late - self._late_words)
+        self._late_words = late
+        for letter in changes.dead_letters:
+            metrics.dead_letters(letter.process, 1)
+        for transition in changes.transitions:
+            if transition.source is None:
+                metrics.accepted(self._process(transition.execution))
+            if transition.target is ExecutionState.ASSIGNED:
+                metrics.assigned()
+            elif transition.source is ExecutionState.ASSIGNED and transition.target not in TERMINAL:
+                metrics.moved(str(transition.facts.get("reason", transition.target.value)))
+        for ended in changes.history:
+            metrics.settled(ended.process, ended.state.value)
+
+    def _process(self, execution_id: ExecutionId) -> str:
+        execution = self._replica.state.executions.get(execution_id)
+        return execution.process if execution is not None else "other"
+
+    async def run(self) -> None:
+        """Sample once a second, and see how late the loop comes to it."""
+        metrics = self._metrics
+        while True:
+            due_us = boottime_us() + int(_EVERY_S * 1_000_000)
+            await asyncio.sleep(_EVERY_S)
+            metrics.loop_lag.observe(max(0, boottime_us() - due_us) / 1_000_000)
+            state = self._replica.state
+            metrics.applied_index.set(state.index)
+            metrics.slots.labels("used").set(self._held())
+            metrics.slots.labels("free").set(max(0, self._slots - self._held()))
+            metrics.missing_documents.set(self._missing())
+            for name in (*ACTIVE, *PARKED):
+                metrics.active.labels(name.value).set(state.counts[name] if self._leads() else 0)

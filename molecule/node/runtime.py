@@ -1,0 +1,440 @@
+"""What a node process is made of, and what is wired to what. No decision is made here.
+
+Read it from top to bottom: the data folder, the replica and its Raft driver, the way of commands
+to the leader, the leader's rounds, the agent with its workers, the doors, the servers.
+"""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from molecule import __version__
+from molecule.cluster.apply import StateMachine
+from molecule.cluster.outcome import Outcome
+from molecule.config import NodeConfig
+from molecule.model.errors import NoLeader
+from molecule.model.ids import Digest
+from molecule.node.actions import Actions
+from molecule.node.agent import Agent, LeaderSession
+from molecule.node.agent_rounds import AgentRounds
+from molecule.node.clock import ClusterClock
+from molecule.node.control import Control
+from molecule.node.deploy import DeployDoor
+from molecule.node.desk import Desk
+from molecule.node.door import DoorService
+from molecule.node.forwarder import Forwarder
+from molecule.node.identify import Identifier
+from molecule.node.leader import Leader
+from molecule.node.local_session import LocalSession
+from molecule.node.measures import Measures
+from molecule.node.packages import Packages
+from molecule.node.payloads import Payloads
+from molecule.node.peers import PeerClients, PeerService
+from molecule.node.proposer import Proposer
+from molecule.node.reads import Reads
+from molecule.node.replica import Replica
+from molecule.node.snapshots import DriverLinks, Snapshots
+from molecule.node.submit import SubmitDoor
+from molecule.node.worker_host import WorkerHost
+from molecule.node.worker_links import WorkerLinks
+from molecule.raft.driver import RaftDriver
+from molecule.raft.generation import DataFolder, open_data_folder
+from molecule.raft.outbox import Role, SnapshotMark
+from molecule.raft.settings import Timing as RaftTiming
+from molecule.rpc import certificates
+from molecule.rpc.channel import PeerChannels
+from molecule.rpc.documents import DocumentsClient, DocumentsService
+from molecule.rpc.raft_link import RaftLinks
+from molecule.rpc.server import LocalServer, PeerServer
+from molecule.rpc.tls import LiveCredentials
+from molecule.storage.documents import DocumentStore
+from molecule.storage.rows import EMPTY_MARK
+from molecule.storage.state_store import StateStore
+from molecule.telemetry.node_metrics import NodeMetrics
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import worker_pb2 as w
+from molecule.wire.v1.door_pb2_grpc import add_DoorServicer_to_server
+from molecule.wire.v1.peer_pb2_grpc import add_PeerServicer_to_server
+from molecule.wire.v1.worker_pb2_grpc import add_WorkerHostServicer_to_server
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the supervisor told this life of the node process."""
+
+    life: str
+    socket_path: Path
+    secret: str
+    control_fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The data folder and what was read from it."""
+
+    folder: DataFolder
+    store: StateStore
+    documents: DocumentStore
+    machine: StateMachine
+
+
+async def open_data(config: NodeConfig) -> Opened:
+    """Lock, check and load. Raises `DamagedData` with what is wrong and what to do."""
+    folder = await asyncio.to_thread(
+        open_data_folder,
+        Path(config.data),
+        cluster=config.cluster,
+        node=config.id,
+        voters=config.voters,
+        new_birth=secrets.token_hex(16),
+    )
+    state_file = folder.generation.state
+    if await asyncio.to_thread(state_file.exists):
+        store = await StateStore.open(state_file, limits=config.limits)
+    else:
+        store = await StateStore.create(state_file, limits=config.limits)
+    documents = await DocumentStore.open(Path(config.data) / "documents", limits=config.limits)
+    mark = store.mark
+    machine = StateMachine()
+    if mark != EMPTY_MARK:
+        rows = [
+            (row.table, row.key.decode(), row.value)
+            async for page in store.snapshot_rows()
+            for row in page
+        ]
+        machine = await asyncio.to_thread(
+            StateMachine.restore, rows, index=mark.index, term=mark.term, rolling_hash=mark.hash
+        )
+    return Opened(folder, store, documents, machine)
+
+
+class Runtime:
+    """One life of a node process. Built with everything opened; `run` until cancelled."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        told: Told,
+        opened: Opened,
+        *,
+        on_fatal: Callable[[str], None],
+        on_restart: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._told = told
+        self._opened = opened
+        self._on_fatal = on_fatal
+        self.follows = asyncio.Event()
+        """Set while another node leads, or none."""
+        self.follows.set()
+        limits, timing = config.limits, config.effective_timing
+        self.metrics = NodeMetrics(software=__version__)
+        self._load_credentials()
+        self._replica = Replica(opened.machine, opened.store, limits)
+        self._clock = ClusterClock()
+        self._build_raft(on_restart)
+        self._proposer = Proposer(commit=self._commit, now_ms=self._clock.now_ms, limits=limits)
+        self._clients = PeerClients(config, self._channels)
+        self._forwarder = Forwarder(
+            me=config.id,
+            leader=self._leader_id,
+            proposer=self._proposer,
+            send=self._clients.propose,
+            limits=limits,
+        )
+        self._leader = Leader(
+            node=config.id,
+            life=told.life,
+            replica=self._replica,
+            rows=opened.store,
+            proposer=self._proposer,
+            clock=self._clock,
+            barrier=self._driver.barrier,
+            timing=timing,
+            limits=limits,
+        )
+        self._payloads = Payloads(
+            me=config.id,
+            voters=config.voters,
+            documents=opened.documents,
+            put_at=self._put_document_at,
+            get_from=self._get_document_from,
+            limits=limits,
+        )
+        self._build_agent()
+        self._measures = Measures(
+            replica=self._replica,
+            metrics=self.metrics,
+            leads=lambda: self._leader.epoch is not None,
+            held=lambda: len(self._agent.rounds.held),
+            slots=config.slots,
+            missing=lambda: self._payloads.missing,
+        )
+        self._build_servers()
+
+    # ---- building
+
+    def _load_credentials(self) -> None:
+        config = self._config
+        self._credentials = LiveCredentials(
+            certificates.load(
+                ca=Path(config.tls.ca),
+                certificate=Path(config.tls.certificate),
+                key=Path(config.tls.key),
+                cluster=config.cluster,
+                name=config.id,
+            )
+        )
+        self._channels = PeerChannels(self._credentials, limits=config.limits)
+
+    def _build_raft(self, on_restart: Callable[[str], None]) -> None:
+        config, opened = self._config, self._opened
+        mark = opened.store.mark
+        self._links = RaftLinks(
+            me=config.id,
+            peers={peer.id: peer.rpc for peer in config.peers},
+            channels=self._channels,
+            timing=config.effective_timing,
+            limits=config.limits,
+        )
+        self._driver = RaftDriver(
+            folder=opened.folder,
+            timing=RaftTiming.of(config.effective_timing),
+            snapshot=SnapshotMark(mark.index, mark.term) if mark != EMPTY_MARK else None,
+            state_machine=self._replica,
+            transport=self._links,
+            snapshot_sender=self._links,
+            snapshot_store=Snapshots(opened.folder.generation.state, config.limits),
+            on_fatal=self._on_fatal,
+            on_installed=lambda installed: on_restart(
+                f"a snapshot of entry {installed.index} was installed"
+            ),
+            metrics=self.metrics,
+            proposals_max=config.limits.proposals_queued_max,
+            apply_slice_seconds=config.limits.apply_slice_ms / 1000,
+        )
+        self._driver.on_role(self._role_changed)
+        self._links.attach(DriverLinks(self._driver))
+
+    def _build_agent(self) -> None:
+        config, told = self._config, self._told
+        timing = config.effective_timing
+        self._packages = Packages(
+            state=lambda: self._replica.state, store=self._opened.store, payloads=self._payloads
+        )
+        self._agent = Agent(
+            rounds=AgentRounds(
+                node=config.id,
+                life=told.life,
+                workers_max=config.workers,
+                lease_us=timing.lease_ms * 1000,
+            ),
+            registration=c.RegisterNode(
+                node=config.id,
+                life=told.life,
+                labels=config.labels,
+                zone=config.zone,
+                slots=config.slots,
+                rpc_address=config.rpc,
+                http_address=config.http,
+                software=__version__,
+                voter=True,
+            ),
+            heartbeat_s=timing.heartbeat_ms / 1000,
+            control=Control(told.control_fd),
+            forwarder=self._forwarder,
+            leader=self._leader_id,
+            open_session=self._open_session,
+            send_worker=self._to_worker,
+            on_fatal=self._on_fatal,
+        )
+        desk = Desk(
+            agent=self._agent,
+            state=lambda: self._replica.state,
+            forwarder=self._forwarder,
+            payloads=self._payloads,
+            read_behind=self._read_behind,
+            limits=config.limits,
+        )
+        self._workers = WorkerLinks(desk, self._packages.needed_by)
+
+    def _build_servers(self) -> None:
+        config, told, opened = self._config, self._told, self._opened
+        limits = config.limits
+        state = self._replica
+        submit = SubmitDoor(
+            state=lambda: state.state,
+            forwarder=self._forwarder,
+            payloads=self._payloads,
+            ask_worker=self._ask_worker,
+            limits=limits,
+        )
+        deploy = DeployDoor(
+            forwarder=self._forwarder,
+            payloads=self._payloads,
+            ask_worker=self._ask_worker,
+            limits=limits,
+        )
+        door = DoorService(
+            identifier=Identifier.from_file(Path(config.admin_token_file)),
+            submit=submit,
+            deploy=deploy,
+            actions=Actions(forwarder=self._forwarder, state=lambda: state.state, limits=limits),
+            reads=Reads(
+                config=config,
+                state=lambda: state.state,
+                store=opened.store,
+                leader=self._leader_id,
+            ),
+            replica=state,
+            store=opened.store,
+            payloads=self._payloads,
+            health=self._health,
+            metrics=self.metrics.render,
+            read_behind=self._read_behind,
+            limits=limits,
+        )
+        self._local = LocalServer(told.socket_path, secret=told.secret, limits=limits)
+        self._local.register(add_DoorServicer_to_server, door)
+        self._local.register(add_WorkerHostServicer_to_server, WorkerHost(self._workers))
+        self._server = PeerServer(config.rpc, self._credentials, limits=limits)
+        self._links.register(self._server)
+        documents = DocumentsService(opened.documents, may_write=self._may_write, limits=limits)
+        documents.register(self._server)
+        self._server.register(
+            add_PeerServicer_to_server,
+            PeerService(
+                proposer=self._proposer,
+                forwarder=self._forwarder,
+                leader=self._leader,
+                barrier=self._driver.barrier,
+            ),
+        )
+
+    # ---- running
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._driver.start()
+        await self._server.start()
+        await self._local.start()
+        _log.info("node_started", life=self._told.life, applied=self._driver.applied_index)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._links.run())
+                group.create_task(self._proposer.run())
+                group.create_task(self._forwarder.run())
+                group.create_task(self._leader.run())
+                group.create_task(self._agent.run())
+                group.create_task(self._save())
+                group.create_task(self._payloads.repair(self._lacking))
+                group.create_task(self._measures.run())
+        finally:
+            await self._local.stop()
+            await self._server.stop()
+            await self._driver.stop()
+            await self._channels.close()
+            await self._opened.store.close()
+            await self._opened.documents.close()
+            self._opened.folder.close()
+
+    def hand_over(self) -> None:
+        """Before a planned end: let another node lead, so that nobody waits for an election."""
+        if self._driver.is_leader:
+            self._driver.transfer()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this node is Raft's leader now."""
+        return self._driver.is_leader
+
+    async def _save(self) -> None:
+        async for mark in self._replica.flushes():
+            self._driver.saved(SnapshotMark(mark.index, mark.term))
+
+    async def _lacking(self) -> Sequence[Digest]:
+        return await self._opened.documents.missing(list(self._replica.state.documents))
+
+    # ---- what the parts ask of each other
+
+    def _leader_id(self) -> str | None:
+        return self._driver.leader_id
+
+    def _role_changed(self, role: Role) -> None:
+        self.metrics.is_leader.set(1 if role.is_leader else 0)
+        if role.is_leader:
+            self.follows.clear()
+        else:
+            self.follows.set()
+        self._leader.role_changed(role.term if role.is_leader else None)
+        self._forwarder.leader_changed()
+        self._agent.leader_changed()
+
+    async def _commit(self, entry: bytes) -> tuple[int, tuple[Outcome, ...]]:
+        result: Any = await self._driver.propose(entry)
+        index, outcomes = result
+        return index, outcomes
+
+    async def _open_session(self, leader: str) -> LeaderSession:
+        if leader == self._config.id:
+            return LocalSession(leader, self._leader.serve)
+        return self._clients.session(leader)
+
+    async def _read_behind(self) -> None:
+        """Return when this node's state includes everything committed before the call."""
+        leader = self._leader_id()
+        if leader is None:
+            raise NoLeader("no node leads at the moment")
+        if leader == self._config.id:
+            await self._driver.barrier()
+        else:
+            await self._driver.until_applied(await self._clients.read_index(leader))
+
+    def _to_worker(self, worker: str, message: w.ToWorker) -> None:
+        # The links need the agent, so they are built after it.
+        self._workers.send(worker, message)
+
+    async def _ask_worker(self, request: w.WorkerRequest) -> w.WorkerReply:
+        self._agent.want_worker()
+        return await self._workers.ask(request)
+
+    async def _put_document_at(
+        self, voter: str, content: bytes, execution: str, token: int
+    ) -> None:
+        digest = hashlib.sha256(content).hexdigest()
+        await self._documents_of(voter).put(digest, content, execution=execution, token=token)
+
+    async def _get_document_from(self, voter: str, digest: Digest) -> bytes | None:
+        return await self._documents_of(voter).get(digest)
+
+    def _documents_of(self, voter: str) -> DocumentsClient:
+        address = next(peer.rpc for peer in self._config.peers if peer.id == voter)
+        return DocumentsClient(self._channels.to(voter, address), limits=self._config.limits)
+
+    def _may_write(self, _writer: object, execution: str, token: int) -> None:
+        self._replica.check_writer(execution, token)
+
+    def _health(self) -> dict[str, object]:
+        leader = self._leader_id()
+        reasons = []
+        if not self._driver.is_formed:
+            reasons.append("the voters have not all been seen yet: a new cluster needs all of them")
+        elif leader is None:
+            reasons.append("no node leads at the moment")
+        if not self._agent.rounds.incarnation:
+            reasons.append("this node has not registered yet")
+        return {
+            "ready": not reasons,
+            "started": True,
+            "reasons": reasons,
+            "node": self._config.id,
+            "leader": leader or "",
+        }
