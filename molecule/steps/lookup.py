@@ -40,12 +40,8 @@ class Lookup:
 
     def process(self, document: Document, context: StepContext) -> Emit:
         """The document with the fields written."""
-        table = context.tables.get(self._table)
-        if table is None:
-            invariant(
-                False, "a table that the check found is not in the package", table=self._table
-            )
-            return Emit(None, document)
+        invariant(self._table in context.tables, "a checked table is missing", table=self._table)
+        table = context.tables[self._table]
         key = self._by.text(document, context.names)
         row = table.rows.get(key)
         if row is None and self._keep:

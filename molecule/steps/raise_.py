@@ -39,9 +39,7 @@ class Raise:
         if self._code is not None and not _CODE.fullmatch(self._code):
             raise InvalidConfig(f"code: {self._code!r} must be letters, digits, - and _")
         if self._code is None and self._message is not None:
-            raise InvalidConfig(
-                "message: needs a code; without one the caught error is raised again"
-            )
+            raise InvalidConfig("message: needs a code; without one, the caught error is raised")
 
     def process(self, document: Document, context: StepContext) -> NoReturn:
         """Always a `StepError`."""

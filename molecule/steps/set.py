@@ -31,9 +31,7 @@ class Set:
     def __init__(self, config: Config) -> None:
         self._set = config.expressions("set")
         if TRIGGER_PROPERTY in self._set.items:
-            raise InvalidConfig(
-                f"set: {TRIGGER_PROPERTY} holds what the trigger said: choose another"
-            )
+            raise InvalidConfig(f"set: {TRIGGER_PROPERTY} is what the trigger said")
 
     def process(self, document: Document, context: StepContext) -> Emit:
         """The document with its new properties."""
