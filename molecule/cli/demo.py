@@ -1,0 +1,52 @@
+"""`molecule demo`: run it, tell how it went, end with 1 when anything was lost or doubled."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from molecule.cli.local import LocalError
+from molecule.cli.waiting import NotInTime
+from molecule.demo import report as reports
+from molecule.demo.run import Demo
+from molecule.demo.view import View
+
+FOLDER: Final = Path(".molecule/demo")
+
+
+def demo(*, folder: Path = FOLDER, report: Path | None = None, plain: bool = False) -> int:
+    """Run the demo in `folder`, write the JSON file `report`; exit code 0 for a clean run."""
+    talk = Console(stderr=True)
+    try:
+        with View(plain=plain, console=talk) as view:
+            told, against, seconds = asyncio.run(Demo(folder, view).run())
+    except KeyboardInterrupt:
+        talk.print("stopped; the nodes are down")
+        return 130
+    except Exception as error:
+        faults = list(_each(error))
+        if not all(isinstance(each, (LocalError, NotInTime, OSError)) for each in faults):
+            raise
+        for each in faults:
+            talk.print(f"molecule demo: {each}", style="red", highlight=False, markup=False)
+        return 1
+    if report is not None:
+        report.write_text(told.json(), encoding="utf-8")
+    for sentence in reports.sentences(told, seconds=seconds):
+        talk.print(sentence, highlight=False)
+    for objection in against:
+        talk.print(f"not clean: {objection}", style="red", highlight=False)
+    if not against:
+        talk.print("clean: every execution finished exactly once", style="green")
+    return 1 if against else 0
+
+
+def _each(error: Exception) -> Iterator[Exception]:
+    """The errors of a group, however deep, or the error itself."""
+    if isinstance(error, ExceptionGroup):
+        for inner in error.exceptions:
+            yield from _each(inner)
+    else:
+        yield error
