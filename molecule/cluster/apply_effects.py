@@ -132,7 +132,10 @@ def resolve_effects(state: ClusterState, command: wire.ResolveEffects, changes: 
     """A person's answers to doubts; with the last one the execution goes on, or fails."""
     execution = state.executions.get(ExecutionId(command.execution))
     if execution is None:
-        return Rejected("unknown_execution")
+        ended = state.ended.get(ExecutionId(command.execution))
+        if ended is None:
+            return Rejected("unknown_execution")
+        return Rejected("wrong_state", {"state": ended.state.value})
     if execution.state is not ExecutionState.IN_DOUBT:
         return Rejected("wrong_state", {"state": execution.state.value})
     answers: dict[EffectKey, str] = {}
@@ -167,10 +170,9 @@ def _go_on(state: ClusterState, execution: Execution, changes: Changes) -> None:
     intents = execution.intents.values()
     if any(intent.is_in_doubt and intent.resolution != "ask" for intent in intents):
         return
+    # A document that a person gave up stops only itself: all must be given up to end it here.
     once = [intent for intent in intents if intent.effect is Effect.ONCE]
-    doubted = [intent for intent in once if intent.resolution in ("not_done", "fail", "ask")]
-    failed = [intent for intent in once if intent.resolution == "fail"]
-    if failed and len(failed) == len(doubted):
+    if all(intent.resolution == "fail" for intent in once):
         transitions.end(
             state,
             execution,
@@ -178,7 +180,7 @@ def _go_on(state: ClusterState, execution: Execution, changes: Changes) -> None:
             changes,
             reason="resolved",
             error_code="in_doubt_failed",
-            step=failed[0].step,
+            step=once[0].step,
         )
         return
     transitions.give_back(state, execution, changes, reason="resolved")

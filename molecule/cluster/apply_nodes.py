@@ -6,7 +6,7 @@ incarnations only grow, and a life that ended never comes back.
 
 from typing import Final
 
-from molecule.cluster import bounds, records, transitions
+from molecule.cluster import bounds, records, tokens, transitions
 from molecule.cluster.changes import Changes
 from molecule.cluster.outcome import Applied, Outcome, Rejected
 from molecule.cluster.state import ClusterState, Execution, Node
@@ -136,9 +136,9 @@ def report_worker_death(
 
 def _held(state: ClusterState, execution_id: str, node: Node, *, token: int) -> Execution | None:
     execution = state.executions.get(ExecutionId(execution_id))
-    if execution is None or execution.token != token or execution.node != node.id:
+    if execution is None or not tokens.may_charge(execution, token):
         return None
-    return execution if execution.state is ExecutionState.ASSIGNED else None
+    return execution if execution.node == node.id else None
 
 
 def _lose_node(state: ClusterState, node: Node, changes: Changes, *, reason: str) -> int:

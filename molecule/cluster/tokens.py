@@ -37,6 +37,11 @@ def may_end(execution: Execution, token: int) -> bool:
     return holds(execution, token)
 
 
+def may_charge(execution: Execution, token: int) -> bool:
+    """True when the death of a worker that held this token concerns the execution."""
+    return holds(execution, token)
+
+
 def may_write_documents(state: ClusterState, execution_id: str, token: int) -> bool:
     """True when this token may put documents; asked before the write, not by apply."""
     execution = state.executions.get(ExecutionId(execution_id))

@@ -97,7 +97,7 @@ def _timeouts(state: ClusterState, moment: Moment) -> Iterator[Planned]:
         command = wire.FailExecution(
             epoch=state.epoch,
             execution=execution_id,
-            reason="the execution's time-out is over",
+            reason="timeout",
             error_code="timeout",
         )
         yield Planned(wire.Command(version=VERSION, fail_execution=command), "timeout")

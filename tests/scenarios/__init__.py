@@ -1,0 +1,1 @@
+"""Stories of a virtual cluster; start with `node_cut_off.txt`, then `runner.py`."""
