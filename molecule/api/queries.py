@@ -4,7 +4,6 @@ A name that was not declared, a name given twice or a value out of form is refus
 filter that is silently ignored would answer another question.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,11 +12,9 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from molecule.config import Limits
+from molecule.definition import durations
 from molecule.model.errors import InvalidInput, LimitExceeded
 from molecule.model.execution import ExecutionState
-
-_DURATION: Final = re.compile(r"^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m)?$")
-_UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +136,10 @@ def _instant_ms(text: str, name: str) -> int:
 
 
 def _duration_ms(text: str, name: str) -> int:
-    found = _DURATION.match(text)
-    if found is None:
+    asked = durations.milliseconds(text)
+    if asked is None:
         raise InvalidInput(f"{name} must be like 30s, 500ms or 1m, not {text!r}", field=name)
-    return int(float(found[1]) * _UNIT_MS[found[2] or "s"])
+    return asked
 
 
 def _count(text: str, *, name: str, limits: Limits) -> int:

@@ -221,19 +221,21 @@ class ProcessShape(_Answer):
 
 
 class AppliedProcess(_Answer):
-    """What happened to one process: `created`, `updated` or `unchanged`."""
+    """A process as it stands in the environment now."""
 
     process: str
     version: str
-    change: str
+    has_trigger: bool
     trigger_on: bool
 
 
 class Applied(_Answer):
-    """What applying a repository's files did."""
+    """What stands after applying files; `warnings` are findings that refused nothing."""
 
     environment: str
+    index: int
     processes: list[AppliedProcess]
+    warnings: list[str]
 
 
 class NodeShape(_Answer):
