@@ -74,28 +74,28 @@ class Forwarder:
     async def insist(self, commands: Commands, *, within_s: float) -> GroupResult:
         """Again and again until there is an outcome, through elections, for at most `within_s`.
 
-        Raises what the last try raised; `OutcomeUnknown` as soon as one try ended unknown, because
-        a later definite refusal does not undo it.
+        Raises `OutcomeUnknown` when any try ended unknown or was still under way at the end, because
+        a later definite refusal does not undo an earlier try; else what the last try raised.
         """
-        unknown: OutcomeUnknown | None = None
-        last: MoleculeError | None = None
+        unknown = False
+        refused: MoleculeError = NoLeader("no node led in time")
         try:
             async with asyncio.timeout(within_s):
                 while True:
+                    was_unknown, unknown = unknown, True
                     try:
                         return await self.propose(commands)
-                    except OutcomeUnknown as error:
-                        unknown = last = error
+                    except OutcomeUnknown:
+                        pass
                     except NoLeader as error:
-                        last = error
+                        unknown, refused = was_unknown, error
                     await self._pause()
         except TimeoutError:
-            if unknown is not None:
-                raise unknown from None
-            if last is None:
-                # Still under way: nobody knows what becomes of it.
-                raise OutcomeUnknown("the leader did not answer in time") from None
-            raise last from None
+            if unknown:
+                raise OutcomeUnknown(
+                    "it may have been committed; ask again with the same key"
+                ) from None
+            raise refused from None
 
     async def _pause(self) -> None:
         """Until a leader is known; a short time in any case, so that a wrong one is not stormed."""

@@ -1,0 +1,115 @@
+"""The way of commands to the leader, through elections and broken links."""
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from molecule.cluster.outcome import Applied, Outcome
+from molecule.config import Limits
+from molecule.model.errors import MoleculeError, NoLeader, OutcomeUnknown
+from molecule.node.forwarder import Commands, Forwarder
+from molecule.node.proposer import GroupResult, Proposer
+from molecule.wire.v1 import commands_pb2 as c
+
+
+class Cluster:
+    """Two nodes; `leader` says which one answers, `fails` what the next remote calls raise."""
+
+    def __init__(self, leader: str | None) -> None:
+        self.leader = leader
+        self.fails: list[MoleculeError] = []
+        self.remote: list[int] = []
+        self.local = 0
+        self.proposer = Proposer(commit=self._commit, now_ms=lambda: 0, limits=Limits())
+        self.forwarder = Forwarder(
+            me="n1",
+            leader=lambda: self.leader,
+            proposer=self.proposer,
+            send=self._send,
+            limits=Limits(),
+        )
+
+    def lead(self, node: str | None) -> None:
+        self.leader = node
+        self.forwarder.leader_changed()
+
+    async def _commit(self, data: bytes) -> tuple[int, tuple[Outcome, ...]]:
+        self.local += 1
+        return 1, tuple(Applied() for _ in c.Entry.FromString(data).commands)
+
+    async def _send(self, _node: str, groups: Sequence[Commands]) -> list[GroupResult]:
+        self.remote.append(len(groups))
+        if self.fails:
+            raise self.fails.pop(0)
+        return [GroupResult(9, tuple(Applied() for _ in group)) for group in groups]
+
+
+def a_command() -> c.Command:
+    return c.Command(version=1, cancel_execution=c.CancelExecution(execution="e"))
+
+
+async def with_running(cluster: Cluster, *commands: Commands) -> list[GroupResult]:
+    async with asyncio.TaskGroup() as group:
+        running = [
+            group.create_task(cluster.proposer.run()),
+            group.create_task(cluster.forwarder.run()),
+        ]
+        calls = [
+            group.create_task(cluster.forwarder.insist(each, within_s=30)) for each in commands
+        ]
+        try:
+            return [await call for call in calls]
+        finally:
+            for task in running:
+                task.cancel()
+
+
+async def test_leader_proposes_without_a_network() -> None:
+    cluster = Cluster("n1")
+    cluster.forwarder.leader_changed()
+    await with_running(cluster, [a_command()])
+    assert (cluster.local, cluster.remote) == (1, [])
+
+
+async def test_groups_said_together_travel_together() -> None:
+    cluster = Cluster("n2")
+    cluster.forwarder.leader_changed()
+    results = await with_running(cluster, [a_command()], [a_command()], [a_command()])
+    assert cluster.remote == [3]
+    assert [result.index for result in results] == [9, 9, 9]
+
+
+async def test_insisting_survives_an_election_and_an_unknown_outcome() -> None:
+    cluster = Cluster("n2")
+    cluster.forwarder.leader_changed()
+    cluster.fails = [NoLeader("deposed"), OutcomeUnknown("link broke")]
+    (result,) = await with_running(cluster, [a_command()])
+    assert (result.index, cluster.remote) == (9, [1, 1, 1])
+
+
+async def test_without_a_leader_nothing_is_said_and_the_refusal_is_definite() -> None:
+    cluster = Cluster(None)
+    with pytest.raises(NoLeader) as refused:
+        await cluster.forwarder.insist([a_command()], within_s=0.05)
+    assert refused.value.definite
+    assert (cluster.local, cluster.remote) == (0, [])
+
+
+async def test_a_group_that_may_have_committed_is_not_called_refused_at_the_end() -> None:
+    cluster = Cluster("n2")
+    cluster.forwarder.leader_changed()
+    cluster.fails = [OutcomeUnknown("link broke")] + [NoLeader("none")] * 100
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(cluster.forwarder.run())
+        with pytest.raises(OutcomeUnknown):
+            await cluster.forwarder.insist([a_command()], within_s=0.1)
+        running.cancel()
+
+
+async def test_a_try_that_is_still_under_way_at_the_end_is_unknown() -> None:
+    cluster = Cluster("n1")
+    cluster.forwarder.leader_changed()
+    # The proposer does not run: the group waits in its queue and may commit later.
+    with pytest.raises(OutcomeUnknown):
+        await cluster.forwarder.insist([a_command()], within_s=0.05)
