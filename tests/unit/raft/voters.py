@@ -36,6 +36,7 @@ class Voter:
     sent: list[tuple[str, RaftFrame]] = field(default_factory=list)
     fatal: str | None = None
     disk_hangs: bool = False
+    is_deaf: bool = False
     frames: deque[tuple[str, int, bytes]] = field(default_factory=deque)
 
 
@@ -113,6 +114,8 @@ class Voters:
         """One millisecond: every voter hears what was sent to it before, then does its round."""
         self.now += STEP
         for name, voter in self.voters.items():
+            if voter.is_deaf:
+                voter.frames.clear()
             while voter.frames:
                 peer, connection, data = voter.frames.popleft()
                 voter.replica.receive(peer, connection, data, self.now)

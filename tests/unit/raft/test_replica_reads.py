@@ -1,0 +1,93 @@
+"""Barriers: a read is fresh only after a majority round of its own."""
+
+import pytest
+
+from molecule.model.errors import NoLeader
+from molecule.raft.outbox import BarrierAnswer
+from tests.unit.raft.voters import Voters
+
+
+def test_a_barrier_is_answered_with_an_index_that_holds_every_commit_before_it() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    settled = voters.commit(b"x", at=leader)
+
+    voters[leader].replica.barrier(5, voters.now)
+    voters.run(0.02)
+
+    answer = voters[leader].barriers[-1]
+    assert answer.ticket == 5
+    assert answer.index is not None
+    assert settled.index is not None
+    assert answer.index >= settled.index
+
+
+def test_a_barrier_does_not_wait_for_the_next_keep_alive() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.501)
+    voters[leader].replica.barrier(5, voters.now)
+
+    voters.run(0.004)
+
+    assert [answer.ticket for answer in voters[leader].barriers] == [5]
+
+
+def test_many_barriers_share_a_round() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.5)
+    voters[leader].sent.clear()
+    for ticket in range(100):
+        voters[leader].replica.barrier(ticket, voters.now)
+    voters.run(0.01)
+
+    assert len(voters[leader].barriers) == 100
+    assert len([frame for _, frame in voters[leader].sent if frame.HasField("keep_alive")]) <= 4
+
+
+def test_a_leader_that_was_cut_off_answers_no_barrier() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.5)
+    voters.cut(leader)
+    voters[leader].replica.barrier(5, voters.now)
+    voters.run(0.3)
+    assert voters[leader].barriers == []
+
+    voters.run(0.7)
+
+    assert voters[leader].barriers == [BarrierAnswer(5, None)]
+
+
+def test_a_round_that_began_before_a_barrier_does_not_answer_it() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.5)
+    before = len(voters[leader].sent)
+    while not any(frame.keep_alive.round for _, frame in voters[leader].sent[before:]):
+        voters.step()
+    # The answers to that round are under way; from now on nobody hears the leader any more.
+    voters[leader].replica.barrier(5, voters.now)
+    for name in voters.names:
+        voters[name].is_deaf = name != leader
+    voters.run(0.2)
+
+    assert voters[leader].barriers == []
+
+
+def test_a_follower_refuses_a_barrier() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    follower = next(name for name in "abc" if name != leader)
+
+    with pytest.raises(NoLeader):
+        voters[follower].replica.barrier(1, voters.now)
+
+
+def test_a_single_voter_answers_at_once() -> None:
+    voters = Voters("a")
+    voters[voters.leader()].replica.barrier(1, voters.now)
+    voters.step()
+
+    assert voters["a"].barriers[0].index is not None
