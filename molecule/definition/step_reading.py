@@ -107,7 +107,9 @@ class StepReading:
         path = f"{inside.path}/{id_}" if inside.path else id_
         fields = FieldReader(self.reader, node, where)
         self._check_fields(node, spec, where)
-        below = Inside(path, inside.foreach or spec.per == "block:each", inside.verify)
+        # In a body whose errors may be caught a failure must reach the catch, so it fails the body.
+        is_each = spec.per == "block:each" or (inside.foreach and spec.catch_path is None)
+        below = Inside(path, is_each, inside.verify)
         paths = self._paths(node, spec, where, below)
         catches = self._catches(node, spec, where, below, fields)
         paths.update({f"catch.{at}": steps for at, (_, steps) in enumerate(catches)})

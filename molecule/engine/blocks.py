@@ -21,7 +21,7 @@ def begin(
     """Begin a `foreach` or `try` with `inputs`; `passing` go by it unchanged."""
     if not inputs:
         run.complete(sequence, passing)
-    elif node.type == "foreach":
+    elif node.spec.per == "block:each":
         size, at_once = node.component.size, node.component.at_once
         frame = Foreach(sequence, node, inputs, size, at_once, handed=passing)
         sequence.inner = frame
@@ -99,10 +99,8 @@ def catch_for(block: Try, failure: Failure) -> str | None:
     """The path that handles this failure; a failing catch is not caught by its own `try`."""
     if block.stage != "body":
         return None
-    for number, errors in enumerate(block.node.component.catches):
-        if not errors or failure.matches(errors):
-            return f"catch.{number}"
-    return None
+    path: str | None = block.node.component.catch_for(failure.error_class, failure.code)
+    return path
 
 
 def _next_path(run: Run, block: Paths) -> None:

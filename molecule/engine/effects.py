@@ -30,7 +30,7 @@ def proceed(run: Run, frame: Effects) -> None:
             break
         if not frame.batch:
             _prepare(run, frame)
-            if not frame.batch:
+            if frame.stage is Stage.PREPARING:
                 return
         item = frame.batch[0]
         if item.request is None:
@@ -235,8 +235,6 @@ def _prepare(run: Run, frame: Effects) -> None:
         frame.stage = Stage.PREPARING
         contexts_of = tuple(contexts.of_document(run, sequence, node, item) for item in chosen)
         run.call(frame, PrepareRequests(run.number(), node, tuple(chosen), contexts_of))
-    else:
-        proceed(run, frame)
 
 
 _UNPREPARED = Request("", None)

@@ -243,7 +243,7 @@ class _Reader:
             return self._effects(sequence, node, tree)
         inputs = self.documents(tree["inputs"]) if "inputs" in tree else sequence.documents
         handed = self.documents(tree["handed"])
-        if node.type == "foreach":
+        if node.spec.per == "block:each":
             foreach = Foreach(sequence, node, inputs, tree["size"], node.component.at_once)
             foreach.next, foreach.done, foreach.handed = tree["next"], tree["done"], handed
             foreach.early = {int(n): self.documents(part) for n, part in tree["early"].items()}
@@ -252,7 +252,7 @@ class _Reader:
                 foreach.active[int(number)] = self.sequence(part, steps, foreach, number)
             return foreach
         child = tree["child"]
-        if node.type == "try":
+        if node.spec.per == "block":
             failure = failures.of_bound(tree["failure"]) if tree["failure"] else None
             block = Try(sequence, node, inputs, tree["stage"], handed, failure)
             if child is not None:

@@ -37,7 +37,7 @@ def advance(run: Run, sequence: Sequence) -> None:
         elif wanted:
             frame.chosen.append(place)
     sequence.inner = frame
-    if node.spec.per == "block" or not frame.chosen:
+    if node.spec.per.startswith("block") or not frame.chosen:
         _take(run, frame, ())
     else:
         _run_step(run, frame)
@@ -109,7 +109,7 @@ def _take(run: Run, frame: Local, results: tuple[Outcome, ...]) -> None:
             onward.extend(going)
     if node.spec.per == "list" and results and isinstance(results[0], tuple):
         onward.extend(emit.document for emit in results[0])
-    if node.spec.per == "block":
+    if node.spec.per.startswith("block"):
         inputs = DocumentList(sequence.documents[place] for place in frame.chosen)
         blocks.begin(run, sequence, node, inputs, onward)
     elif by_path:

@@ -3,6 +3,7 @@
 Only `evaluate_json` is used: it takes and gives text and releases the interpreter lock.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from molecule.expression.engine import Bounds, Fault, Program
 
 _LIMIT_CODES: Final = frozenset({"D1011", "D1012", "U1001", "U1006"})
 """Stack, time, size, steps."""
+_ERROR: Final = re.compile(r"\$error\b")
+"""`$error` is a function of JSONata too, so jlens does not tell that it is read."""
 
 
 class JlensEngine:
@@ -45,7 +48,10 @@ class JlensEngine:
                 position=max(at, 0),
                 limit=False,
             )
-        return _JlensProgram(expression, source, tuple(sorted(reads["bindings"])), self._bounds)
+        names = set(reads["bindings"])
+        if _ERROR.search(source):
+            names.add("error")
+        return _JlensProgram(expression, source, tuple(sorted(names)), self._bounds)
 
 
 class _JlensProgram:

@@ -1,0 +1,290 @@
+"""One execution in memory: its committed words, its owners one after the other, crashes on purpose.
+
+It keeps what the cluster keeps (position, blobs, open intents) and obeys the interpreter like a
+worker, without network or time. Answers come in an order drawn from a seed.
+"""
+
+import random
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from molecule.component.contract import CallContext, Reply
+from molecule.component.registry import Registry
+from molecule.config import Limits
+from molecule.definition.built import Environment, ProcessDoor, RunnableProcess
+from molecule.definition.definition import MaxFailed
+from molecule.definition.parse import parse_process
+from molecule.engine import failures, positions
+from molecule.engine.events import (
+    Committed,
+    Event,
+    OpenIntent,
+    RequestFailed,
+    RequestPerformed,
+    RequestsPrepared,
+    Started,
+    StepRan,
+    TimerFired,
+)
+from molecule.engine.failures import Failure
+from molecule.engine.instructions import (
+    Commit,
+    Finish,
+    Instruction,
+    PerformRequest,
+    PrepareRequests,
+    RunStep,
+    StartTimer,
+    StepNote,
+)
+from molecule.engine.interpreter import Interpreter
+from molecule.engine.run import ExecutionFacts
+from molecule.model.document import Document
+from molecule.model.errors import StepError
+from molecule.model.execution import ExecutionState
+from molecule.model.ids import Digest, DocumentId, EffectKey, ExecutionId, VersionId
+from molecule.worker import components
+from tests.fakes import target as fake_target
+from tests.fakes.target import Target
+
+HEAD = "molecule: 1\nprocess: story\ntrigger: {type: target.never}\n"
+LIMITS = Limits()
+
+
+def a_process(
+    steps: str,
+    *,
+    max_failed: MaxFailed | None = None,
+    registry: Registry | None = None,
+    limits: Limits = LIMITS,
+) -> RunnableProcess:
+    """A process with these steps (YAML), opened for an empty environment."""
+    text = HEAD + steps
+    known = registry or fake_target.registry()
+    parsed = parse_process(
+        text.encode(), "processes/story.yaml", known, limits, connections={}, tables=set()
+    )
+    assert not parsed.findings, [str(finding) for finding in parsed.findings]
+    definition = parsed.definition
+    assert definition is not None
+    if max_failed is not None:
+        definition = replace(definition, options=replace(definition.options, max_failed=max_failed))
+    environment = Environment("test")
+    version = VersionId("v1")
+    door = ProcessDoor(definition.options, environment, definition.name, version)
+    return RunnableProcess(definition, version, environment, {}, {}, door)
+
+
+def documents(*values: Any) -> tuple[Document, ...]:
+    """Documents with ids from 0."""
+    return tuple(Document(DocumentId(str(at)), value) for at, value in enumerate(values))
+
+
+class Crashed(BaseException):
+    """The owner died."""
+
+
+Crash = Callable[[str, Instruction], bool]
+
+
+def never(point: str, instruction: Instruction) -> bool:
+    """No crash."""
+    del point, instruction
+    return False
+
+
+def at_points(numbers: Iterable[int]) -> Crash:
+    """Crash when the n-th point (from 0) is passed, for each n given."""
+    wanted = set(numbers)
+    passed = iter(range(1_000_000))
+    return lambda _point, _instruction: next(passed) in wanted
+
+
+@dataclass
+class Kept:
+    """What the cluster holds of one execution."""
+
+    position: bytes = b""
+    blobs: dict[Digest, bytes] = field(default_factory=dict)
+    sequence: int = 0
+    intents: dict[EffectKey, str] = field(default_factory=dict)
+    """effect key -> resolution"""
+    steps: dict[EffectKey, str] = field(default_factory=dict)
+    words: int = 0
+    notes: list[StepNote] = field(default_factory=list)
+    dead_letters: list[tuple[Any, str]] = field(default_factory=list)
+    intents_ever: list[EffectKey] = field(default_factory=list)
+
+
+class Execution:
+    """Runs owners until one finishes for good. `ran` counts runs of local steps by path."""
+
+    def __init__(
+        self,
+        process: RunnableProcess,
+        given: tuple[Document, ...],
+        *,
+        target: Target | None = None,
+        crash: Crash = never,
+        seed: int = 0,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.process, self.given, self.limits = process, given, limits
+        self.target = target if target is not None else Target()
+        self.crash = crash
+        self.kept = Kept()
+        self.attempts = 0
+        self.finishes: list[Finish] = []
+        self.ran: dict[str, int] = {}
+        self.delays: list[int] = []
+        self.most_at_once = 0
+        self.fire_deadline = False
+        self._chance = random.Random(seed)
+
+    def run(self, *, attempts_max: int = 200) -> Finish:
+        """Owner after owner, until COMPLETED, FAILED or IN_DOUBT."""
+        while self.attempts < attempts_max:
+            try:
+                finish = self.attempt()
+            except Crashed:
+                continue
+            if finish.state is not ExecutionState.WAITING:
+                return finish
+        raise AssertionError(f"not finished after {attempts_max} attempts")
+
+    def answer(self, key: str, answer: str) -> None:
+        """A person resolves an effect in doubt."""
+        assert key in self.kept.intents, self.kept.intents
+        self.kept.intents[EffectKey(key)] = answer
+
+    def attempt(self) -> Finish:
+        """One owner, from what is committed to its end. Raises `Crashed`."""
+        self.attempts += 1
+        facts = ExecutionFacts(
+            ExecutionId("e1"), ExecutionId("e1"), 1_700_000_000_000, 7, settle_ms=2_750
+        )
+        interpreter = Interpreter(self.process, facts, self.limits)
+        waiting: list[Instruction] = []
+        event: Event | None = self._started()
+        while event is not None:
+            for instruction in interpreter.handle(event):
+                if isinstance(instruction, Finish):
+                    assert not any(not isinstance(left, StartTimer) for left in waiting)
+                    return self._finish(instruction)
+                waiting.append(instruction)
+            self.most_at_once = max(
+                self.most_at_once, sum(isinstance(item, PerformRequest) for item in waiting)
+            )
+            assert waiting, "the interpreter waits for nothing"
+            choices = [item for item in waiting if not self._is_deadline(item)] or waiting
+            chosen = choices[self._chance.randrange(len(choices))]
+            waiting.remove(chosen)
+            event = self._obey(chosen)
+        raise AssertionError
+
+    def _is_deadline(self, item: Instruction) -> bool:
+        return isinstance(item, StartTimer) and item.timer == 1 and not self.fire_deadline
+
+    def _started(self) -> Started:
+        digests = positions.references(self.kept.position) if self.kept.position else []
+        return Started(
+            at_ms=1_700_000_000_000,
+            documents=self.given,
+            position=self.kept.position,
+            blobs={digest: self.kept.blobs[digest] for digest in digests},
+            sequence=self.kept.sequence,
+            open_intents=tuple(
+                OpenIntent(key, self.kept.steps[key], resolution)
+                for key, resolution in self.kept.intents.items()
+            ),
+            deadline_in_ms=1_000 if self.fire_deadline else 0,
+        )
+
+    def _point(self, name: str, instruction: Instruction) -> None:
+        if self.crash(name, instruction):
+            raise Crashed
+
+    def _obey(self, instruction: Instruction) -> Event:
+        self._point("before", instruction)
+        event = self._event(instruction)
+        self._point("after", instruction)
+        return event
+
+    def _event(self, item: Instruction) -> Event:
+        at_ms = 1_700_000_000_100
+        match item:
+            case RunStep():
+                self.ran[item.step.path] = self.ran.get(item.step.path, 0) + 1
+                outcomes = components.run_step(item)
+                return StepRan(item.call, at_ms, 10, outcomes, components.lines(item))
+            case PrepareRequests():
+                return RequestsPrepared(item.call, at_ms, 10, components.prepare(item))
+            case PerformRequest():
+                return self._perform(item, at_ms)
+            case Commit():
+                self._commit(item)
+                return Committed(item.number, at_ms)
+            case StartTimer():
+                self.delays.append(item.delay_ms)
+                return TimerFired(item.timer, at_ms)
+            case Finish():
+                raise AssertionError
+
+    def _perform(self, item: PerformRequest, at_ms: int) -> Event:
+        sent = False
+
+        def before_send() -> None:
+            nonlocal sent
+            sent = True
+
+        call = CallContext(item.effect_key, 1.0, 1.0, before_send, item.retry)
+        found = _now(item.step.component.perform(self.target, item.request, call))
+        if isinstance(found, Failure):
+            return RequestFailed(item.call, at_ms, 10, found, sent)
+        return RequestPerformed(item.call, at_ms, 10, found)
+
+    def _commit(self, item: Commit) -> None:
+        kept = self.kept
+        kept.words += 1
+        for confirmed in item.confirmations:
+            kept.intents.pop(confirmed.effect_key, None)
+        self._checkpoint(item)
+        for intent in item.intents:
+            assert kept.intents.get(intent.effect_key) not in ("", "ask"), "an intent twice"
+            kept.intents[intent.effect_key] = ""
+            kept.steps[intent.effect_key] = intent.step
+            kept.intents_ever.append(intent.effect_key)
+
+    def _checkpoint(self, item: Commit | Finish) -> None:
+        kept = self.kept
+        if item.checkpoint is not None:
+            assert item.checkpoint.sequence == kept.sequence + 1
+            kept.sequence = item.checkpoint.sequence
+            kept.position = item.checkpoint.position
+            kept.blobs.update({blob.digest: blob.content for blob in item.checkpoint.blobs})
+        kept.notes.extend(item.steps)
+        kept.dead_letters.extend(
+            (letter.document.value, letter.failure.code) for letter in item.dead_letters
+        )
+
+    def _finish(self, item: Finish) -> Finish:
+        self._point("before", item)
+        self.kept.words += 1
+        for confirmed in item.confirmations:
+            self.kept.intents.pop(confirmed.effect_key, None)
+        self._checkpoint(item)
+        self.finishes.append(item)
+        return item
+
+
+def _now(work: Coroutine[Any, Any, Reply]) -> Reply | Failure:
+    """The result of a coroutine that waits for nothing."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        reply: Reply = done.value
+        return reply
+    except StepError as error:
+        return failures.of_error(error)
+    raise AssertionError("the fake target does not wait")
