@@ -19,8 +19,8 @@ from tests.simulation.options import Options
 _POLL_S = 0.02
 # In election timeouts: how long a leader may be missing, when its absence of change begins, and for how long.
 _LEADERLESS_MAX = 10
-_SETTLING = 4
-_LOAD = 8
+_SETTLING = 3
+_LOAD = 5
 _LINKING_MAX_S = 8.0
 _CONVERGING_MAX_S = 30.0
 
@@ -59,16 +59,23 @@ class CalmPhases:
         stage = self._stage
         stage.heal_all()
         names = list(stage.hosts)
-        if stage.options.troubles_minority and len(names) >= 3:
-            self._rng.shuffle(names)
-            majority = names[: len(names) // 2 + 1]
-            self._trouble(names[len(majority) :])
+        majority = self._majority(names)
+        if stage.options.troubles_minority and majority is not None:
+            minority = [name for name in names if name not in majority]
+            self._trouble(minority)
             if not self._keeps_a_leader(majority):
                 return
-            self._release(names[len(majority) :])
-        names.sort()
+            self._release(minority)
         if self._keeps_a_leader(names):
             self._drain(names)
+
+    def _majority(self, names: list[str]) -> list[str] | None:
+        """Some majority that kept its disks, if others are left to be troubled."""
+        views = {name: self._stage.hosts[name].view for name in names}
+        sound = [name for name, view in views.items() if view and not view.has_doubts]
+        self._rng.shuffle(sound)
+        needed = len(names) // 2 + 1
+        return sorted(sound[:needed]) if len(sound) >= needed < len(names) else None
 
     def _trouble(self, minority: list[str]) -> None:
         """Leave a minority in a state that must not disturb the others."""

@@ -41,7 +41,8 @@ class FaultKind(enum.Enum):
 
 # How a member is chosen when the fault strikes.
 _TARGETS = ("leader", "leader", "follower", "any")
-_DURATIONS_S = (0.05, 0.2, 0.5, 1.0, 1.0, 2.0, 5.0)
+# How long a fault lasts, in mean gaps between faults.
+_DURATIONS = (0.1, 0.3, 0.5, 1.0, 1.0, 2.0, 4.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def plan(
                 at_s=round(at_s, 4),
                 kind=rng.choice(kinds),
                 target=rng.choice(_TARGETS),
-                seconds=round(rng.choice(_DURATIONS_S) * (0.5 + rng.random()), 3),
+                seconds=round(every_s * rng.choice(_DURATIONS) * (0.5 + rng.random()), 3),
                 salt=rng.randrange(1 << 30),
             )
         )

@@ -175,7 +175,7 @@ class Host:
             self._end(str(stopped), restart_s=None)
             return
         except Exception as error:  # whatever a member raises is a finding, not the end of the run
-            detail = "".join(traceback.format_exception(error)[-4:])
+            detail = "".join(traceback.format_exception(error)[-5:])
             self._checker.missed("a member does not fail by itself", f"{self.name}: {detail}")
             return
         if self.disk.is_dead:
@@ -234,6 +234,9 @@ class Host:
 
     def voted(self, term: int, candidate: str) -> None:
         self._checker.voted(self.name, term, candidate)
+
+    def spoke(self, term: int) -> None:
+        self._checker.spoke(self.name, term)
 
     def promised(self, term: int, index: int) -> None:
         self._checker.promised(self.name, index)

@@ -31,6 +31,7 @@ class _Life:
     """What the checker remembers of one member; only the checker changes it."""
 
     term: int = 0
+    spoken_term: int = 0
     applied: int = 0
     promised: int = 0
     view: View | None = None
@@ -96,10 +97,17 @@ class Checker:
                 f"{member} applied up to {life.applied} and its log now ends at {view.log_last}",
             )
 
+    def spoke(self, member: str, term: int) -> None:
+        """A member said something as of a term; what it only thought of may be forgotten with its life."""
+        life = self._lives[member]
+        life.spoken_term = max(life.spoken_term, term)
+
     def starting(self, member: str) -> None:
         """A new life begins: its state machine holds nothing until a snapshot or the log fills it."""
-        self._lives[member].view = None
-        self._lives[member].applied = 0
+        life = self._lives[member]
+        life.view = None
+        life.applied = 0
+        life.term = life.spoken_term
 
     def started(self, member: str, view: View) -> None:
         """A new life came up with what the disk gave back."""

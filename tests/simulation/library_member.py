@@ -119,6 +119,8 @@ class _LibraryMember:
         if connection is None:
             return False
         kind = message["type"]
+        if "term" in message:
+            self._port.spoke(message["term"])
         if kind == "request_vote":
             self._port.voted(message["term"], self._port.name)
         elif kind == "response_vote":

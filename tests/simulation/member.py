@@ -31,6 +31,8 @@ class View:
     leader: str | None
     log_first: int
     log_last: int
+    # It lost a part of its log that may have mattered, and needs all others to vote with it.
+    has_doubts: bool = False
 
 
 class MemberStopped(Exception):  # noqa: N818 - a fact about the member, not a fault of the simulator
@@ -78,6 +80,9 @@ class Port(Protocol):
     def read_from(self, ticket: int, index: int | None) -> None:
         """A barrier ended: the state at `index` is fresh enough, or nothing is known."""
 
+    def spoke(self, term: int) -> None:
+        """Something of this term left the process."""
+
     def voted(self, term: int, candidate: str) -> None:
         """A vote left the process."""
 
@@ -115,6 +120,3 @@ class Member(Protocol):
         """Save the state and cut the journal below it, when that is possible now."""
 
     def view(self) -> View: ...
-
-    def log_term(self, index: int) -> int | None:
-        """Term of the entry at an index of the log in memory, None when it is not there."""

@@ -5,7 +5,9 @@ to the world. What must stay true: options are drawn from the seed alone.
 """
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tests.simulation.clients import TrafficProfile
 from tests.simulation.disk import DiskProfile, Survival
@@ -13,6 +15,7 @@ from tests.simulation.faults import FaultKind
 from tests.simulation.network import NetworkProfile
 
 VOTER_COUNTS = (1, 3, 5)
+_SAFETY_MAX_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +45,120 @@ def draw(seed: int, voters: int, faults: int) -> Options:
     """The options of a seed."""
     rng = random.Random(f"options {seed}")
     kinds = tuple(kind for kind in FaultKind if rng.random() < 0.45)
-    slow_disk = rng.random() < 0.15
-    sync_max_s = 0.2 if slow_disk else rng.choice((0.001, 0.002, 0.02))
+    every_s = rng.choice((0.1, 0.2, 0.2, 0.4, 1.0))
+    sync_max_s = rng.choice((0.001, 0.001, 0.002, 0.02, 0.2))
     return Options(
         voters=voters,
-        faults=faults,
+        faults=min(faults, int(_SAFETY_MAX_S / every_s)),
         kinds=kinds or (FaultKind.KILL, FaultKind.ISOLATE),
-        fault_every_s=rng.choice((0.2, 0.4, 0.8, 1.6)),
+        fault_every_s=every_s,
         network=NetworkProfile(
             latency_s=rng.choice((0.0002, 0.001, 0.01)),
             jitter_s=rng.choice((0.0002, 0.002, 0.02)),
-            bandwidth_bytes_s=rng.choice((50_000.0, 500_000.0, 10_000_000.0)),
+            bandwidth_bytes_s=rng.choice((100_000.0, 500_000.0, 10_000_000.0)),
             dead_after_s=rng.choice((1.0, 2.5, 8.0)),
         ),
         sync_min_s=sync_max_s / 4,
         sync_max_s=sync_max_s,
         drift=rng.choice((0.0, 0.01, 0.1)),
         survivals=tuple(s for s in Survival if rng.random() < 0.6) or (Survival.PREFIX,),
-        snapshot_every_s=rng.choice((0.0, 0.7, 3.0)),
+        snapshot_every_s=rng.choice((0.0, 0.5, 3.0)),
         traffic=TrafficProfile(
             clients=rng.choice((1, 2, 4)),
-            pause_s=rng.choice((0.02, 0.1, 0.3)),
+            pause_s=rng.choice((0.05, 0.1, 0.3)),
             reads=rng.choice((0.1, 0.5)),
             padding_max_bytes=rng.choice((50, 200, 5_000)),
         ),
         troubles_minority=rng.random() < 0.5,
     )
+
+
+def directed(options: Options, row: int, seed: int) -> Options:
+    """The same options, but bent towards the conditions under which a row's guard is needed."""
+    return replace(options, **_DIRECTIONS[row](random.Random(f"directed {seed}")))
+
+
+Changes = dict[str, Any]
+
+
+def _towards_lost_power(_: random.Random) -> Changes:
+    """Rows 1 and 2: disks that forget."""
+    return {
+        "kinds": (FaultKind.POWER_LOSS, FaultKind.POWER_LOSS_MANY, FaultKind.KILL_IN_WRITE),
+        "fault_every_s": 0.5,
+        "survivals": (Survival.NOTHING, Survival.PREFIX),
+    }
+
+
+def _towards_crossing_appends(rng: random.Random) -> Changes:
+    """Row 3: many appends on their way at once, of several leaders."""
+    return {
+        "kinds": (FaultKind.SLOW_LINK, FaultKind.ISOLATE, FaultKind.PAUSE, FaultKind.RESET),
+        "network": NetworkProfile(latency_s=0.01, jitter_s=rng.choice((0.02, 0.1))),
+        "traffic": TrafficProfile(clients=4, pause_s=0.02, reads=0.1),
+    }
+
+
+def _towards_snapshots(rng: random.Random) -> Changes:
+    """Rows 4 and 10: followers behind the journal, deposed leaders among them, and slow transfers."""
+    return {
+        "kinds": (
+            FaultKind.ISOLATE,
+            FaultKind.HALVES,
+            FaultKind.KILL,
+            FaultKind.KILL_IN_WRITE,
+            FaultKind.RESET,
+        ),
+        "fault_every_s": 0.6,
+        "network": NetworkProfile(
+            latency_s=0.001, bandwidth_bytes_s=rng.choice((20_000.0, 60_000.0)), dead_after_s=8.0
+        ),
+        "snapshot_every_s": 0.2,
+        "traffic": TrafficProfile(clients=4, pause_s=0.03, reads=0.1),
+    }
+
+
+def _towards_late_words(rng: random.Random) -> Changes:
+    """Rows 5 and 6: words that arrive when their time is over."""
+    return {
+        "kinds": (FaultKind.ISOLATE, FaultKind.ONE_WAY, FaultKind.FLAP, FaultKind.SLOW_LINK),
+        "network": NetworkProfile(
+            latency_s=0.005, jitter_s=rng.choice((0.02, 0.1)), dead_after_s=8.0
+        ),
+        "traffic": TrafficProfile(clients=4, pause_s=0.03, reads=0.1),
+        "troubles_minority": True,
+    }
+
+
+def _towards_slow_disks(_: random.Random) -> Changes:
+    """Row 7: syncs that take most of an election timeout."""
+    return {
+        "kinds": (FaultKind.ISOLATE,),
+        "faults": 2,
+        "sync_min_s": 0.2,
+        "sync_max_s": 0.5,
+        "traffic": TrafficProfile(clients=4, pause_s=0.03, reads=0.1),
+    }
+
+
+def _towards_cut_off_leaders(_: random.Random) -> Changes:
+    """Rows 8 and 15: leaders that do not know that they lead no more."""
+    return {
+        "kinds": (FaultKind.ISOLATE, FaultKind.PAUSE, FaultKind.HALVES),
+        "fault_every_s": 0.8,
+        "traffic": TrafficProfile(clients=4, pause_s=0.03, reads=0.5, planning_s=3.0),
+    }
+
+
+_DIRECTIONS: dict[int, Callable[[random.Random], Changes]] = {
+    1: _towards_lost_power,
+    2: _towards_lost_power,
+    3: _towards_crossing_appends,
+    4: _towards_snapshots,
+    5: _towards_late_words,
+    6: _towards_late_words,
+    7: _towards_slow_disks,
+    8: _towards_cut_off_leaders,
+    10: _towards_snapshots,
+    15: _towards_cut_off_leaders,
+}

@@ -1,4 +1,97 @@
 """The command line of the simulator: replay one seed, or run many on several processes.
 
-The runs themselves are `world.py`. What must stay true: every failure is printed with the command that replays it.
+    python -m tests.simulation.run --seed 7 --voters 3
+    python -m tests.simulation.run --seed 7 --guards-off 3 --trace
+    python -m tests.simulation.run --total-faults 100000 --processes 2
+
+The runs themselves are `setups.py` and `campaign.py`. What must stay true: every failure is printed with the command that
+replays it, and the exit code says whether there was one.
 """
+
+import argparse
+import secrets
+import sys
+
+from tests.simulation.campaign import explain, run_many
+from tests.simulation.setups import ROWS, Setup
+
+_FAULTS = 100
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the arguments ask for; 1 when an invariant broke."""
+    asked = _parser().parse_args(arguments)
+    if asked.total_faults:
+        return _many(asked)
+    return _one(asked)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.run", description=__doc__)
+    parser.add_argument("--seed", type=int, help="replay this seed (default: a fresh one)")
+    parser.add_argument("--voters", type=int, default=3, choices=(1, 3, 5))
+    parser.add_argument("--faults", type=int, default=_FAULTS, help="planned faults of one run")
+    parser.add_argument("--member", default="replica", choices=("replica", "library"))
+    parser.add_argument("--guards-off", type=_rows, default=(), help="rows, such as 3 or 3,5")
+    parser.add_argument("--aim", type=int, choices=ROWS, help="options directed at this row")
+    parser.add_argument("--trace", action="store_true", help="print the last events of the run")
+    parser.add_argument("--no-minimise", action="store_true", help="keep the whole fault list")
+    parser.add_argument("--total-faults", type=int, help="run fresh seeds until so many struck")
+    parser.add_argument("--processes", type=int, default=1)
+    return parser
+
+
+def _rows(text: str) -> tuple[int, ...]:
+    rows = tuple(int(word) for word in text.split(","))
+    if unknown := [row for row in rows if row not in ROWS]:
+        raise argparse.ArgumentTypeError(f"no guard of row {unknown[0]}; there are {ROWS}")
+    return rows
+
+
+def _one(asked: argparse.Namespace) -> int:
+    setup = Setup(
+        voters=asked.voters,
+        faults=asked.faults,
+        member=asked.member,
+        guards_off=asked.guards_off,
+        aim=asked.aim,
+    )
+    seed = secrets.randbits(32) if asked.seed is None else asked.seed
+    report = setup.run(seed)
+    if asked.trace:
+        _say(*report.trace)
+    _say(
+        f"seed {seed}: {report.struck} faults, {report.virtual_s:.1f} virtual s, "
+        f"{report.rounds} rounds, {report.leader_changes} leader changes, "
+        f"trace {report.trace_hash:08x}, {report.tally}",
+    )
+    if report.violation is None:
+        return 0
+    _say(explain(report, setup, minimises=not asked.no_minimise))
+    return 1
+
+
+def _many(asked: argparse.Namespace) -> int:
+    first_seed = secrets.randbits(32) if asked.seed is None else asked.seed
+    _say(f"first seed {first_seed}")
+    total = None
+    told = 0
+    for total in run_many(
+        first_seed, asked.total_faults, faults=asked.faults, processes=asked.processes
+    ):
+        for failure in total.failures[told:]:
+            _say("", failure.text)
+        told = len(total.failures)
+        sys.stderr.write(f"\r{total.faults} of {asked.total_faults} faults")
+        sys.stderr.flush()
+    _say("", str(total))
+    return 1 if told else 0
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
