@@ -82,7 +82,7 @@ def check_name(name: str) -> None:
 
 def as_step_error(error: OSError, name: str) -> StepError:
     """A file system's error in our classes."""
-    told = f"{name}: {error.strerror or error}"
+    told = f"{name}: {error.strerror or error or 'no answer in time'}"
     if isinstance(error, FileNotFoundError):
         return StepError(told, error_class=ErrorClass.PERMANENT, error_code="not_found")
     if isinstance(error, PermissionError | IsADirectoryError | NotADirectoryError):

@@ -74,8 +74,11 @@ class FileRead:
         """The records, all or none."""
         name = request.body["path"]
         call.before_send()
-        async with asyncio.timeout(call.timeout_s):
-            values = await asyncio.to_thread(self._read, client, name)
+        try:
+            async with asyncio.timeout(call.timeout_s):
+                values = await asyncio.to_thread(self._read, client, name)
+        except TimeoutError as error:
+            raise as_step_error(error, name) from None
         return Reply(tuple(values), f"{name}: {len(values)} records")
 
     def _read(self, client: File, name: str) -> list[Any]:

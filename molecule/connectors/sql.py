@@ -90,6 +90,8 @@ class Sql:
     @asynccontextmanager
     async def writing(self, call: CallContext) -> AsyncIterator["AsyncConnection"]:
         """A write transaction, committed at the end; the lock is held and the fence asked."""
+        from sqlalchemy import exc
+
         committing = False
         try:
             async with self._in_time(call), self._connection(write=True) as connection:
@@ -100,12 +102,14 @@ class Sql:
                 await connection.commit()
         except TimeoutError:
             raise _error("no answer in time", "timed_out", sent=committing) from None
-        except Exception as error:
-            raise _sorted(error, committing=committing) from error.__cause__
+        except exc.SQLAlchemyError as error:
+            raise _sorted(error, committing=committing) from error
 
     @asynccontextmanager
     async def reading(self, call: CallContext) -> AsyncIterator["AsyncConnection"]:
         """A connection on which every write is refused by the database."""
+        from sqlalchemy import exc
+
         try:
             async with self._in_time(call), self._connection(write=False) as connection:
                 await connection.exec_driver_sql("PRAGMA query_only = ON")
@@ -116,8 +120,8 @@ class Sql:
                     await connection.exec_driver_sql("PRAGMA query_only = OFF")
         except TimeoutError:
             raise _error("no answer in time", "timed_out", sent=False) from None
-        except Exception as error:
-            raise _sorted(error, committing=False) from error.__cause__
+        except exc.SQLAlchemyError as error:
+            raise _sorted(error, committing=False) from error
 
     async def is_first(self, connection: "AsyncConnection", key: str) -> bool:
         """Claim an effect key in the running transaction; False when it was claimed before."""
@@ -140,7 +144,7 @@ class Sql:
             rows = await connection.exec_driver_sql(
                 "SELECT name, type FROM pragma_table_info(?)", (table,)
             )
-            known = {str(row[0]): str(row[1]).upper() for row in rows}
+            known = {str(row["name"]): str(row["type"]).upper() for row in rows.mappings()}
             if not known:
                 raise StepError(f"there is no table {table}", error_class=ErrorClass.PERMANENT)
             self._columns[table] = known
@@ -223,12 +227,10 @@ def _error(told: str, code: str, *, sent: bool) -> StepError:
     return StepError(told, error_class=error_class, error_code=code)
 
 
-def _sorted(error: Exception, *, committing: bool) -> Exception:
-    """The database's error in our classes; what is not the database's passes unchanged."""
+def _sorted(error: Exception, *, committing: bool) -> StepError:
+    """The database's error in our classes."""
     from sqlalchemy import exc
 
-    if not isinstance(error, exc.SQLAlchemyError):
-        return error
     if isinstance(error, exc.TimeoutError):
         return _error("no free connection in the pool", "pool_exhausted", sent=False)
     told = str(error.orig) if isinstance(error, exc.DBAPIError) else str(error)

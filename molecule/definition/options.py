@@ -1,11 +1,12 @@
 """The options of a process: defaults, bounds, and a clear word for those that come later."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from molecule.definition import later
-from molecule.definition.definition import Options
+from molecule.definition.definition import MaxFailed, Options
 from molecule.definition.reading import Reader
 from molecule.definition.yaml_guard import Node
 from molecule.expression.expression import Expression, Expressions, together
@@ -25,6 +26,8 @@ _KNOWN: Final = (
 _PRIORITY_MAX: Final = 9
 _CRASH_BUDGET_MAX: Final = 100
 _CONCURRENCY_MAX: Final = 10_000
+_PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
+_WHOLE: Final = 100
 
 
 def read_options(node: Node | None, reader: Reader) -> Options:
@@ -44,7 +47,6 @@ class _Reading:
         by, limit = self._concurrency()
         require, prefer = self._placement()
         self._at_its_default("on_dead_letter", "continue")
-        self._at_its_default("max_failed", "0")
         return Options(
             failover=self._failover(),
             concurrency_by=by,
@@ -54,6 +56,7 @@ class _Reading:
             prefer=prefer,
             timeout_ms=self._timeout(),
             crash_budget=self._integer("crash_budget", 3, 1, _CRASH_BUDGET_MAX),
+            max_failed=self._max_failed(),
             track=self._track(),
         )
 
@@ -116,6 +119,18 @@ class _Reading:
         }
         sound = {name: item for name, item in read.items() if item is not None}
         return together(sound, self.reader.engine) if sound else None
+
+    def _max_failed(self) -> MaxFailed:
+        found, where = self.items.get("max_failed"), "options.max_failed"
+        if found is None:
+            return MaxFailed()
+        share = _PERCENT.fullmatch(found.text)
+        if share and float(share[1]) <= _WHOLE:
+            return MaxFailed(percent=float(share[1]))
+        if found.kind == "scalar" and found.text.isdecimal():
+            return MaxFailed(count=int(found.text))
+        self.reader.fault(found, where, "must be a number of documents or a share", "such as 0, 5%")
+        return MaxFailed()
 
     def _at_its_default(self, name: str, default: str) -> None:
         found = self.items.get(name)

@@ -9,9 +9,15 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from molecule.component.formats.records import BadRecord, Declared, Read, Record, Unreadable
+from molecule.component.formats.records import (
+    KEPT_BYTES,
+    BadRecord,
+    Declared,
+    Read,
+    Record,
+    Unreadable,
+)
 
-_KEPT_BYTES: Final = 4096
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -45,13 +51,14 @@ def _record(number: int, line: int, content: bytes, header: list[str], declared:
         else:
             fields = _fields(content, declared)
             if len(fields) == len(header):
-                return Record(number, line, dict(zip(header, fields, strict=True)))
+                value = dict(zip(header, fields, strict=True))
+                return Record(number, line, value, len(content))
             reason = f"{len(fields)} fields, the header has {len(header)}"
     except UnicodeDecodeError as error:
         reason = f"not {declared.charset}: byte {error.start} of the row"
     except csv.Error as error:
         reason = f"not CSV: {error}"
-    return BadRecord(number, line, reason, content[:_KEPT_BYTES])
+    return BadRecord(number, line, reason, content[:KEPT_BYTES])
 
 
 def _fields(content: bytes, declared: Declared) -> list[str]:

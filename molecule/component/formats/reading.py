@@ -12,11 +12,17 @@ from typing import Any, Final
 import orjson
 
 from molecule.component.formats.csv_records import csv_records
-from molecule.component.formats.records import BadRecord, Declared, Read, Record, Unreadable
+from molecule.component.formats.records import (
+    KEPT_BYTES,
+    BadRecord,
+    Declared,
+    Read,
+    Record,
+    Unreadable,
+)
 
 _GZIP: Final = 31
 _OUT_BYTES: Final = 256 * 1024
-_KEPT_BYTES: Final = 4096
 _EXACT_MAX: Final = 2**53
 
 
@@ -96,9 +102,9 @@ def _json_lines(found: Iterator[bytes]) -> Iterator[Read]:
         if not text:
             continue
         try:
-            yield Record(number, line, parse_json(text))
+            yield Record(number, line, parse_json(text), len(content))
         except ValueError as error:
-            yield BadRecord(number, line, f"not JSON: {error}", content[:_KEPT_BYTES])
+            yield BadRecord(number, line, f"not JSON: {error}", content[:KEPT_BYTES])
         number += 1
 
 
@@ -109,13 +115,13 @@ def _whole(chunks: Iterable[bytes], declared: Declared) -> Iterator[Read]:
         if len(content) > declared.record_bytes_max:
             raise Unreadable(f"larger than {declared.record_bytes_max} bytes")
     try:
-        yield Record(0, 1, _value(bytes(content), declared))
+        yield Record(0, 1, _value(bytes(content), declared), len(content))
     except UnicodeDecodeError as error:
-        kept = bytes(content[:_KEPT_BYTES])
+        kept = bytes(content[:KEPT_BYTES])
         line = content[: error.start].count(b"\n") + 1
         yield BadRecord(0, line, f"not {declared.charset}: byte {error.start}", kept)
     except ValueError as error:
-        yield BadRecord(0, 1, f"not JSON: {error}", bytes(content[:_KEPT_BYTES]))
+        yield BadRecord(0, 1, f"not JSON: {error}", bytes(content[:KEPT_BYTES]))
 
 
 def _value(content: bytes, declared: Declared) -> Any:

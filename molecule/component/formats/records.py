@@ -5,6 +5,8 @@ from typing import Any, Final
 
 FORMATS: Final = ("csv", "json", "json_lines", "text", "bytes")
 COMPRESSIONS: Final = ("none", "gzip")
+KEPT_BYTES: Final = 1024
+"""How much of a bad record is kept for people."""
 CHARSETS: Final = ("utf-8", "ascii", "iso-8859-1", "iso-8859-15", "windows-1252")
 """Charsets in which a line ends with the byte 10, so that one bad line spoils no other."""
 
@@ -22,11 +24,15 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record. `number` counts all records from 0, bad ones too; `line` counts from 1."""
+    """One record. `number` counts all records from 0, bad ones too; `line` counts from 1.
+
+    `size_bytes` is what it took in the input.
+    """
 
     number: int
     line: int
     value: Any
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
