@@ -30,6 +30,9 @@ EXIT_RESTART: Final = 75
 """A child that ends with this asks to be started again at once (a snapshot was installed)."""
 
 _GRACE_S: Final = 20.0
+_REPORT_S: Final = 10.0
+_REPORT_STOPPING_S: Final = 2.0
+"""Short, because a whole cluster that is stopped has nobody left to be told."""
 _BACKOFF_FIRST_S: Final = 0.1
 _BACKOFF_MAX_S: Final = 5.0
 _HEALTHY_AFTER_S: Final = 5.0
@@ -189,7 +192,14 @@ class Supervisor:
             sys.executable,
             "-m",
             "molecule.node.death_report",
-            env={**self._environ, "MOLECULE_LIFE": life, "MOLECULE_EVIDENCE": evidence},
+            env={
+                **self._environ,
+                "MOLECULE_LIFE": life,
+                "MOLECULE_EVIDENCE": evidence,
+                "MOLECULE_REPORT_WITHIN_S": str(
+                    _REPORT_STOPPING_S if self._stopping.is_set() else _REPORT_S
+                ),
+            },
         )
         await process.wait()
 

@@ -13,7 +13,8 @@ import uvloop
 
 from molecule.config import NodeConfig
 from molecule.model.errors import BrokenInvariant, MoleculeError
-from molecule.node.runtime import Opened, Runtime, Told, open_data
+from molecule.node.opening import Told, open_data
+from molecule.node.runtime import Runtime
 from molecule.serve import EXIT_CONFIG, EXIT_RESTART
 from molecule.telemetry import logs
 
@@ -62,7 +63,7 @@ async def _run(config: NodeConfig, told: Told) -> int:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, ending.asked)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
-    opened: Opened = await open_data(config)
+    opened = await open_data(config)
     runtime = Runtime(config, told, opened, on_fatal=ending.fatal, on_restart=ending.restart)
     running = asyncio.ensure_future(runtime.run())
     stopping = asyncio.ensure_future(ending.event.wait())

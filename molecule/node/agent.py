@@ -27,7 +27,7 @@ _RETRY_S = 0.05
 
 
 class LeaderSession(Protocol):
-    """An open session with one leader; closed by cancelling whoever iterates it."""
+    """An open session with one leader."""
 
     async def send(self, message: p.FromAgent) -> None:
         """Raises an error of the tree when the session is broken."""
@@ -35,6 +35,10 @@ class LeaderSession(Protocol):
 
     def incoming(self) -> AsyncIterator[p.ToAgent]:
         """What the leader says, until the session breaks."""
+        ...
+
+    def close(self) -> None:
+        """Give the stream back; harmless when it is broken already."""
         ...
 
 
@@ -148,8 +152,11 @@ class Agent:
                 continue
 
     async def _hear(self, session: LeaderSession) -> None:
-        async for message in session.incoming():
-            self.obey(self.rounds.heard_leader(message, now_us=boottime_us()))
+        try:
+            async for message in session.incoming():
+                self.obey(self.rounds.heard_leader(message, now_us=boottime_us()))
+        finally:
+            session.close()
 
     async def _keep_registered(self) -> None:
         while True:

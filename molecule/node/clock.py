@@ -24,8 +24,8 @@ class ClusterClock:
     """
 
     def __init__(self) -> None:
-        self._base_ms = 0
-        self._base_us = 0
+        self._base_ms = wall_ms()
+        self._base_us = boottime_us()
 
     def claim(self, *, state_ms: int) -> None:
         """Start counting: this node leads now, the state's newest instant is `state_ms`."""

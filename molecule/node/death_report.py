@@ -17,12 +17,11 @@ from molecule.rpc.channel import PeerChannels
 from molecule.rpc.tls import LiveCredentials
 from molecule.wire.v1 import commands_pb2 as c
 
-_WITHIN_S = 10.0
 _CALL_S = 3.0
 _PAUSE_S = 0.1
 
 
-async def report(config: NodeConfig, life: str, evidence: str) -> bool:
+async def report(config: NodeConfig, life: str, evidence: str, *, within_s: float) -> bool:
     """True when a majority has it, False when nobody could be told in time."""
     credentials = LiveCredentials(
         certificates.load(
@@ -38,7 +37,7 @@ async def report(config: NodeConfig, life: str, evidence: str) -> bool:
     said = c.ReportNodeDeath(node=config.id, life=life, evidence=evidence)
     others = [voter for voter in config.voters if voter != config.id]
     try:
-        async with asyncio.timeout(_WITHIN_S):
+        async with asyncio.timeout(within_s):
             while True:
                 # The other voters first: this node's own next life is only just starting.
                 for voter in (*others, config.id):
@@ -58,8 +57,9 @@ def main() -> int:
     """Exit code 0 when the cluster was told."""
     config = NodeConfig.model_validate_json(os.environ["MOLECULE_NODE_CONFIG"])
     life, evidence = os.environ["MOLECULE_LIFE"], os.environ["MOLECULE_EVIDENCE"]
+    within_s = float(os.environ["MOLECULE_REPORT_WITHIN_S"])
     try:
-        return 0 if asyncio.run(report(config, life, evidence)) else 1
+        return 0 if asyncio.run(report(config, life, evidence, within_s=within_s)) else 1
     except MoleculeError:
         return 1
 

@@ -74,8 +74,8 @@ class Forwarder:
     async def insist(self, commands: Commands, *, within_s: float) -> GroupResult:
         """Again and again until there is an outcome, through elections, for at most `within_s`.
 
-        Raises `OutcomeUnknown` when any try ended unknown or was still under way at the end, because
-        a later definite refusal does not undo an earlier try; else what the last try raised.
+        Raises `OutcomeUnknown` when any try ended unknown or was under way at the end, because a
+        later definite refusal does not undo an earlier try; else what the last try raised.
         """
         unknown = False
         refused: MoleculeError = NoLeader("no node led in time")

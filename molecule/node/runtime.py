@@ -6,16 +6,13 @@ to the leader, the leader's rounds, the agent with its workers, the doors, the s
 
 import asyncio
 import hashlib
-import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from molecule import __version__
-from molecule.cluster.apply import StateMachine
 from molecule.cluster.outcome import Outcome
 from molecule.config import NodeConfig
 from molecule.model.errors import NoLeader
@@ -33,6 +30,7 @@ from molecule.node.identify import Identifier
 from molecule.node.leader import Leader
 from molecule.node.local_session import LocalSession
 from molecule.node.measures import Measures
+from molecule.node.opening import Opened, Told
 from molecule.node.packages import Packages
 from molecule.node.payloads import Payloads
 from molecule.node.peers import PeerClients, PeerService
@@ -44,7 +42,6 @@ from molecule.node.submit import SubmitDoor
 from molecule.node.worker_host import WorkerHost
 from molecule.node.worker_links import WorkerLinks
 from molecule.raft.driver import RaftDriver
-from molecule.raft.generation import DataFolder, open_data_folder
 from molecule.raft.outbox import Role, SnapshotMark
 from molecule.raft.settings import Timing as RaftTiming
 from molecule.rpc import certificates
@@ -53,9 +50,7 @@ from molecule.rpc.documents import DocumentsClient, DocumentsService
 from molecule.rpc.raft_link import RaftLinks
 from molecule.rpc.server import LocalServer, PeerServer
 from molecule.rpc.tls import LiveCredentials
-from molecule.storage.documents import DocumentStore
 from molecule.storage.rows import EMPTY_MARK
-from molecule.storage.state_store import StateStore
 from molecule.telemetry.node_metrics import NodeMetrics
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
@@ -64,56 +59,6 @@ from molecule.wire.v1.peer_pb2_grpc import add_PeerServicer_to_server
 from molecule.wire.v1.worker_pb2_grpc import add_WorkerHostServicer_to_server
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What the supervisor told this life of the node process."""
-
-    life: str
-    socket_path: Path
-    secret: str
-    control_fd: int
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The data folder and what was read from it."""
-
-    folder: DataFolder
-    store: StateStore
-    documents: DocumentStore
-    machine: StateMachine
-
-
-async def open_data(config: NodeConfig) -> Opened:
-    """Lock, check and load. Raises `DamagedData` with what is wrong and what to do."""
-    folder = await asyncio.to_thread(
-        open_data_folder,
-        Path(config.data),
-        cluster=config.cluster,
-        node=config.id,
-        voters=config.voters,
-        new_birth=secrets.token_hex(16),
-    )
-    state_file = folder.generation.state
-    if await asyncio.to_thread(state_file.exists):
-        store = await StateStore.open(state_file, limits=config.limits)
-    else:
-        store = await StateStore.create(state_file, limits=config.limits)
-    documents = await DocumentStore.open(Path(config.data) / "documents", limits=config.limits)
-    mark = store.mark
-    machine = StateMachine()
-    if mark != EMPTY_MARK:
-        rows = [
-            (row.table, row.key.decode(), row.value)
-            async for page in store.snapshot_rows()
-            for row in page
-        ]
-        machine = await asyncio.to_thread(
-            StateMachine.restore, rows, index=mark.index, term=mark.term, rolling_hash=mark.hash
-        )
-    return Opened(folder, store, documents, machine)
 
 
 class Runtime:

@@ -1,0 +1,67 @@
+"""What a life of a node process begins with: what it was told, and its data folder, loaded.
+
+What must stay true: a folder that cannot be trusted stops the node with a message; it never
+starts empty.
+"""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from molecule.cluster.apply import StateMachine
+from molecule.config import NodeConfig
+from molecule.raft.generation import DataFolder, open_data_folder
+from molecule.storage.documents import DocumentStore
+from molecule.storage.rows import EMPTY_MARK
+from molecule.storage.state_store import StateStore
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the supervisor told this life of the node process."""
+
+    life: str
+    socket_path: Path
+    secret: str
+    control_fd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The data folder and what was read from it."""
+
+    folder: DataFolder
+    store: StateStore
+    documents: DocumentStore
+    machine: StateMachine
+
+
+async def open_data(config: NodeConfig) -> Opened:
+    """Lock, check and load. Raises `DamagedData` with what is wrong and what to do."""
+    folder = await asyncio.to_thread(
+        open_data_folder,
+        Path(config.data),
+        cluster=config.cluster,
+        node=config.id,
+        voters=config.voters,
+        new_birth=secrets.token_hex(16),
+    )
+    state_file = folder.generation.state
+    if await asyncio.to_thread(state_file.exists):
+        store = await StateStore.open(state_file, limits=config.limits)
+    else:
+        store = await StateStore.create(state_file, limits=config.limits)
+    documents = await DocumentStore.open(Path(config.data) / "documents", limits=config.limits)
+    mark = store.mark
+    machine = StateMachine()
+    if mark != EMPTY_MARK:
+        rows = [
+            (row.table, row.key.decode(), row.value)
+            async for page in store.snapshot_rows()
+            for row in page
+        ]
+        machine = await asyncio.to_thread(
+            StateMachine.restore, rows, index=mark.index, term=mark.term, rolling_hash=mark.hash
+        )
+    return Opened(folder, store, documents, machine)
