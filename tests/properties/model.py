@@ -1,0 +1,362 @@
+"""The state told a second time, slowly and obviously: one list of all ever accepted, no index.
+
+Written from the contract, not from `molecule/cluster`: whatever can be counted is counted anew each
+time. It knows the commands that `logs.py` writes, and says for each whether it takes effect.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from molecule.wire.v1 import commands_pb2 as wire
+
+TERMINAL = ("COMPLETED", "FAILED", "CANCELLED")
+PARKED = ("IN_DOUBT", "QUARANTINED", "HELD")
+BUDGET = 3
+
+FAILOVER = {"resumes": "resume", "restarts": "restart", "holds": "hold", "fails": "fail"}
+LIMIT = {"resumes": 1, "restarts": 2, "holds": 1, "fails": 1}
+
+
+@dataclass
+class Effect:
+    """One effect that began."""
+
+    once: bool
+    token: int
+    deadline: int
+    step: str
+    known: str = ""
+
+    @property
+    def open(self) -> bool:
+        return self.known in ("", "ask")
+
+
+@dataclass
+class Run:
+    """One accepted execution, terminal ones too."""
+
+    name: str
+    key: str
+    body: str
+    process: str
+    lock: str
+    priority: int
+    state: str = "PENDING"
+    node: str = ""
+    token: int = 0
+    token_ended: int = 0
+    attempts: int = 0
+    sequence: int = 0
+    crashes: int = 0
+    wait_number: int = 0
+    wait_until: int = 0
+    held_for: str = ""
+    effects: dict[str, Effect] = field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        return self.state not in TERMINAL
+
+    @property
+    def doubts(self) -> list[Effect]:
+        return [effect for effect in self.effects.values() if effect.once and effect.open]
+
+
+@dataclass
+class Member:
+    """One node."""
+
+    life: str
+    incarnation: int
+    slots: int
+    up: bool = True
+    ended_lives: list[str] = field(default_factory=list)
+
+
+class Model:
+    """Applies commands; `apply` gives True when the command took effect."""
+
+    def __init__(self, hold_ms: int) -> None:
+        self.hold_ms = hold_ms
+        self.time = 0
+        self.epoch = 0
+        self.token = 0
+        self.incarnation = 0
+        self.members: dict[str, Member] = {}
+        self.runs: list[Run] = []
+
+    def apply(self, at_ms: int, command: wire.Command) -> bool:
+        self.time = max(self.time, at_ms)
+        kind = command.WhichOneof("kind")
+        body: Any = getattr(command, str(kind))
+        verdict: bool = getattr(self, str(kind))(body)
+        return verdict
+
+    def find(self, name: str) -> Run | None:
+        return next((run for run in self.runs if run.name == name), None)
+
+    def may_start(self, run: Run) -> bool:
+        """PENDING, and among the first of its lock, in the order of acceptance."""
+        if run.state != "PENDING":
+            return False
+        if not run.lock:
+            return True
+        queue = [
+            other
+            for other in self.runs
+            if other.live and (other.process, other.lock) == (run.process, run.lock)
+        ]
+        return run in queue[: LIMIT[run.process]]
+
+    def free(self, name: str) -> int:
+        member = self.members[name]
+        held = sum(run.state == "ASSIGNED" and run.node == name for run in self.runs)
+        return member.slots - held if member.up else 0
+
+    # -- nodes
+
+    def claim_leadership(self, _: wire.ClaimLeadership) -> bool:
+        self.epoch += 1
+        return True
+
+    def register_node(self, said: wire.RegisterNode) -> bool:
+        member = self.members.get(said.node)
+        if member and member.life == said.life and member.up:
+            return True
+        if member and said.life in member.ended_lives:
+            return False
+        ended: list[str] = []
+        if member:
+            self._lose_member(said.node)
+            ended = member.ended_lives + [member.life] * (member.life != said.life)
+        self.incarnation += 1
+        self.members[said.node] = Member(said.life, self.incarnation, said.slots, ended_lives=ended)
+        for run in self.runs:
+            if run.state == "HELD" and run.held_for == said.node:
+                run.state = "PENDING"
+        return True
+
+    def report_node_death(self, said: wire.ReportNodeDeath) -> bool:
+        member = self.members.get(said.node)
+        if not member or said.life not in [*member.ended_lives, member.life]:
+            return False
+        if said.life not in member.ended_lives:
+            member.ended_lives.append(said.life)
+            self._lose_member(said.node)
+        return True
+
+    def expire_node(self, said: wire.ExpireNode) -> bool:
+        member = self.members.get(said.node)
+        if said.epoch != self.epoch or not member or not member.up:
+            return False
+        if member.incarnation != said.incarnation:
+            return False
+        self._lose_member(said.node)
+        return True
+
+    def report_worker_death(self, said: wire.ReportWorkerDeath) -> bool:
+        if said.node not in self.members:
+            return False
+        for held in said.held:
+            run = self.find(held.execution)
+            if run and run.state == "ASSIGNED" and (run.token, run.node) == (held.token, said.node):
+                self._lose(run, crashed=bool(held.running_step))
+        return True
+
+    def _lose_member(self, name: str) -> None:
+        self.members[name].up = False
+        for run in self.runs:
+            if run.state == "ASSIGNED" and run.node == name:
+                self._lose(run, crashed=False)
+
+    def _lose(self, run: Run, *, crashed: bool) -> None:
+        run.crashes += crashed
+        if crashed and run.crashes >= BUDGET:
+            run.state = "QUARANTINED"
+        elif FAILOVER[run.process] == "fail":
+            run.state = "FAILED"
+        elif run.doubts:
+            self._wait(run, 0)
+        elif FAILOVER[run.process] == "hold" and not self.members[run.node].up:
+            run.state, run.held_for = "HELD", run.node
+        else:
+            run.state = "PENDING"
+
+    def _wait(self, run: Run, until: int) -> None:
+        deadlines = [effect.deadline + self.hold_ms for effect in run.doubts]
+        run.state = "WAITING"
+        run.wait_number += 1
+        run.wait_until = max([until, *deadlines])
+
+    # -- executions
+
+    def submit_execution(self, said: wire.SubmitExecution) -> bool:
+        for run in self.runs:
+            if run.key == said.idempotency_key:
+                return run.body == said.body_digest
+        if self.find(said.execution):
+            return False
+        run = Run(
+            said.execution,
+            said.idempotency_key,
+            said.body_digest,
+            said.process,
+            said.concurrency_key,
+            said.priority,
+        )
+        member = self.members.get(said.hint.node)
+        others_wait = any(
+            self.may_start(other) and other.priority >= said.priority for other in self.runs
+        )
+        key_wanted = said.concurrency_key and any(
+            other.live and (other.process, other.lock) == (run.process, run.lock)
+            for other in self.runs
+        )
+        self.runs.append(run)
+        if (
+            member
+            and member.incarnation == said.hint.incarnation
+            and self.free(said.hint.node) > 0
+            and not others_wait
+            and not key_wanted
+        ):
+            self._give(run, said.hint.node)
+        return True
+
+    def _give(self, run: Run, node: str) -> None:
+        self.token += 1
+        run.state, run.node, run.token = "ASSIGNED", node, self.token
+        run.attempts += 1
+        run.held_for = ""
+
+    def assign_execution(self, said: wire.AssignExecution) -> bool:
+        run = self.find(said.execution)
+        member = self.members.get(said.node)
+        if said.epoch != self.epoch or not run or not member:
+            return False
+        if not self.may_start(run) or member.incarnation != said.incarnation:
+            return False
+        if self.free(said.node) <= 0 or run.held_for not in ("", said.node):
+            return False
+        self._give(run, said.node)
+        return True
+
+    def _holder(self, said: Any) -> Run | None:
+        run = self.find(said.execution)
+        if run and run.state == "ASSIGNED" and run.token == said.token:
+            return run
+        return None
+
+    def record_checkpoint(self, said: wire.RecordCheckpoint) -> bool:
+        run = self._holder(said)
+        if run is None:
+            return False
+        if 0 < said.sequence <= run.sequence:
+            return True
+        if said.sequence != run.sequence + 1:
+            return False
+        run.sequence += 1
+        passed = [step.step for step in said.steps]
+        run.effects = {
+            key: effect
+            for key, effect in run.effects.items()
+            if effect.step not in passed or (effect.once and effect.open)
+        }
+        return True
+
+    def record_intents(self, said: wire.RecordIntents) -> bool:
+        run = self._holder(said)
+        if run is None:
+            return False
+        for asked in said.intents:
+            known = run.effects.get(asked.effect_key)
+            if known and known.known in ("done", "fail"):
+                return False
+            if known and known.once and known.open and known.token != run.token:
+                return False
+        for asked in said.intents:
+            known = run.effects.get(asked.effect_key)
+            if not known or not known.open:
+                run.effects.pop(asked.effect_key, None)
+                run.effects[asked.effect_key] = Effect(
+                    asked.effect == "once", run.token, self.time + asked.timeout_ms, asked.step
+                )
+        return True
+
+    def confirm_effects(self, said: wire.ConfirmEffects) -> bool:
+        run = self._holder(said)
+        if run is None:
+            return False
+        happened = ("sent", "verified_done")
+        for item in said.confirmations:
+            known = run.effects.get(item.effect_key)
+            if known is None:
+                return False
+            told = "done" if item.how in happened else "not_done"
+            if not known.open and known.known != told:
+                return False
+        for item in said.confirmations:
+            run.effects[item.effect_key].known = "done" if item.how in happened else "not_done"
+        return True
+
+    def end_attempt(self, said: wire.EndAttempt) -> bool:
+        run = self._holder(said)
+        if run is None:
+            ended = self.find(said.execution)
+            return ended is not None and 0 < said.token == ended.token_ended
+        if said.state == "COMPLETED" and run.doubts:
+            return False
+        if said.state == "IN_DOUBT" and not run.doubts:
+            return False
+        run.token_ended = run.token
+        if said.state == "IN_DOUBT":
+            for effect in run.doubts:
+                effect.known = ""
+        if said.state == "WAITING":
+            self._wait(run, self.time + said.wait_ms)
+        elif said.state == "PENDING" and run.doubts:
+            self._wait(run, 0)
+        else:
+            run.state = said.state
+        return True
+
+    def cancel_execution(self, said: wire.CancelExecution) -> bool:
+        run = self.find(said.execution)
+        if run is None or run.state in ("COMPLETED", "FAILED"):
+            return False
+        run.state = "CANCELLED"
+        return True
+
+    def resolve_effects(self, said: wire.ResolveEffects) -> bool:
+        run = self.find(said.execution)
+        if run is None or run.state != "IN_DOUBT":
+            return False
+        for item in said.answers:
+            known = run.effects.get(item.effect_key)
+            if known is None or not (known.once and known.open):
+                return False
+            if item.answer in ("not_done", "ask") and self.time < known.deadline + self.hold_ms:
+                return False
+        for item in said.answers:
+            run.effects[item.effect_key].known = item.answer
+        once = [effect for effect in run.effects.values() if effect.once]
+        if not any(effect.known == "" for effect in once):
+            run.state = "FAILED" if all(e.known == "fail" for e in once) else "PENDING"
+        return True
+
+    def release_execution(self, said: wire.ReleaseExecution) -> bool:
+        run = self.find(said.execution)
+        if said.epoch != self.epoch or run is None or run.state != "WAITING":
+            return False
+        if run.wait_number != said.wait_number or self.time < run.wait_until:
+            return False
+        run.state = "PENDING"
+        return True
+
+    def fail_execution(self, said: wire.FailExecution) -> bool:
+        run = self.find(said.execution)
+        if said.epoch != self.epoch or run is None or not run.live:
+            return False
+        run.state = "FAILED"
+        return True
