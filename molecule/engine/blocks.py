@@ -10,7 +10,7 @@ from molecule.definition.definition import OnError, StepNode
 from molecule.engine import outcomes
 from molecule.engine.documents import DocumentList, in_input_order
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Foreach, Paths, Sequence, Try
+from molecule.engine.frames import Foreach, Paths, Scope, Sequence, Try
 from molecule.engine.run import Run
 from molecule.model.document import Document
 
@@ -23,11 +23,11 @@ def begin(
         run.complete(sequence, passing)
     elif node.spec.per == "block:each":
         size, at_once = node.component.size, node.component.at_once
-        frame = Foreach(sequence, node, inputs, size, at_once, handed=passing)
+        frame = Foreach(sequence, node, inputs, size, at_once, run.scope(), handed=passing)
         sequence.inner = frame
         fill(run, frame)
     else:
-        block = Try(sequence, node, inputs, handed=passing)
+        block = Try(sequence, node, inputs, run.scope(), handed=passing)
         sequence.inner = block
         _begin_stage(run, block, "body", inputs, None)
 
@@ -41,12 +41,12 @@ def begin_paths(
 ) -> None:
     """Send documents down the paths of a step, in the order in which the paths are written."""
     waiting = {name: by_path[name] for name in node.paths if name in by_path}
-    frame = Paths(sequence, node, sequence.documents, waiting, handed=passing)
+    frame = Paths(sequence, node, sequence.documents, waiting, run.scope(), handed=passing)
     sequence.inner = frame
     _next_path(run, frame)
 
 
-def ended(run: Run, block: Paths | Foreach | Try, child: Sequence) -> None:
+def ended(run: Run, block: Scope, child: Sequence) -> None:
     """A child has come to its end with the documents that it hands on."""
     match block:
         case Paths():
@@ -72,8 +72,13 @@ def fill(run: Run, block: Foreach) -> None:
         _complete(run, block)
 
 
-def failed(run: Run, block: Paths | Foreach | Try, failure: Failure) -> None:
-    """A step inside failed as a whole, and nothing is under way inside any more."""
+def failed(run: Run, block: Scope, failure: Failure) -> None:
+    """A step inside failed as a whole, and nothing is under way inside any more.
+
+    Documents set apart from inside failed with the rest: what became of their effects must still
+    be known, but they go on here, not on their strands.
+    """
+    run.drop_strands(block.scope)
     if isinstance(block, Try) and block.stage != "finally":
         catch = catch_for(block, failure)
         if catch is not None:
@@ -86,7 +91,7 @@ def failed(run: Run, block: Paths | Foreach | Try, failure: Failure) -> None:
     _fail(run, block, failure)
 
 
-def takes(block: Paths | Foreach | Try, failure: Failure) -> bool:
+def takes(block: Scope, failure: Failure) -> bool:
     """True when a failure inside goes no further up than to this block."""
     if block.node.on_error is not OnError.FAIL:
         return True
@@ -145,12 +150,12 @@ def _begin_stage(
     run.ready.append(block.inner)
 
 
-def _complete(run: Run, block: Paths | Foreach | Try) -> None:
+def _complete(run: Run, block: Scope) -> None:
     ordered: Iterable[Document] = in_input_order(block.sequence.documents.items, block.handed.items)
     run.complete(block.sequence, DocumentList(ordered))
 
 
-def _fail(run: Run, block: Paths | Foreach | Try, failure: Failure) -> None:
+def _fail(run: Run, block: Scope, failure: Failure) -> None:
     handed = DocumentList()
     for document in block.inputs:
         going = outcomes.after_failure(run, block.sequence, block.node, document, failure)

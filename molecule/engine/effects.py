@@ -201,9 +201,22 @@ def _act_on(run: Run, frame: Effects, verdict: Verdict, why: str) -> None:
             run.confirm(frame.key, "verified_not_done")
             if not frame.sequence.dropped:
                 send(run, frame)
+        case Verdict.GIVEN_UP:
+            _give_up(run, frame)
         case Verdict.UNKNOWN:
             frame.failed = Failure(ErrorClass.TRANSIENT_UNKNOWN, "in_doubt", why, frame.node.path)
             _doubt(run, frame, is_fresh=False)
+
+
+def _give_up(run: Run, frame: Effects) -> None:
+    """A person ended this document's way: kept for repair, whatever `on_error` says of errors."""
+    run.open.pop(frame.key, None)
+    document = frame.sequence.documents[frame.next]
+    message = "given up while it was in doubt whether it had happened"
+    failure = Failure(ErrorClass.TRANSIENT_UNKNOWN, "given_up", message, frame.node.path)
+    run.dead_letter(document, failure, counts=True)
+    _dealt_with(frame, [])
+    proceed(run, frame)
 
 
 def _doubt(run: Run, frame: Effects, *, is_fresh: bool) -> None:

@@ -20,9 +20,9 @@ Outcome = tuple[Emit, ...] | EndExecution | Failure
 class OpenIntent:
     """An effect of an earlier owner that is not behind the last checkpoint.
 
-    `resolution` is empty or `ask` while nobody knows whether it happened, else `done` or
-    `not_done`. The cluster hands an execution on only after no late request of the earlier owner
-    can be under way, so `verify` may be asked at once.
+    `resolution` is empty or `ask` while nobody knows whether it happened, else `done`, `not_done`,
+    or `fail` when a person gave the document up. The cluster hands an execution on only after no
+    late request of the earlier owner can be under way, so `verify` may be asked at once.
     """
 
     effect_key: EffectKey

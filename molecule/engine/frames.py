@@ -17,7 +17,7 @@ from molecule.definition.definition import StepNode
 from molecule.engine.documents import DocumentList, ancestor
 from molecule.engine.failures import Failure
 from molecule.model.document import Document
-from molecule.model.errors import invariant
+from molecule.model.errors import BrokenInvariant
 from molecule.model.ids import EffectKey
 
 NO_KEY: Final = EffectKey("")
@@ -112,6 +112,7 @@ class Paths:
     node: StepNode
     inputs: DocumentList
     waiting: dict[str, DocumentList]
+    scope: int
     handed: DocumentList = field(default_factory=DocumentList)
     inner: Sequence | None = None
 
@@ -128,6 +129,7 @@ class Foreach:
     inputs: DocumentList
     size: int
     at_once: int
+    scope: int
     next: int = 0
     done: int = 0
     handed: DocumentList = field(default_factory=DocumentList)
@@ -147,6 +149,7 @@ class Try:
     sequence: Sequence
     node: StepNode
     inputs: DocumentList
+    scope: int
     stage: str = "body"
     handed: DocumentList = field(default_factory=DocumentList)
     failure: Failure | None = None
@@ -154,7 +157,9 @@ class Try:
     inner: Sequence | None = None
 
 
-Block = Paths | Foreach | Try | Effects
+Scope = Paths | Foreach | Try
+"""Blocks have a number, `scope`; a copy on a strand shares it, because it is the same scope."""
+Block = Scope | Effects
 Inner = Local | Effects | Paths | Foreach | Try
 
 
@@ -183,6 +188,15 @@ def within(sequence: Sequence) -> Iterator[Sequence]:
             waiting.extend(children(found.inner))
 
 
+def scopes_above(sequence: Sequence) -> Iterator[int]:
+    """The numbers of the scopes in which a sequence stands."""
+    block = sequence.parent
+    while block is not None:
+        if not isinstance(block, Effects):
+            yield block.scope
+        block = block.sequence.parent
+
+
 def root_of(sequence: Sequence) -> Sequence:
     """The root above a sequence."""
     while sequence.parent is not None:
@@ -207,21 +221,21 @@ def strand(sequence: Sequence, document: Document) -> Sequence:
     block = sequence.parent
     if block is None:
         return copy
-    invariant(
-        not isinstance(block, Effects), "verify has steps with an effect", step=block.node.path
-    )
-    start = ancestor(block.inputs.items, document) if not isinstance(block, Effects) else document
+    if isinstance(block, Effects):
+        raise BrokenInvariant(f"verify of {block.node.path} has steps with an effect")
+    start = ancestor(block.inputs.items, document)
     above = strand(block.sequence, start)
     alone = DocumentList([start])
     inner: Paths | Foreach | Try
     match block:
         case Foreach():
             copy.name = "0"
-            inner = Foreach(above, block.node, alone, 1, 1, next=1, active={0: copy})
+            inner = Foreach(above, block.node, alone, 1, 1, block.scope, 1, active={0: copy})
         case Try():
-            inner = Try(above, block.node, alone, block.stage, failure=block.failure, inner=copy)
-        case _:
-            inner = Paths(above, block.node, alone, {}, inner=copy)
+            inner = Try(above, block.node, alone, block.scope, block.stage, inner=copy)
+            inner.failure = block.failure
+        case Paths():
+            inner = Paths(above, block.node, alone, {}, block.scope, inner=copy)
     above.inner = inner
     copy.parent = inner
     return copy

@@ -62,7 +62,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class PlannedIntent:
-    """An effect about to be sent."""
+    """An effect about to be sent. `request` is None when it is small: it stands in the position."""
 
     effect_key: EffectKey
     step: str
@@ -70,7 +70,7 @@ class PlannedIntent:
     effect: Effect
     timeout_ms: int
     target: str
-    request: DocumentRef
+    request: DocumentRef | None
     verifiable: bool
 
 
@@ -144,7 +144,8 @@ class StartTimer:
 class Finish:
     """The attempt is over: COMPLETED, FAILED, IN_DOUBT, or WAITING for `wait_ms`. Nothing follows.
 
-    `checkpoint` stands when the execution goes on later.
+    `checkpoint` stands when the execution goes on later; `documents_failed` counts those of this
+    attempt.
     """
 
     state: ExecutionState

@@ -64,6 +64,8 @@ class Interpreter:
             case _:
                 assert_never(event)
         self._advance()
+        if run.later and not run.is_busy:
+            self._resume_strands()
         self._speaker.settle(run)
         given, run.instructions = run.instructions, []
         return given
@@ -82,9 +84,19 @@ class Interpreter:
             _check_ids(run, event)
             steps = run.process.definition.steps
             run.roots = [Sequence(steps, DocumentList(event.documents))]
-        for root in list(run.roots):
+        run.later = run.roots[1:]
+        for sequence in list(within(run.roots[0])) if run.roots else ():
+            _resume(run, sequence)
+
+    def _resume_strands(self) -> None:
+        # A scope that is still under way could fail and take the document of a strand with it, so
+        # strands wait until nothing else is.
+        run = self._run
+        strands, run.later = run.later, []
+        for root in strands:
             for sequence in list(within(root)):
                 _resume(run, sequence)
+        self._advance()
 
     def _answer(self, event: StepRan | RequestsPrepared | RequestPerformed | RequestFailed) -> None:
         run = self._run

@@ -15,7 +15,18 @@ from molecule.component.contract import Request
 from molecule.definition.definition import StepNode
 from molecule.engine import documents, failures
 from molecule.engine.documents import Block, DocumentList
-from molecule.engine.frames import Effects, Foreach, Inner, Local, Paths, Sequence, Try
+from molecule.engine.events import OpenIntent
+from molecule.engine.frames import (
+    Effects,
+    Foreach,
+    Inner,
+    Local,
+    Paths,
+    Scope,
+    Sequence,
+    Try,
+    within,
+)
 from molecule.engine.instructions import Blob
 from molecule.engine.run import Run
 from molecule.model import payload
@@ -39,19 +50,26 @@ class Encoded:
 def encode(run: Run) -> Encoded:
     """The position of an execution as it stands."""
     writer = _Writer()
-    doubtful = {id(frame.sequence) for frame in run.doubts}
     roots = [
         writer.sequence(root)
-        for root in run.roots
-        if not run.is_closing or any(id(part) in doubtful for part in _ways(root))
+        for place, root in enumerate(run.roots)
+        if place == 0 or not root.dropped or _has_effect_under_way(root)
     ]
     tree = {
         "version": VERSION,
         "roots": roots,
         "parents": writer.documents(run.parent_list),
         "documents_failed": run.documents_failed,
+        "told_failed": run.told_failed,
+        # The cluster may forget what is resolved at a checkpoint; what was not met yet needs it.
+        "resolved": {
+            key: {"step": known.step, "resolution": known.resolution}
+            for key, known in run.open.items()
+            if known.resolution not in ("", "ask")
+        },
         "notes": run.said_notes,
         "dead_letters": run.said_dead_letters,
+        "scopes": run.scopes,
         "failure": run.failure.bound() if run.failure else None,
         "ended": run.has_ended,
     }
@@ -82,8 +100,13 @@ def restore(run: Run, position: bytes, blobs: Mapping[Digest, bytes]) -> None:
     for document in reader.documents(tree["parents"]):
         run.split(document)
     run.documents_failed = tree["documents_failed"]
+    run.told_failed = tree["told_failed"]
+    for key, told in tree["resolved"].items():
+        known = OpenIntent(EffectKey(key), told["step"], told["resolution"])
+        run.open.setdefault(known.effect_key, known)
     run.said_notes = tree["notes"]
     run.said_dead_letters = tree["dead_letters"]
+    run.scopes = tree["scopes"]
     run.failure = failures.of_bound(tree["failure"]) if tree["failure"] else None
     run.has_ended = tree["ended"]
     steps = run.process.definition.steps
@@ -97,18 +120,8 @@ def encode_request(request: Request | None) -> bytes:
     return payload.encode_value({"target": request.target, "body": request.body})
 
 
-def _ways(root: Sequence) -> list[Sequence]:
-    found = [root]
-    for part in found:
-        if part.inner is not None:
-            match part.inner:
-                case Foreach():
-                    found.extend(part.inner.active.values())
-                case Paths() | Try():
-                    found.extend([part.inner.inner] if part.inner.inner else [])
-                case Local() | Effects():
-                    pass
-    return found
+def _has_effect_under_way(root: Sequence) -> bool:
+    return any(isinstance(part.inner, Effects) and part.inner.key for part in within(root))
 
 
 def _tree(position: bytes) -> dict[str, Any]:
@@ -153,6 +166,7 @@ class _Writer:
             case Paths():
                 child = inner.inner
                 return {
+                    "scope": inner.scope,
                     "handed": self.documents(inner.handed),
                     "waiting": {name: self.documents(part) for name, part in inner.waiting.items()},
                     "path": child.name if child else "",
@@ -161,6 +175,7 @@ class _Writer:
             case Foreach():
                 return {
                     **self._inputs(sequence, inner.inputs),
+                    "scope": inner.scope,
                     "size": inner.size,
                     "next": inner.next,
                     "done": inner.done,
@@ -171,6 +186,7 @@ class _Writer:
             case Try():
                 return {
                     **self._inputs(sequence, inner.inputs),
+                    "scope": inner.scope,
                     "stage": inner.stage,
                     "handed": self.documents(inner.handed),
                     "failure": inner.failure.bound() if inner.failure else None,
@@ -220,7 +236,7 @@ class _Reader:
         self,
         tree: Mapping[str, Any],
         steps: tuple[StepNode, ...],
-        parent: Paths | Foreach | Try | None,
+        parent: Scope | None,
         name: str = "",
     ) -> Sequence:
         error = tree.get("error")
@@ -242,9 +258,10 @@ class _Reader:
         if node.kind == "operation":
             return self._effects(sequence, node, tree)
         inputs = self.documents(tree["inputs"]) if "inputs" in tree else sequence.documents
-        handed = self.documents(tree["handed"])
+        handed, scope = self.documents(tree["handed"]), tree["scope"]
         if node.spec.per == "block:each":
-            foreach = Foreach(sequence, node, inputs, tree["size"], node.component.at_once)
+            at_once = node.component.at_once
+            foreach = Foreach(sequence, node, inputs, tree["size"], at_once, scope)
             foreach.next, foreach.done, foreach.handed = tree["next"], tree["done"], handed
             foreach.early = {int(n): self.documents(part) for n, part in tree["early"].items()}
             steps = node.paths["steps"]
@@ -254,13 +271,13 @@ class _Reader:
         child = tree["child"]
         if node.spec.per == "block":
             failure = failures.of_bound(tree["failure"]) if tree["failure"] else None
-            block = Try(sequence, node, inputs, tree["stage"], handed, failure)
+            block = Try(sequence, node, inputs, scope, tree["stage"], handed, failure)
             if child is not None:
                 steps = node.paths[block.stage]
                 block.inner = self.sequence(child, steps, block, block.stage)
             return block
         waiting = {name: self.documents(part) for name, part in tree["waiting"].items()}
-        paths = Paths(sequence, node, inputs, waiting, handed)
+        paths = Paths(sequence, node, inputs, waiting, scope, handed)
         if child is not None:
             path = tree["path"]
             paths.inner = self.sequence(child, node.paths[path], paths, path)

@@ -16,7 +16,7 @@ from molecule.definition.definition import StepNode
 from molecule.engine.documents import DocumentList
 from molecule.engine.events import OpenIntent
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Block, Effects, Local, Sequence, within
+from molecule.engine.frames import Block, Effects, Local, Sequence, scopes_above, within
 from molecule.engine.instructions import (
     Confirmed,
     FailedDocument,
@@ -96,6 +96,9 @@ class Run:
         """Operations whose request may leave after the next commit."""
         self.drains: list[Drain] = []
         self.roots: list[Sequence] = []
+        """First the execution itself, then strands of documents set apart from it."""
+        self.later: list[Sequence] = []
+        """Strands of earlier attempts; they go on when the rest is done."""
         self.doubts: list[Effects] = []
         """Operations whose one document waits to be known, each the last thing under its root."""
         self.open: dict[EffectKey, OpenIntent] = {}
@@ -110,12 +113,20 @@ class Run:
         self.said_notes = 0
         self.said_dead_letters = 0
         self.documents_failed = 0
+        self.told_failed = 0
+        """How many of them earlier ends of attempts have told."""
         self.failure: Failure | None = None
         self.has_ended = False
         """A step ended the execution early."""
         self.bound_execution = _bound_execution(process, facts)
         self.bound_environment = process.environment.bound
+        self.scopes = 0
         self._number = 0
+
+    @property
+    def is_busy(self) -> bool:
+        """True while something is under way or about to leave."""
+        return bool(self.calls or self.timers or self.waiting)
 
     @property
     def is_closing(self) -> bool:
@@ -126,6 +137,11 @@ class Run:
         """A new number for a call, timer or commit."""
         self._number += 1
         return self._number
+
+    def scope(self) -> int:
+        """A new number for a block; never used twice in an execution."""
+        self.scopes += 1
+        return self.scopes
 
     def call(
         self, frame: Local | Effects, instruction: RunStep | PrepareRequests | PerformRequest
@@ -181,6 +197,12 @@ class Run:
         if document.id not in self.parents:
             self.parents[document.id] = document
             self.parent_list.append(document)
+
+    def drop_strands(self, scope: int) -> None:
+        """Let the documents that were set apart inside a scope end where they stand."""
+        for root in self.roots[1:]:
+            if any(scope in scopes_above(part) for part in within(root)):
+                self.drop([root])
 
     def confirm(self, key: EffectKey, how: str) -> None:
         """Say with the next word what became of an effect."""

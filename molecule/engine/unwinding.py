@@ -6,7 +6,7 @@ What must stay true: a block hears of its failure once, with nothing under way i
 
 from molecule.engine import blocks, effects
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Effects, Foreach, Local, Paths, Sequence, Try, children
+from molecule.engine.frames import Block, Effects, Foreach, Local, Paths, Sequence, Try, children
 from molecule.engine.run import Drain, Run
 
 
@@ -38,7 +38,7 @@ def ended(run: Run, frame: Effects | Local) -> None:
             _deliver(run, drain.block, drain.failure)
 
 
-def _deliver(run: Run, block: Paths | Foreach | Try | Effects, failure: Failure) -> None:
+def _deliver(run: Run, block: Block, failure: Failure) -> None:
     if block.sequence.dropped:
         return
     match block:

@@ -6,6 +6,7 @@ late request can be under way any more.
 """
 
 from enum import StrEnum
+from typing import Final
 
 from molecule.engine import contexts
 from molecule.engine.documents import DocumentList
@@ -20,14 +21,20 @@ class Verdict(StrEnum):
 
     HAPPENED = "happened"
     DID_NOT_HAPPEN = "did_not_happen"
+    GIVEN_UP = "given_up"
     UNKNOWN = "unknown"
+
+
+_RESOLUTIONS: Final = {
+    "done": Verdict.HAPPENED,
+    "not_done": Verdict.DID_NOT_HAPPEN,
+    "fail": Verdict.GIVEN_UP,
+}
 
 
 def known_of(intent: OpenIntent) -> Verdict:
     """What the cluster knows of it: a confirmation, or a person's answer."""
-    return {"done": Verdict.HAPPENED, "not_done": Verdict.DID_NOT_HAPPEN}.get(
-        intent.resolution, Verdict.UNKNOWN
-    )
+    return _RESOLUTIONS.get(intent.resolution, Verdict.UNKNOWN)
 
 
 def ask(run: Run, frame: Effects) -> bool:

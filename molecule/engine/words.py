@@ -31,10 +31,9 @@ class Speaker:
         """Say what must be said now: a commit, the end, or nothing."""
         if self._number or self.is_finished:
             return
-        is_alive = bool(run.calls or run.timers or run.waiting)
-        if is_alive and run.wants_commit:
+        if run.is_busy and run.wants_commit:
             self._commit(run)
-        elif not is_alive:
+        elif not run.is_busy:
             self.is_finished = True
             run.instructions.append(self._finish(run))
 
@@ -91,7 +90,7 @@ class Speaker:
             frame.node.effect,
             effects.timeout_ms(run, frame),
             request.target if request else "",
-            documents.reference_of(positions.encode_request(request)),
+            documents.block_of(positions.encode_request(request)).reference,
             frame.node.verify is not None,
         )
 
@@ -110,6 +109,8 @@ class Speaker:
             ExecutionState.IN_DOUBT: f"{doubts} effects in doubt",
             ExecutionState.WAITING: f"{doubts} effects to be verified",
         }
+        failed_now = run.documents_failed - run.told_failed
+        run.told_failed = run.documents_failed
         checkpoint = self._checkpoint(run) if goes_on else None
         said, run.unsaid = run.unsaid, Unsaid()
         return Finish(
@@ -119,7 +120,7 @@ class Speaker:
             tuple(said.confirmations),
             tuple(said.notes),
             tuple(said.dead_letters),
-            run.documents_failed,
+            failed_now,
             failure,
             reasons.get(state, failure.code if failure else ""),
             wait_ms,

@@ -140,6 +140,8 @@ class Execution:
         self.delays: list[int] = []
         self.most_at_once = 0
         self.fire_deadline = False
+        self.forgets_resolved = False
+        """True: at each checkpoint the cluster forgets every intent that is resolved."""
         self._chance = random.Random(seed)
 
     def run(self, *, attempts_max: int = 200) -> Finish:
@@ -262,6 +264,8 @@ class Execution:
             assert item.checkpoint.sequence == kept.sequence + 1
             kept.sequence = item.checkpoint.sequence
             kept.position = item.checkpoint.position
+            if self.forgets_resolved:
+                kept.intents = {key: how for key, how in kept.intents.items() if how in ("", "ask")}
             kept.blobs.update({blob.digest: blob.content for blob in item.checkpoint.blobs})
         kept.notes.extend(item.steps)
         kept.dead_letters.extend(

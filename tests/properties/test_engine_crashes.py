@@ -137,14 +137,18 @@ def test_effects_happen_as_promised_whatever_the_crashes(
     steps: list[Step], number: int, crashes: set[int], unknown: list[bool], seed: int
 ) -> None:
     made = numbered(steps, "", [0])
-    process = a_process("steps: " + yaml.safe_dump(made, default_flow_style=True, width=10**6))
+    text = yaml.safe_dump(made, default_flow_style=True, width=10**6)
+    process = a_process("steps: " + text)
     given_documents = documents(*({"n": n} for n in range(number)))
     calm = Execution(process, given_documents, seed=seed)
     state = calm.run().state
 
     once = once_keys(made)
     target = Target()
-    for path in sorted(once)[:1]:
+    # A document in doubt goes on alone, so where one document's error ends a `try` for all, it
+    # fares otherwise than with the others.
+    may_doubt = "type: raise" not in text
+    for path in sorted(once)[:may_doubt]:
         # Answers that never came: sometimes it had happened, sometimes not.
         target.failures[path] = [(ErrorClass.TRANSIENT_UNKNOWN, was) for was in unknown]
     stormy = Execution(process, given_documents, target=target, crash=at_points(crashes), seed=seed)

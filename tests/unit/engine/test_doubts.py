@@ -2,6 +2,7 @@
 
 import pytest
 
+from molecule.definition.definition import MaxFailed
 from molecule.engine.instructions import Commit, Instruction, PerformRequest
 from molecule.model.effect import ErrorClass
 from molecule.model.execution import ExecutionState
@@ -90,6 +91,30 @@ def test_an_unknown_outcome_without_verify_is_in_doubt_at_once() -> None:
     finish = execution.run()
     assert (finish.state, finish.step) == (IN_DOUBT, "tell")
     assert list(execution.kept.intents) == ["e1/tell/0"]
+
+
+def test_a_document_that_a_person_gives_up_becomes_a_dead_letter_and_stops_only_itself() -> None:
+    target = Target(failures={"tell": [(UNKNOWN, True)]})
+    process = a_process(TELL % "", max_failed=MaxFailed(1))
+    execution = Execution(process, documents({"n": 1}, {"n": 2}), target=target)
+    execution.run()
+    execution.answer("e1/tell/0", "fail")
+    finish = execution.run()
+    assert (finish.state, finish.documents_failed) == (COMPLETED, 1)
+    assert execution.kept.dead_letters == [({"n": 1}, "given_up")]
+    assert [document.value for document in finish.documents] == [{"n": 2}]
+
+
+def test_an_answer_is_not_forgotten_when_another_checkpoint_comes_first() -> None:
+    crash = killed("before", PerformRequest, 2)
+    process = a_process(TELL % "")
+    execution = Execution(process, documents({"n": 1}, {"n": 2}, {"n": 3}), crash=crash)
+    execution.run()
+    execution.answer("e1/tell/1", "done")
+    execution.forgets_resolved = True
+    execution.crash = killed("after", Commit, 2)
+    assert execution.run().state is COMPLETED
+    assert execution.target.step_counts() == {"tell": 2, "after": 3}
 
 
 def test_verify_that_cannot_tell_leaves_the_doubt_open() -> None:
