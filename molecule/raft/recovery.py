@@ -32,6 +32,7 @@ class _State:
     voted_for: str | None
     is_doubtful: bool
     end: int
+    last_mark: int = 0
     segments: list[Segment] = field(default_factory=list)
 
 
@@ -55,6 +56,7 @@ def open_journal(files: Files, *, bounds: Bounds | None = None, where: str = "jo
         _cut(files, contents, tear)
     else:
         _remove_unused(files, contents, state, bounds)
+    _make_durable(files, contents, state)
     journal = Journal(files, bounds, log=state.log, segments=state.segments, end=state.end)
     journal.term, journal.voted_for = max(state.term, state.log.last_term), state.voted_for
     if state.log.last_term > state.term:
@@ -189,6 +191,20 @@ def _cut(files: Files, contents: dict[int, bytes], tear: _Tear) -> None:
     files.sync(name)
 
 
+def _make_durable(files: Files, contents: dict[int, bytes], state: _State) -> None:
+    """Write everything behind the last mark again, then sync.
+
+    It was read from memory: a process that was killed may not have synced it, and after a sync that failed the
+    kernel believes that pages are clean which never reached the disk.
+    """
+    for segment in state.segments:
+        start = max(state.last_mark - segment.base_position, 0)
+        stop = min(state.end - segment.base_position, segment.size_bytes)
+        if start < stop:
+            files.write(segment.name, start, contents[segment.number][start:stop])
+            files.sync(segment.name)
+
+
 def _remove_unused(files: Files, contents: dict[int, bytes], state: _State, bounds: Bounds) -> None:
     """Spare segments of another size, or half allocated, are of no use."""
     used = state.segments[-1].number
@@ -211,8 +227,8 @@ def _cut_record(state: _State, record: Record) -> None:
     state.log.cut_from(records.decode_index(record.payload))
 
 
-def _mark(_state: _State, _record: Record) -> None:
-    pass
+def _mark(state: _State, record: Record) -> None:
+    state.last_mark = record.position
 
 
 def _doubt(state: _State, _record: Record) -> None:

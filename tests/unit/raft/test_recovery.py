@@ -153,6 +153,23 @@ def test_a_spare_of_another_size_is_thrown_away() -> None:
     assert files.names() == [FIRST]
 
 
+def test_what_a_killed_process_had_not_synced_is_synced_before_it_is_believed() -> None:
+    files = a_disk(batches=1)
+    journal = open_journal(files, bounds=SMALL)
+    fill(journal, 2)
+    journal.set_term(9, "b")
+    write = journal.take_write()
+    assert write is not None
+    write.write()
+
+    believed = open_journal(files, bounds=SMALL)
+    files.lose_power()
+    after = open_journal(files, bounds=SMALL)
+
+    assert (believed.durable_index, believed.term) == (6, 9)
+    assert (after.last_index, after.term, after.voted_for) == (6, 9, "b")
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_no_power_cut_loses_what_was_synced(seed: int) -> None:
     chance = random.Random(seed)
