@@ -1,5 +1,6 @@
 """`/executions`: submit one or many, search, follow, cancel, resolve."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import orjson
@@ -7,6 +8,7 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from molecule.api import bodies, hold, queries, submissions
+from molecule.api.attached import attached
 from molecule.api.documentation import answers, takes
 from molecule.api.queries import PAGE, WAIT, Parameter
 from molecule.api.requests import BatchBody, CancelBody, ResolveBody, SubmitBody
@@ -67,15 +69,8 @@ def _add_submissions(routes: APIRouter, surface: Surface) -> None:
             request, SubmitBody, limits=limits, limit="submission_body_bytes_max"
         )
         item = submissions.submission(body.values, key=key, limits=limits)
-        (answer,) = await submissions.submit(
-            surface.door,
-            Target(body.process, body.environment, body.version or ""),
-            [item],
-            asker=asker(request),
-            wait_ms=queries.wait_ms(asked),
-            patience=surface.patience,
-            limits=limits,
-        )
+        target = Target(body.process, body.environment, body.version or "")
+        (answer,) = await _submitted(request, surface, target, [item], asked)
         return _single(answer, request)
 
     @routes.post(
@@ -90,15 +85,8 @@ def _add_submissions(routes: APIRouter, surface: Surface) -> None:
             request, BatchBody, limits=limits, limit="submission_body_bytes_max"
         )
         items = _batch(body, request.headers.get(_KEY_HEADER), limits=limits)
-        answered = await submissions.submit(
-            surface.door,
-            Target(body.process, body.environment, body.version or ""),
-            items,
-            asker=asker(request),
-            wait_ms=queries.wait_ms(asked),
-            patience=surface.patience,
-            limits=limits,
-        )
+        target = Target(body.process, body.environment, body.version or "")
+        answered = await _submitted(request, surface, target, items, asked)
         refused = sum(answer.problem is not None for answer in answered)
         shaped = {
             "accepted": len(answered) - refused,
@@ -189,6 +177,25 @@ def _add_actions(routes: APIRouter, surface: Surface) -> None:
         return await surface.act(request, asked, repeat_unknown=False)
 
 
+async def _submitted(
+    request: Request,
+    surface: Surface,
+    target: Target,
+    items: Sequence[Submission],
+    query: Mapping[str, str],
+) -> list[Answered]:
+    work = submissions.submit(
+        surface.door,
+        target,
+        items,
+        asker=asker(request),
+        wait_ms=queries.wait_ms(query),
+        patience=surface.patience,
+        limits=surface.limits,
+    )
+    return await attached(request, work)
+
+
 async def _wait_for(
     request: Request, surface: Surface, execution: str, *, wait_ms: int
 ) -> AwaitReply:
@@ -203,7 +210,8 @@ async def _wait_for(
         )
         return await surface.door.wait_for(asked, timeout_s=left_s + slack_s)
 
-    return await hold.ask(attempt, patience=surface.patience, within_s=within_s)
+    asking = hold.ask(attempt, patience=surface.patience, within_s=within_s)
+    return await attached(request, asking)
 
 
 def _batch(body: BatchBody, header: str | None, *, limits: Limits) -> list[Submission]:

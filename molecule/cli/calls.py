@@ -120,6 +120,8 @@ class Cluster:
 
     def _nobody(self, call: Call, silent: list[str], *, is_unsure: bool) -> Failure:
         then = f"start the nodes, or mend `urls` in {self.context.source}"
+        if all("CERTIFICATE_VERIFY_FAILED" in reason for reason in silent):
+            then = f"mend `ca` in {self.context.source}: another authority signed these nodes"
         if call.key:
             then += f"\nthen repeat with --key {call.key}"
         return Failure(

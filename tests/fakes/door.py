@@ -84,12 +84,17 @@ class FakeDoor:
     keys: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     waited: dict[str, str] = field(default_factory=dict)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a stuck call was given up."""
 
     async def submit(self, request: SubmitRequest, *, timeout_s: float) -> SubmitReply:
         self._enter(request, timeout_s, request.credentials)
         reply = SubmitReply(results=[self._accept(request, item) for item in request.submissions])
         if self.stuck:
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.left.set()
         if self.lost_answers:
             self.lost_answers -= 1
             raise self.troubles.popleft()

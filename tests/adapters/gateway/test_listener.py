@@ -146,6 +146,19 @@ class TestBounds:
         assert rest == b""
 
 
+async def test_caller_that_goes_away_is_waited_for_by_nobody(
+    http: httpx2.AsyncClient, door: FakeDoor
+) -> None:
+    door.stuck = True
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(
+            http.post("/api/v1/executions?wait=30s", json={"process": "echo"})
+        )
+        await door.called(1)
+        asked.cancel()
+    await door.left.wait()
+
+
 class TestHolding:
     @pytest.fixture
     def limits(self) -> Limits:
