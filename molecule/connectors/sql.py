@@ -28,7 +28,7 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _SQLITE: Final = re.compile(r"sqlite:///(?P<path>[^?]+)")
 _POOL_MAX: Final = 100
 _ROWS_MAX: Final = 1_000_000
-_EXACT_MAX: Final = 2**53
+_EXACT_MAX: Final = 2**53 - 1
 _BUSY: Final = ("database is locked", "database table is locked", "database is busy")
 _NUMBERS: Final = ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")
 

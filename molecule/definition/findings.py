@@ -40,13 +40,13 @@ class Findings:
             to.append(Finding(self._file, *place, "", "and more faults", "mend these first"))
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint with the nearest known word, or with all of them when none is near."""
+def did_you_mean(word: str, known: Iterable[str], *, or_all: bool = True) -> str:
+    """A hint with the nearest known word; with all of them, or none, when none is near."""
     words = sorted(known)
     near = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"
-    return f"known: {', '.join(words)}" if words else ""
+    return f"known: {', '.join(words)}" if words and or_all else ""
 
 
 def _by_place(finding: Finding) -> tuple[str, int, int]:

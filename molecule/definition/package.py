@@ -30,11 +30,13 @@ from molecule.definition.findings import Findings
 from molecule.definition.parse import parse_process
 from molecule.definition.repository import (
     ConnectionFile,
+    as_node,
     connect,
     read_connection,
     read_environment,
 )
 from molecule.definition.tables import read_table
+from molecule.definition.yaml_guard import Node
 from molecule.model.errors import DamagedData, Finding, InvalidProcess
 from molecule.model.ids import VersionId
 
@@ -109,13 +111,15 @@ class _Building:
     tables: dict[str, Table] = field(default_factory=dict)
     named_connections: dict[str, str] = field(default_factory=dict)
     named_tables: set[str] = field(default_factory=set)
+    placed: dict[str, Node] = field(default_factory=dict)
+    """Settings of connections where they stand in the environment's file, while building."""
 
     def environment(self) -> Environment:
         file = f"environments/{self.environment_name}.yaml"
         collected = self._collector(file)
-        found = None
+        found = Environment(self.environment_name)
         if file in self.files:
-            found = read_environment(
+            found, self.placed = read_environment(
                 self.files[file],
                 collected,
                 stem=self.environment_name,
@@ -125,7 +129,7 @@ class _Building:
         else:
             collected.add((1, 1), "", "the environment has no file", f"add {file}")
         self.findings.extend(collected.in_order())
-        return found or Environment(self.environment_name)
+        return found
 
     def shared_files(self) -> None:
         """Connections and tables; a faulty one still counts as there, so that it is told once."""
@@ -206,7 +210,7 @@ class _Building:
                 continue
             made = connect(
                 written,
-                environment.connections.get(name, {}),
+                self.placed.get(name) or as_node(environment.connections.get(name, {})),
                 collected,
                 registry=self.registry,
                 limits=self.limits,

@@ -114,7 +114,7 @@ class Reader:
         if node.kind == "scalar" and node.text in choices:
             return node.text
         told = node.text if node.kind == "scalar" else _kind(node)
-        hint = did_you_mean(told, choices)
+        hint = did_you_mean(told, choices, or_all=False)
         self.fault(node, where, f"must be one of {', '.join(choices)}; is {told}", hint)
         return None
 

@@ -73,15 +73,14 @@ def read_connection(
 
 def connect(
     connection: ConnectionFile,
-    environment: Mapping[str, Any],
+    own: Node,
     findings: Findings,
     *,
     registry: Registry,
     limits: Limits,
 ) -> Connection | None:
-    """The connection with the settings of an environment; None with findings."""
+    """The connection with its `own` settings of an environment; None with findings."""
     where = f"connections.{connection.name}"
-    own = _as_node(environment)
     reader = Reader(findings, registry.expressions, limits)
     reader.unknown_fields(own, connection.spec.fields, where)
     merged = replace(own, items={**connection.settings.items, **own.items})
@@ -91,19 +90,19 @@ def connect(
     try:
         connection.connector.build(config, lambda _: "")
     except InvalidConfig as error:
-        findings.add((1, 1), where, error.message)
+        findings.add((own.line, own.column), where, error.message)
         return None
     return Connection(connection.name, connection.connector, config)
 
 
 def read_environment(
     content: bytes, findings: Findings, *, stem: str, registry: Registry, limits: Limits
-) -> Environment | None:
-    """The environment of a file called `stem`.yaml; None with findings."""
+) -> tuple[Environment, dict[str, Node]]:
+    """The environment of a file called `stem`.yaml, and its connections with their places."""
     root = load(content, findings, limits)
     reader = Reader(findings, registry.expressions, limits)
     if root is None or not reader.is_map(root, ""):
-        return None
+        return Environment(stem), {}
     reader.unknown_fields(root, _ENVIRONMENT_FIELDS, "", later.ENVIRONMENT_FIELDS)
     _named(root, "environment", stem, reader)
     triggers: dict[str, bool] = {}
@@ -111,12 +110,13 @@ def read_environment(
         word = reader.choice(item, f"triggers.{name}", tuple(_SWITCH))
         triggers[name] = _SWITCH.get(word or "off", False)
     connections = {
-        name: item.plain()
+        name: item
         for name, item in _map(root, "connections", reader).items()
         if reader.is_map(item, f"connections.{name}")
     }
+    plain = {name: item.plain() for name, item in connections.items()}
     values = {name: item.plain() for name, item in _map(root, "values", reader).items()}
-    return Environment(stem, values, connections, triggers)
+    return Environment(stem, values, plain, triggers), connections
 
 
 def credentials(connection: Connection) -> tuple[str, ...]:
@@ -156,13 +156,13 @@ def _map(root: Node, name: str, reader: Reader) -> dict[str, Node]:
     return found.items if reader.is_map(found, name) else {}
 
 
-def _as_node(value: Any) -> Node:
+def as_node(value: Any) -> Node:
     """A plain value as a node without a place of its own."""
     if isinstance(value, Mapping):
-        items = {str(key): _as_node(item) for key, item in value.items()}
+        items = {str(key): as_node(item) for key, item in value.items()}
         return Node("map", 1, 1, items=items, keys=dict.fromkeys(items, (1, 1)))
     if isinstance(value, list | tuple):
-        return Node("list", 1, 1, elements=[_as_node(item) for item in value])
+        return Node("list", 1, 1, elements=[as_node(item) for item in value])
     if isinstance(value, bool):
         return Node("scalar", 1, 1, value, "true" if value else "false")
     return Node("scalar", 1, 1, value, "" if value is None else str(value))

@@ -23,7 +23,7 @@ _BOOLEAN: Final = {
 }  # fmt: skip
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
-_EXACT_MAX: Final = 2**53
+_EXACT_MAX: Final = 2**53 - 1
 
 
 @dataclass(slots=True)

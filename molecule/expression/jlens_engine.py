@@ -86,4 +86,6 @@ class _JlensProgram:
 
 def _fault(error: jlens.JlensError) -> Fault:
     code = str(error.code)
-    return Fault(str(error), code=code, position=error.position, limit=code in _LIMIT_CODES)
+    # `position` is where the engine stood, `start` where the token at fault begins.
+    position = error.position if error.start is None else error.start
+    return Fault(str(error), code=code, position=position, limit=code in _LIMIT_CODES)

@@ -23,7 +23,7 @@ from molecule.component.formats.records import (
 
 _GZIP: Final = 31
 _OUT_BYTES: Final = 256 * 1024
-_EXACT_MAX: Final = 2**53
+_EXACT_MAX: Final = 2**53 - 1
 
 
 def read(chunks: Iterable[bytes], declared: Declared) -> Iterator[Read]:
