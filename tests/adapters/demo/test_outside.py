@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from molecule.component import registry
+from molecule.definition import package
 from molecule.demo import outside
 from molecule.demo.outside import Outside
 
@@ -52,3 +54,10 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(FileExistsError, match="name another folder"):
         outside.clear(tmp_path)
+
+
+def test_the_shipped_processes_have_no_faults(tmp_path: Path) -> None:
+    files = {path: text.encode() for path, text in Outside(tmp_path, {}).repository().items()}
+    built = package.build(files, outside.ENVIRONMENT, registry.discover(extensions=False))
+    assert (built.findings, built.warnings) == ((), ())
+    assert {version.process for version in built.versions} == {"late-flights", "probe"}

@@ -1,0 +1,130 @@
+"""The processes that the cluster tests run: small, and named by what they do to the target."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+ENVIRONMENT: Final = "test"
+
+_HEAD: Final = """molecule: 1
+process: {process}
+owner: tests@example.com
+trigger: {{type: manual}}
+"""
+
+_TELL: Final = """  - id: {id}
+    type: http.request
+    connection: target
+    method: POST
+    path: "/told/${{name}}{suffix}"
+    effect: once
+    timeout: 5s
+    output: keep
+"""
+
+_VERIFY: Final = """    verify:
+      steps:
+        - id: ask_{id}
+          type: http.request
+          connection: target
+          path: "/told/${{name}}{suffix}"
+          timeout: 5s
+      done_if: status = 200
+      not_done_if: status = 404
+"""
+
+NOTHING: Final = _HEAD.format(process="nothing") + "steps: [{id: note, type: log, message: ran}]\n"
+
+ONCE: Final = (
+    _HEAD.format(process="once") + "steps:\n" + (_TELL + _VERIFY).format(id="tell", suffix="")
+)
+
+BLIND: Final = _HEAD.format(process="blind") + "steps:\n" + _TELL.format(id="tell", suffix="")
+
+TEN: Final = (
+    _HEAD.format(process="ten")
+    + "steps:\n"
+    + "".join(
+        (_TELL + _VERIFY).format(id=f"tell{number}", suffix=f"-{number}") for number in range(1, 11)
+    )
+)
+
+READS: Final = (
+    _HEAD.format(process="reads")
+    + """steps:
+  - id: read
+    type: http.request
+    connection: target
+    path: "/read/${name}"
+    timeout: 60s
+"""
+)
+
+KEYED: Final = (
+    _HEAD.format(process="keyed")
+    + "options: {concurrency: {by: key, limit: 1}}\nsteps:\n"
+    + (_TELL + _VERIFY).format(id="tell", suffix="")
+)
+
+NUMBERS: Final = (
+    _HEAD.format(process="numbers")
+    + "steps: [{id: shape, type: map, to: {minutes: $number(delay)}}]\n"
+)
+
+ENDLESS: Final = (
+    _HEAD.format(process="endless")
+    + """steps:
+  - id: shape
+    type: map
+    to: {never: "($f := function($n) {$f($n + 1)}; $f(1))"}
+"""
+)
+
+HUNGRY: Final = (
+    _HEAD.format(process="hungry")
+    + """steps:
+  - id: shape
+    type: map
+    to: {much: "$map([1..9999999], function($n) {[1..9999999]})"}
+"""
+)
+
+FILES: Final = """molecule: 1
+process: files
+owner: tests@example.com
+trigger:
+  type: file.watch
+  connection: inbox
+  pattern: "*.csv"
+  format: csv
+  per: document
+  after: {completed: {move: done/}, failed: {move: failed/}}
+steps:
+""" + (_TELL + _VERIFY).format(id="tell", suffix="")
+
+
+def repository(*, target: str, inbox: Path) -> dict[str, str]:
+    """The files to apply."""
+    processes = {
+        "nothing": NOTHING,
+        "once": ONCE,
+        "blind": BLIND,
+        "ten": TEN,
+        "reads": READS,
+        "keyed": KEYED,
+        "numbers": NUMBERS,
+        "endless": ENDLESS,
+        "hungry": HUNGRY,
+        "files": FILES,
+    }
+    environment = {
+        "environment": ENVIRONMENT,
+        "connections": {"target": {"base_url": target}, "inbox": {"root": str(inbox)}},
+        "triggers": {"files": "on"},
+    }
+    return {
+        **{f"processes/{name}.yaml": text for name, text in processes.items()},
+        "connections/target.yaml": "connection: target\nconnector: http\noptions: {pool: 200}\n",
+        "connections/inbox.yaml": "connection: inbox\nconnector: file\n",
+        f"environments/{ENVIRONMENT}.yaml": json.dumps(environment),
+    }

@@ -1,0 +1,115 @@
+"""A target outside the cluster that remembers every call, and can be told to answer late.
+
+It honours no key. `hold` stops calls either before they have their effect or between the effect and
+the answer: the two places where a crash leaves different truths.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from molecule.cli.local_files import HOST
+from molecule.cli.waiting import until
+
+
+@dataclass
+class Hold:
+    """Calls whose name begins so wait here until released."""
+
+    prefix: str
+    after_effect: bool
+    waiting: list[str] = field(default_factory=list)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def reached(self, count: int = 1, *, within_s: float = 60.0) -> None:
+        """Wait until so many calls stand here."""
+
+        async def look() -> bool | None:
+            return True if len(set(self.waiting)) >= count else None
+
+        await until(look, what=f"{count} calls of {self.prefix} at the target", within_s=within_s)
+
+
+class Recorder:
+    """`POST /told/NAME` has an effect; `GET /told/NAME` asks for it; `GET /read/NAME` has none."""
+
+    def __init__(self) -> None:
+        self.effects: list[tuple[str, str]] = []
+        """(name, effect key) of every effect, in order."""
+        self.reads: Counter[str] = Counter()
+        self.questions: Counter[str] = Counter()
+        self.url = ""
+        self._holds: list[Hold] = []
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen on a free port; `url` is set then."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.post("/told/{name}", self._tell),
+                web.get("/told/{name}", self._ask),
+                web.get("/read/{name}", self._read),
+            ]
+        )
+        self._runner = web.AppRunner(app, handler_cancellation=False)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, HOST, 0, shutdown_timeout=1)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.url = f"http://{HOST}:{port}"
+
+    async def stop(self) -> None:
+        """Let go of everybody and close."""
+        for hold in self._holds:
+            hold.released.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @contextmanager
+    def hold(self, prefix: str, *, after_effect: bool = False) -> Iterator[Hold]:
+        """Make calls wait for as long as the context lasts, or until released before."""
+        hold = Hold(prefix, after_effect)
+        self._holds.append(hold)
+        try:
+            yield hold
+        finally:
+            hold.released.set()
+            self._holds.remove(hold)
+
+    def count(self, name: str) -> int:
+        """How often the effect of this name happened."""
+        return sum(told == name for told, _ in self.effects)
+
+    def counts(self, prefix: str) -> dict[str, int]:
+        """The same for all names that begin so."""
+        return dict(Counter(told for told, _ in self.effects if told.startswith(prefix)))
+
+    async def _tell(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        await self._wait(name, after_effect=False)
+        self.effects.append((name, request.headers.get("Idempotency-Key", "")))
+        await self._wait(name, after_effect=True)
+        return web.json_response({"noted": name}, status=201)
+
+    async def _ask(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        self.questions[name] += 1
+        known = self.count(name) > 0
+        return web.json_response({"known": known}, status=200 if known else 404)
+
+    async def _read(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        await self._wait(name, after_effect=False)
+        self.reads[name] += 1
+        return web.json_response({"name": name})
+
+    async def _wait(self, name: str, *, after_effect: bool) -> None:
+        for hold in list(self._holds):
+            if hold.after_effect is after_effect and name.startswith(hold.prefix):
+                hold.waiting.append(name)
+                await hold.released.wait()

@@ -1,0 +1,62 @@
+"""A node is frozen, its work moves, and what it says after waking is refused."""
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_work_of_a_frozen_follower_moves_and_is_done_once(cluster: Cluster) -> None:
+    follower = await cluster.follower()
+    name = cluster.name("frozen")
+    with cluster.recorder.hold(name) as hold:
+        execution = await cluster.accepted("once", name, at=follower)
+        await hold.reached()
+        workers = {member.pid for member in cluster.members(follower, "worker")}
+        cluster.freeze(follower)
+        await cluster.becomes(
+            execution, lambda shown: shown["node"] != follower, what="leaves the frozen node"
+        )
+    assert (await cluster.ended(execution, within_s=90))["state"] == "COMPLETED"
+    cluster.thaw(follower)
+    await cluster.start(follower)
+    assert not workers & {member.pid for member in cluster.members(follower, "worker")}
+    assert cluster.recorder.count(name) == 1
+
+
+async def test_the_late_word_of_a_woken_node_is_refused_in_the_timeline(cluster: Cluster) -> None:
+    follower = await cluster.follower()
+    name = cluster.name("late-word")
+    with cluster.recorder.hold(name, after_effect=True) as hold:
+        execution = await cluster.accepted("once", name, at=follower)
+        await hold.reached()
+        # The node process sleeps first, so the worker's word about the answered call is under way
+        # when everything else of the node falls asleep too.
+        cluster.freeze(follower, "supervisor", "node")
+        hold.released.set()
+        ended = await cluster.ended(execution, within_s=90)
+    assert ended["state"] == "COMPLETED"
+    cluster.thaw(follower)
+    await cluster.start(follower)
+    rows = await cluster.timeline(execution)
+    refused = [row["facts"] for row in rows if row["kind"] == "refused"]
+    assert refused, rows
+    assert all(facts["reason"] == "stale_token" for facts in refused)
+    assert cluster.recorder.count(name) == 1
+
+
+async def test_a_frozen_leader_is_replaced_and_follows_after_waking(cluster: Cluster) -> None:
+    leader = await cluster.leader()
+    follower = await cluster.follower()
+    before = (await cluster.status(at=follower))["epoch"]
+    cluster.freeze(leader)
+    name = cluster.name("frozen-leader")
+    answer = await cluster.submit("nothing", name, at=follower, wait="40s")
+    assert answer.json()["state"] == "COMPLETED", answer.text
+    after = await cluster.status(at=follower)
+    assert after["leader"] != leader
+    assert after["epoch"] > before
+    cluster.thaw(leader)
+    await cluster.start(leader)
+    assert (await cluster.status(at=leader))["epoch"] >= after["epoch"]

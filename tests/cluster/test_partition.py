@@ -1,0 +1,73 @@
+"""Links between nodes are cut; the majority goes on, and the rest neither accepts nor works."""
+
+import asyncio
+
+import pytest
+
+from tests.cluster.cluster import NODES, Cluster
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_two_of_three_cannot_talk_and_the_cluster_goes_on(cluster: Cluster) -> None:
+    leader = await cluster.leader()
+    follower, bridge = (node for node in NODES if node != leader)
+    cluster.cut(leader, follower)
+    passed = cluster.passed(leader, follower)
+    name = cluster.name("bridge")
+    executions = [
+        await cluster.accepted("once", f"{name}.{number}", at=bridge) for number in range(10)
+    ]
+    await cluster.all_completed(executions)
+    assert cluster.passed(leader, follower) == passed, "the link was cut all the time"
+    cluster.heal()
+    await cluster.start_all()
+    assert set(cluster.recorder.counts(name).values()) == {1}
+    answer = await cluster.submit("nothing", cluster.name("after"), at=follower, wait="30s")
+    assert answer.json()["state"] == "COMPLETED"
+
+
+async def test_an_isolated_leader_accepts_nothing_and_its_work_moves(cluster: Cluster) -> None:
+    leader = await cluster.leader()
+    other = next(node for node in NODES if node != leader)
+    name = cluster.name("isolated")
+    with cluster.recorder.hold(f"{name}.held") as hold:
+        execution = await cluster.accepted("once", f"{name}.held", at=leader)
+        await hold.reached()
+        cluster.isolate(leader)
+        asked = asyncio.ensure_future(cluster.submit("once", f"{name}.asked", at=leader))
+        assert await cluster.leader(other_than=leader, at=other) != leader
+        await cluster.becomes(
+            execution, lambda shown: shown["node"] != leader, what="leaves", at=other
+        )
+    refused = await asked
+    assert refused.status_code in {503, 504}, refused.text
+    problem = refused.json()
+    assert problem["retryable"] is True
+    cluster.heal()
+    await cluster.start_all()
+    assert (await cluster.ended(execution, within_s=90))["state"] == "COMPLETED"
+    again = await cluster.accepted("once", f"{name}.asked", at=other)
+    await cluster.all_completed([again])
+    assert cluster.recorder.counts(name) == {f"{name}.held": 1, f"{name}.asked": 1}
+
+
+async def test_an_isolated_follower_stops_its_work_in_time(cluster: Cluster) -> None:
+    follower = await cluster.follower()
+    other = next(node for node in NODES if node != follower)
+    name = cluster.name("cut-off")
+    with cluster.recorder.hold(name) as hold:
+        execution = await cluster.accepted("reads", name, at=follower)
+        await hold.reached()
+        workers = {member.pid for member in cluster.members(follower, "worker")}
+        cluster.isolate(follower)
+        await cluster.becomes(
+            execution,
+            lambda shown: shown["node"] not in {follower, ""},
+            what="runs elsewhere",
+            at=other,
+        )
+        assert not workers & {member.pid for member in cluster.members(follower, "worker")}
+    cluster.heal()
+    await cluster.start_all()
+    assert (await cluster.ended(execution))["state"] == "COMPLETED"
