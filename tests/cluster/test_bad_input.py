@@ -94,8 +94,8 @@ async def test_nobody_without_a_token_is_let_in(cluster: Cluster) -> None:
         ("steps: " + "[" * 50_000, ["bad.yaml:1:", "deep"]),
         ("molecule: 1\nprocess: bad\ntrigger: {type: manual}\nsteps: 7\n", ["bad.yaml:4:"]),
         (
-            "molecule: 1\nprocess: bad\ntrigger: {type: manual}\nsteps: [{id: a, type: levitate}]\n",
-            ["bad.yaml:4:", "levitate"],
+            "molecule: 1\nprocess: bad\ntrigger: {type: manual}\nsteps: [{id: a, type: fly}]\n",
+            ["bad.yaml:4:", "fly"],
         ),
     ],
     ids=["unknown field", "duplicate key", "alias", "brackets", "wrong type", "unknown step"],
@@ -113,9 +113,7 @@ async def test_a_faulty_process_is_refused_with_its_places(
 
 
 async def test_all_faults_of_a_process_are_told_at_once(cluster: Cluster) -> None:
-    text = (
-        "molecule: 1\nprocess: bad\ncolour: blue\nsteps: [{id: a, type: levitate}, {type: log}]\n"
-    )
+    text = "molecule: 1\nprocess: bad\ncolour: blue\nsteps: [{id: a, type: fly}, {type: log}]\n"
     files = processes.repository(target=cluster.recorder.url, inbox=cluster.inbox)
     files["processes/bad.yaml"] = text
     answer = await cluster.post("/api/v1/apply", {"files": files}, environment="test")
