@@ -67,7 +67,7 @@ class Limits(_Settings):
     dedup_window_ms: int = 3_600_000
     waiters_max: int = 10_000
     wait_ms_max: int = 60_000
-    entry_commands_max: int = 2_000
+    entry_commands_max: int = 1_200
     entry_bytes_max: int = 4 * 1024 * 1024
     proposals_queued_max: int = 50_000
     page_size_max: int = 1_000

@@ -44,6 +44,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         health: Health,
         metrics: Callable[[], bytes],
         read_behind: Callable[[], Awaitable[None]],
+        until_applied: Callable[[int], Awaitable[None]],
         limits: Limits,
     ) -> None:
         self._identifier = identifier
@@ -57,6 +58,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         self._health = health
         self._metrics = metrics
         self._read_behind = read_behind
+        self._until_applied = until_applied
         self._limits = limits
 
     @property
@@ -66,8 +68,11 @@ class DoorService(door_pb2_grpc.DoorServicer):
     async def Submit(self, request: d.SubmitRequest, _context: Any) -> d.SubmitReply:  # noqa: N802
         """Accept, and wait for the end when asked."""
         actor = self._identifier.actor(request.credentials.bearer)
-        answers = await self._submit.submit(actor, request, within_s=self._within_s)
+        answers, index = await self._submit.submit(actor, request, within_s=self._within_s)
         results = [_result(answer) for answer in answers]
+        if request.wait_ms:
+            # This node may be a step behind the leader; then its copy would know nothing of them.
+            await self._until_applied(index)
         await self._wait(results, request.wait_ms)
         return d.SubmitReply(results=results)
 

@@ -245,6 +245,7 @@ class Runtime:
             health=self._health,
             metrics=self.metrics.render,
             read_behind=self._read_behind,
+            until_applied=self._driver.until_applied,
             limits=limits,
         )
         self._local = LocalServer(told.socket_path, secret=told.secret, limits=limits)

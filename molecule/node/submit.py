@@ -85,8 +85,11 @@ class SubmitDoor:
 
     async def submit(
         self, actor: Actor, request: d.SubmitRequest, *, within_s: float
-    ) -> list[Accepted]:
-        """Accept or refuse each submission, in order. Raises what refuses all of them."""
+    ) -> tuple[list[Accepted], int]:
+        """Accept or refuse each submission, in order.
+
+        Also gives the log index from which on they are known. Raises what refuses all of them.
+        """
         if (refused := refusal(actor, Action.SUBMIT)) is not None:
             raise refused
         self._check_sizes(request.submissions)
@@ -109,13 +112,13 @@ class SubmitDoor:
             answers.append(Accepted())
         said = [command for command in commands if command is not None]
         if not said:
-            return answers
+            return answers, 0
         result = await self._forwarder.insist(said, within_s=within_s)
         outcomes = iter(result.outcomes)
         for place, command in enumerate(commands):
             if command is not None:
                 answers[place] = accepted(command.submit_execution, next(outcomes))
-        return answers
+        return answers, result.index
 
     def _check_sizes(self, submissions: Sequence[d.Submission]) -> None:
         limits = self._limits
