@@ -113,6 +113,7 @@ class Execution(ExecutionHead):
     started_at_ms: int
     deadline_at_ms: int
     input_size_bytes: int
+    position_size_bytes: int
     sequence: int
     steps: int
     dead_letters: int
@@ -193,6 +194,7 @@ class DeploymentShape(_Answer):
     has_trigger: bool
     trigger_on: bool
     trigger_node: str
+    trigger_token: int
     failover: str
     timeout_ms: int
 

@@ -52,6 +52,7 @@ def an_execution(name: str = "e1", **fields: Any) -> dict[str, Any]:
         "changed_at_ms": 1_760_000_000_250,
         "deadline_at_ms": 0,
         "input_size_bytes": 2,
+        "position_size_bytes": 0,
         "sequence": 1,
         "steps": 2,
         "dead_letters": 0,
