@@ -16,11 +16,9 @@ _TEXTS = (
     "00000000-0000-7000-8000-000000000000",
     "ffffffff-ffff-7fff-bfff-ffffffffffff",
 )
-_INT64 = (0,
-    0, 1, 1, 2, 3, -1, 5_000, 2**31, 2**53, 2**63 - 1, -(2**63), logs.START_MS) _INT32 = (0, 1, 2,
-    3, -1, 100, 2**31 - 1, -(2**31)) _UINT32 = (0, 1, 2**32 - 1)
-
-Kind = Any
+_INT64 = (0, 1, 2, 3, -1, 5_000, 2**31, 2**53, 2**63 - 1, -(2**63), logs.START_MS)
+_INT32 = (0, 1, 2, 3, -1, 100, 2**31 - 1, -(2**31))
+_UINT32 = (0, 1, 2**32 - 1)
 
 
 def command(chance: random.Random) -> wire.Command:
@@ -60,9 +58,7 @@ def fill(message: Message, chance: random.Random, *, depth: int, share: float = 
             setattr(message, field.name, _value(field, chance))
 
 
-def _fill_repeated(
-    message: Message, field: FieldDescriptor, chance: random.Random, *, depth: int
-) -> None:
+def _fill_repeated(message: Message, field: Any, chance: random.Random, *, depth: int) -> None:
     items = getattr(message, field.name)
     for _ in range(chance.randrange(3)):
         if field.message_type is not None:
@@ -71,7 +67,7 @@ def _fill_repeated(
             items.append(_value(field, chance))
 
 
-def _value(field: FieldDescriptor, chance: random.Random) -> Any:
+def _value(field: Any, chance: random.Random) -> Any:
     match field.type:
         case FieldDescriptor.TYPE_STRING:
             return chance.choice(_TEXTS)

@@ -45,11 +45,13 @@ def test_machine_agrees_with_the_model(steps: list[tuple[int, logs.Choice]]) -> 
 
 def told(machine: StateMachine) -> dict[str, tuple[object, ...]]:
     """What the machine knows of everything it ever accepted."""
-    live = {
+    live: dict[str, tuple[object, ...]] = {
         item.id: (item.state.value, item.token, item.attempts, item.sequence, effects_of(item))
         for item in machine.state.executions.values()
     }
-    ended = {item.id: (item.state.value, item.token) for item in machine.state.ended.values()}
+    ended: dict[str, tuple[object, ...]] = {
+        item.id: (item.state.value, item.token) for item in machine.state.ended.values()
+    }
     return {**live, **ended}
 
 

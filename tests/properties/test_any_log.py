@@ -1,4 +1,4 @@
-"""What holds for every log: nothing raises, replicas agree, a snapshot goes on like the original."""
+"""What holds for every log: nothing raises, replicas agree, snapshots go on like the original."""
 
 import json
 import os
