@@ -5,7 +5,6 @@ keeps nothing, so it may be killed at any time, and it imports neither Raft nor 
 """
 
 import asyncio
-import ctypes
 import errno
 import logging
 import os
@@ -37,13 +36,13 @@ from molecule.wire.v1.door_pb2 import (
     SubmitRequest,
 )
 from molecule.wire.v1.door_pb2_grpc import DoorStub
+from molecule.worker import kernel
 
 log = structlog.get_logger()
 
 EXIT_CONFIG: Final = 78
 """Said what is wrong with the configuration: starting again is useless (see `serve.py`)."""
 
-_PR_SET_PDEATHSIG: Final = 1
 _BIND_PAUSE_MS: Final = 100
 
 
@@ -141,7 +140,8 @@ def main() -> int:
     logs.configure(node="", role="gateway", level="info")
     try:
         told = Told.by(os.environ)
-        end_with(told.supervisor)
+        # At once and not gracefully: the next gateway of this node needs the port.
+        kernel.die_with_parent(told.supervisor)
         logs.configure(node=told.config.id, role="gateway", level=told.config.log_level)
         logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()])
         uvloop.run(run(told))
@@ -150,19 +150,6 @@ def main() -> int:
         log.error("gateway_not_started", reason=error.message, **error.facts)  # noqa: TRY400
         return EXIT_CONFIG
     return 0
-
-
-def end_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends.
-
-    At once and not gracefully: the next gateway of this node needs the port. When the parent was
-    gone before the kernel was asked, it will never signal, so that is looked at afterwards.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-    if os.getppid() != parent:
-        sys.exit(0)
 
 
 async def _bind(config: NodeConfig) -> socket.socket:
