@@ -1,0 +1,90 @@
+"""The main function of a worker process; started by the supervisor (`molecule.serve`) only."""
+
+import contextlib
+import faulthandler
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+import uvloop
+
+import molecule
+from molecule.component import registry as registries
+from molecule.config import NodeConfig
+from molecule.model.errors import MoleculeError
+from molecule.rpc import errors
+from molecule.rpc.channel import local_channel
+from molecule.telemetry import logs
+from molecule.wire.v1 import worker_pb2 as w
+from molecule.wire.v1.worker_pb2_grpc import WorkerHostStub
+from molecule.worker import kernel
+from molecule.worker.host import WorkerHost
+from molecule.worker.kernel import Lease
+from molecule.worker.packages import Packages
+from molecule.worker.processing import Processing
+from molecule.worker.runner import Services
+from molecule.worker.stream import NodeStream
+
+_log = structlog.get_logger()
+
+
+async def _run(config: NodeConfig, worker: str) -> None:
+    registry = registries.discover()
+    stream = NodeStream()
+    lease = Lease()
+    lease.arm()
+    timing = config.effective_timing
+    packages = Packages(registry, config.limits)
+    processing = Processing()
+    services = Services(
+        calls=stream,
+        lease=lease,
+        packages=packages,
+        processing=processing,
+        limits=config.limits,
+        settle_ms=timing.lease_ms + timing.lease_margin_ms,
+    )
+    host = WorkerHost(stream, services, registry)
+    channel = local_channel(
+        Path(os.environ["MOLECULE_LOCAL_SOCKET"]),
+        secret=os.environ["MOLECULE_LOCAL_SECRET"],
+        role="worker",
+        name=worker,
+        limits=config.limits,
+    )
+
+    async def open_stream(outgoing: AsyncIterator[w.FromWorker]) -> AsyncIterator[w.ToWorker]:
+        with errors.translated():
+            async for message in WorkerHostStub(channel).Work(outgoing):
+                yield message
+
+    hello = w.WorkerHello(worker=worker, pid=os.getpid(), software=molecule.__version__)
+    try:
+        await host.run(hello, open_stream)
+    finally:
+        processing.close()
+        with contextlib.suppress(Exception):
+            await packages.close()
+        await channel.close()
+
+
+def main() -> int:
+    """The exit code: 0 when the node process ended the stream."""
+    faulthandler.enable()
+    kernel.die_with_parent(int(os.environ["MOLECULE_SUPERVISOR_PID"]))
+    config = NodeConfig.model_validate_json(os.environ["MOLECULE_NODE_CONFIG"])
+    worker = os.environ["MOLECULE_WORKER"]
+    logs.configure(node=config.id, role="worker", level=config.log_level)
+    try:
+        uvloop.run(_run(config, worker))
+    except* MoleculeError as group:
+        _log.info("worker_ends", worker=worker, reason=str(group.exceptions[0]))
+    return 0
+
+
+if __name__ == "__main__":
+    # Threads may still evaluate an expression; nothing of them is wanted any more.
+    sys.stderr.flush()
+    os._exit(main())

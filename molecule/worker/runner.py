@@ -1,0 +1,320 @@
+"""One execution in this worker: obeys the interpreter's instructions and gives it the events.
+
+Local work is done in place, requests and commits beside it. What must stay true: directly before a
+request leaves, lease and token are checked, and a fenced execution stops without another word.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Final, assert_never
+
+import structlog
+
+from molecule.component.contract import CallContext, Reply
+from molecule.config import Limits
+from molecule.engine import positions
+from molecule.engine.events import (
+    Committed,
+    Event,
+    OpenIntent,
+    RequestFailed,
+    RequestPerformed,
+    RequestsPrepared,
+    Started,
+    StepRan,
+    TimerFired,
+)
+from molecule.engine.failures import Failure
+from molecule.engine.instructions import (
+    Commit,
+    Finish,
+    Instruction,
+    PerformRequest,
+    PrepareRequests,
+    RunStep,
+    StartTimer,
+)
+from molecule.engine.interpreter import Interpreter
+from molecule.engine.run import ExecutionFacts
+from molecule.model.effect import ErrorClass
+from molecule.model.errors import MoleculeError
+from molecule.model.execution import ExecutionState
+from molecule.model.ids import Digest, EffectKey, ExecutionId
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker import components, speaker
+from molecule.worker.kernel import Fenced, Lease
+from molecule.worker.packages import Opened, Packages
+from molecule.worker.processing import Processing
+from molecule.worker.speaker import Calls, Speaker
+
+_log = structlog.get_logger()
+
+_EVIDENCE_S: Final = 0.005
+"""How long a step of a repeated attempt waits, so that the word that it begins leaves before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all executions of a worker share. `settle_ms`: lease plus margin of this cluster."""
+
+    calls: Calls
+    lease: Lease
+    packages: Packages
+    processing: Processing
+    limits: Limits
+    settle_ms: int
+
+
+@dataclass(slots=True)
+class Progress:
+    """What an execution is doing, for the status of the worker."""
+
+    steps: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def step(self) -> str:
+        """The step that began first of those that run; empty between steps."""
+        return next(iter(self.steps.values()), "")
+
+
+class ExecutionRunner:
+    """One attempt. `run` ends when the attempt has ended, or was stopped or fenced."""
+
+    def __init__(
+        self, order: w.RunExecution, services: Services, tell_status: Callable[[], None]
+    ) -> None:
+        self._order = order
+        self._tell_status = tell_status
+        self._services = services
+        self._speaker = Speaker(services.calls, order.execution, order.token, services.limits)
+        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._timers: list[asyncio.TimerHandle] = []
+        self._began_s = time.monotonic()
+        self._under_way = 0
+        self._is_stopped = False
+        self.progress = Progress()
+
+    @property
+    def token(self) -> int:
+        """The fencing token of this attempt."""
+        return self._order.token
+
+    def stop(self) -> None:
+        """Send nothing any more; `run` is to be cancelled by its owner."""
+        self._is_stopped = True
+
+    async def run(self) -> None:
+        """Obey until `Finish` is committed. An error of the attempt itself ends it as FAILED."""
+        try:
+            await self._attempt()
+        except Fenced:
+            _log.info("execution_fenced", execution=self._order.execution, token=self.token)
+        except MoleculeError as error:
+            await self._give_up(error.code, error.message)
+        except Exception as error:  # noqa: BLE001
+            # A named boundary: a fault of ours ends this execution, not the worker.
+            _log.exception("execution_broken", execution=self._order.execution, token=self.token)
+            await self._give_up("internal", f"{type(error).__name__}: {error}")
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+
+    async def _attempt(self) -> None:
+        opened = self._services.packages.open(self._order.version, self._order.environment)
+        interpreter = Interpreter(opened.process, self._facts(), self._services.limits)
+        pending: deque[Event] = deque([await self._started()])
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    event = pending.popleft() if pending else await self._events.get()
+                    instructions = interpreter.handle(event)
+                    for instruction in instructions:
+                        if isinstance(instruction, Finish):
+                            self.stop()
+                            await self._speaker.finish(instruction)
+                            return
+                        is_alone = len(instructions) == 1 and not self._under_way
+                        found = await self._obey(instruction, opened, group, is_alone=is_alone)
+                        if found is not None:
+                            pending.append(found)
+        except BaseExceptionGroup as group:
+            raise _cause(group) from group
+
+    async def _obey(
+        self,
+        instruction: Instruction,
+        opened: Opened,
+        group: asyncio.TaskGroup,
+        *,
+        is_alone: bool,
+    ) -> Event | None:
+        """The event, when it is known at once; else None, and it comes later."""
+        match instruction:
+            case RunStep():
+                return await self._run_step(instruction)
+            case PrepareRequests():
+                return await self._prepare(instruction)
+            case PerformRequest():
+                work = self._perform(instruction, opened)
+            case Commit():
+                work = self._commit(instruction)
+            case StartTimer():
+                self._start_timer(instruction)
+                return None
+            case Finish():
+                return None
+            case _:
+                assert_never(instruction)
+        if is_alone:
+            # Nothing else can happen meanwhile, so a task of its own would only cost.
+            return await work
+        self._under_way += 1
+        group.create_task(self._beside(work))
+        return None
+
+    async def _beside(self, work: Coroutine[Any, Any, Event]) -> None:
+        event = await work
+        self._under_way -= 1
+        self._events.put_nowait(event)
+
+    async def _run_step(self, item: RunStep) -> Event:
+        await self._begin(item.call, item.step.path)
+        began = time.perf_counter_ns()
+        outcomes = await self._services.processing.run_step(item)
+        spent_us = (time.perf_counter_ns() - began) // 1_000
+        self.progress.steps.pop(item.call, None)
+        return StepRan(item.call, self._now_ms(), spent_us, outcomes, components.lines(item))
+
+    async def _prepare(self, item: PrepareRequests) -> Event:
+        await self._begin(item.call, item.step.path)
+        began = time.perf_counter_ns()
+        requests = await self._services.processing.prepare(item)
+        spent_us = (time.perf_counter_ns() - began) // 1_000
+        self.progress.steps.pop(item.call, None)
+        return RequestsPrepared(item.call, self._now_ms(), spent_us, requests)
+
+    async def _perform(self, item: PerformRequest, opened: Opened) -> Event:
+        await self._begin(item.call, item.step.path)
+        began = time.perf_counter_ns()
+        sent = False
+
+        def before_send() -> None:
+            nonlocal sent
+            self._check()
+            sent = True
+
+        found: Reply | Failure
+        try:
+            client = await opened.client(item.step.connection)
+        except MoleculeError as error:
+            found = Failure(ErrorClass.PERMANENT, error.code, error.message, item.step.path)
+        except Exception as error:  # noqa: BLE001 - the boundary to foreign code
+            message = f"{item.step.connection} cannot be opened: {error}"
+            found = Failure(ErrorClass.TRANSIENT_DEFINITE, "open", message, item.step.path)
+        else:
+            timeout_s = item.timeout_ms / 1_000
+            deadline = asyncio.get_running_loop().time() + timeout_s
+            call = CallContext(item.effect_key, timeout_s, deadline, before_send, item.retry)
+            found = await components.perform(item, client, call)
+        spent_us = (time.perf_counter_ns() - began) // 1_000
+        self.progress.steps.pop(item.call, None)
+        if isinstance(found, Failure):
+            return RequestFailed(item.call, self._now_ms(), spent_us, found, sent)
+        return RequestPerformed(item.call, self._now_ms(), spent_us, found)
+
+    async def _commit(self, item: Commit) -> Event:
+        await self._speaker.commit(item)
+        return Committed(item.number, self._now_ms())
+
+    def _start_timer(self, item: StartTimer) -> None:
+        loop = asyncio.get_running_loop()
+
+        def fire() -> None:
+            self._events.put_nowait(TimerFired(item.timer, self._now_ms()))
+
+        self._timers.append(loop.call_later(item.delay_ms / 1_000, fire))
+
+    def _check(self) -> None:
+        """Lease and token, directly before a send. Raises `Fenced`."""
+        self._services.lease.check()
+        if self._is_stopped:
+            raise Fenced
+
+    async def _begin(self, call: int, step: str) -> None:
+        self.progress.steps[call] = step
+        if self._order.attempt > 1:
+            # Should this very step kill the worker, the node process must have heard of it.
+            self._tell_status()
+            await asyncio.sleep(_EVIDENCE_S)
+
+    async def _give_up(self, code: str, message: str) -> None:
+        """End the attempt without the interpreter: FAILED, or IN_DOUBT when effects are open."""
+        is_open = any(one.resolution in ("", "ask") for one in self._order.open_intents)
+        state = ExecutionState.IN_DOUBT if is_open else ExecutionState.FAILED
+        failure = Failure(ErrorClass.PERMANENT, code, message)
+        end = Finish(state, (), None, (), (), (), failure=failure, reason=code)
+        with contextlib.suppress(Fenced, MoleculeError):
+            await self._speaker.finish(end)
+
+    async def _started(self) -> Started:
+        order = self._order
+        given = order.input or await self._content(order.input_ref, order.HasField("input_ref"))
+        position = order.position or await self._content(
+            order.position_ref, order.HasField("position_ref")
+        )
+        blobs: dict[Digest, bytes] = {}
+        for digest in positions.references(position) if position else ():
+            content = await self._speaker.fetch(c.DocumentRef(digest=digest))
+            if hashlib.sha256(content).hexdigest() != digest:
+                raise MoleculeError(f"the document {digest} arrived damaged")
+            blobs[digest] = content
+        return Started(
+            at_ms=self._now_ms(),
+            documents=speaker.decode(given),
+            position=position,
+            blobs=blobs,
+            sequence=order.sequence,
+            open_intents=tuple(
+                OpenIntent(EffectKey(one.intent.effect_key), one.intent.step, one.resolution)
+                for one in order.open_intents
+                if one.intent.effect == "once"
+            ),
+            deadline_in_ms=order.deadline_in_ms,
+        )
+
+    async def _content(self, reference: c.Payload, is_set: bool) -> bytes:  # noqa: FBT001
+        if not is_set:
+            return b""
+        if reference.WhichOneof("body") == "inline":
+            return reference.inline
+        return await self._speaker.fetch(reference.stored)
+
+    def _facts(self) -> ExecutionFacts:
+        order = self._order
+        origin = order.origin or order.execution
+        seed = hashlib.sha256(origin.encode()).digest()
+        return ExecutionFacts(
+            ExecutionId(order.execution),
+            ExecutionId(origin),
+            order.submitted_at_ms,
+            int.from_bytes(seed[:6]),
+            self._services.settle_ms,
+        )
+
+    def _now_ms(self) -> int:
+        return self._order.cluster_time_ms + int((time.monotonic() - self._began_s) * 1_000)
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended the work: being fenced before all else, for then nothing may be said any more."""
+    fenced = group.subgroup(Fenced)
+    found: BaseException = fenced if fenced is not None else group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

@@ -1,0 +1,226 @@
+"""Words and documents of one assignment, said to the node process until they are answered.
+
+Repeating a word changes nothing (checkpoints carry a sequence, ends a token), so a word without
+a sure answer is said again. What must stay true: a refusal by token ends the execution here in
+silence.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+from molecule.config import Limits
+from molecule.engine.instructions import (
+    Blob,
+    Checkpoint,
+    Commit,
+    Confirmed,
+    FailedDocument,
+    Finish,
+    PlannedIntent,
+    StepNote,
+)
+from molecule.model import payload
+from molecule.model.document import Document, DocumentRef
+from molecule.model.errors import Conflict
+from molecule.model.ids import Digest
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker.kernel import Fenced
+
+_PAUSE_S: Final = 0.2
+_GONE: Final = frozenset({"stale_token", "unknown_execution", "not_found"})
+
+
+class Calls(Protocol):
+    """The part of the stream that speakers use."""
+
+    async def call(self, message: w.FromWorker) -> w.CallAnswer:
+        """Send and wait for the answer."""
+        ...
+
+
+class Refused(Conflict):
+    """The cluster refused a word for another reason than its token."""
+
+    code = "word_refused"
+
+
+class Speaker:
+    """Speaks for one execution under one token."""
+
+    def __init__(self, calls: Calls, execution: str, token: int, limits: Limits) -> None:
+        self._calls = calls
+        self._execution = execution
+        self._token = token
+        self._limits = limits
+
+    async def commit(self, item: Commit) -> None:
+        """Returns when the word is committed. Raises `Fenced` or `Refused`."""
+        await self._store(item.checkpoint.blobs)
+        commands = [
+            *self._confirmations(item.confirmations),
+            await self._checkpoint(item.checkpoint, item.steps, item.dead_letters),
+            *self._intents(item.intents),
+        ]
+        await self._say(commands)
+
+    async def finish(self, item: Finish) -> None:
+        """Returns when the end of the attempt is committed. Raises `Fenced` or `Refused`."""
+        commands = list(self._confirmations(item.confirmations))
+        if item.checkpoint is not None:
+            await self._store(item.checkpoint.blobs)
+            commands.append(await self._checkpoint(item.checkpoint, (), ()))
+        end = c.EndAttempt(
+            execution=self._execution,
+            token=self._token,
+            state=item.state.value,
+            reason=self._text(item.reason),
+            error_code=item.failure.code if item.failure else "",
+            error=self._text(item.failure.message) if item.failure else "",
+            documents_failed=item.documents_failed,
+            steps=[_step(note, self._limits) for note in item.steps],
+            dead_letters=[await self._dead_letter(failed) for failed in item.dead_letters],
+            wait_ms=item.wait_ms,
+            step=item.step,
+        )
+        if item.documents:
+            content = payload.encode_documents(item.documents)
+            end.result.CopyFrom(await self._payload(content))
+        commands.append(c.Command(version=1, end_attempt=end))
+        await self._say(commands)
+
+    async def fetch(self, reference: c.DocumentRef) -> bytes:
+        """The bytes of a stored payload."""
+        answer = await self._insist(w.FromWorker(document_get=w.DocumentGet(reference=reference)))
+        return answer.content
+
+    async def _say(self, commands: Sequence[c.Command]) -> None:
+        answer = await self._insist(w.FromWorker(word=w.Word(commands=commands)))
+        for outcome in answer.outcomes:
+            if not outcome.applied:
+                _raise_for(outcome.code, outcome.message)
+
+    async def _store(self, blobs: Iterable[Blob]) -> None:
+        for blob in blobs:
+            await self._put(blob.content)
+
+    async def _payload(self, content: bytes, refers_to: Iterable[DocumentRef] = ()) -> c.Payload:
+        named = [_reference(reference) for reference in refers_to]
+        if len(content) <= self._limits.payload_inline_bytes_max:
+            return c.Payload(inline=content, refers_to=named)
+        return c.Payload(stored=await self._put(content), refers_to=named)
+
+    async def _put(self, content: bytes) -> c.DocumentRef:
+        put = w.DocumentPut(execution=self._execution, token=self._token, content=content)
+        return (await self._insist(w.FromWorker(document_put=put))).reference
+
+    async def _insist(self, message: w.FromWorker) -> w.CallAnswer:
+        """Say it until there is a sure answer; an end of the stream ends this too."""
+        while True:
+            again = w.FromWorker()
+            again.CopyFrom(message)
+            answer = await self._calls.call(again)
+            if answer.done:
+                return answer
+            if answer.definite and answer.code not in _LATER:
+                _raise_for(answer.code, answer.message)
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _checkpoint(
+        self,
+        checkpoint: Checkpoint,
+        steps: Sequence[StepNote],
+        dead_letters: Sequence[FailedDocument],
+    ) -> c.Command:
+        return c.Command(
+            version=1,
+            record_checkpoint=c.RecordCheckpoint(
+                execution=self._execution,
+                token=self._token,
+                sequence=checkpoint.sequence,
+                position=await self._payload(checkpoint.position, checkpoint.refers_to),
+                steps=[_step(note, self._limits) for note in steps],
+                dead_letters=[await self._dead_letter(failed) for failed in dead_letters],
+            ),
+        )
+
+    def _confirmations(self, confirmed: Sequence[Confirmed]) -> list[c.Command]:
+        if not confirmed:
+            return []
+        told = [c.Confirmation(effect_key=one.effect_key, how=one.how) for one in confirmed]
+        said = c.ConfirmEffects(execution=self._execution, token=self._token, confirmations=told)
+        return [c.Command(version=1, confirm_effects=said)]
+
+    def _intents(self, planned: Sequence[PlannedIntent]) -> list[c.Command]:
+        if not planned:
+            return []
+        intents = [
+            c.Intent(
+                effect_key=one.effect_key,
+                step=one.step,
+                document=one.document,
+                effect=one.effect.value,
+                timeout_ms=one.timeout_ms,
+                target=self._text(one.target),
+                request=_reference(one.request) if one.request else None,
+                verifiable=one.verifiable,
+            )
+            for one in planned
+        ]
+        said = c.RecordIntents(execution=self._execution, token=self._token, intents=intents)
+        return [c.Command(version=1, record_intents=said)]
+
+    async def _dead_letter(self, failed: FailedDocument) -> c.DeadLetter:
+        return c.DeadLetter(
+            document=failed.document.id,
+            step=failed.failure.step,
+            error_class=failed.failure.error_class.value,
+            error_code=failed.failure.code,
+            error=self._text(failed.failure.message),
+            payload=await self._payload(payload.encode_documents([failed.document])),
+        )
+
+    def _text(self, text: str) -> str:
+        return text[: self._limits.timeline_text_length_max]
+
+
+_LATER: Final = frozenset(
+    {"no_leader", "overloaded", "draining", "storage_full", "unavailable", "internal"}
+)
+
+
+def decode(content: bytes) -> tuple[Document, ...]:
+    """Documents of a submission."""
+    return payload.decode_documents(content) if content else ()
+
+
+def digest_of(reference: c.DocumentRef) -> Digest:
+    """The digest that a reference names."""
+    return Digest(reference.digest)
+
+
+def _raise_for(code: str, message: str) -> None:
+    if code in _GONE:
+        raise Fenced
+    raise Refused(f"{code}: {message}" if message else code)
+
+
+def _reference(reference: DocumentRef) -> c.DocumentRef:
+    return c.DocumentRef(digest=reference.digest, size_bytes=reference.size_bytes)
+
+
+def _step(note: StepNote, limits: Limits) -> c.StepRecord:
+    longest = limits.timeline_text_length_max
+    return c.StepRecord(
+        step=note.step,
+        type=note.type,
+        started_at_ms=note.started_at_ms,
+        duration_us=note.duration_us,
+        documents_in=note.documents_in,
+        documents_out=note.documents_out,
+        retries=note.retries,
+        error=note.error[:longest],
+        error_code=note.error_code,
+        detail=note.detail[:longest],
+    )

@@ -1,0 +1,214 @@
+"""Triggers that this worker runs, and what each may ask of the cluster.
+
+A trigger that fails is started again after a pause. What must stay true: a submission counts as
+done only when it is committed, and one that was refused by token ends the trigger here.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+
+from molecule.component.contract import (
+    BadRecord,
+    Door,
+    GroupProgress,
+    GroupRecord,
+    TriggerSubmission,
+)
+from molecule.config import Limits
+from molecule.model import payload
+from molecule.model.document import Document
+from molecule.model.errors import MoleculeError
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker.kernel import Fenced, Lease
+from molecule.worker.packages import Packages
+from molecule.worker.speaker import Calls
+
+_log = structlog.get_logger()
+
+_PAUSE_S: Final = 0.5
+_RESTART_S: Final = 5.0
+_MOVED: Final = frozenset({"stale_token", "unknown_trigger"})
+
+
+class TriggerRunner:
+    """One trigger under one token; implements `TriggerContext`."""
+
+    client: Any
+    door: Door
+
+    def __init__(
+        self, order: w.RunTrigger, calls: Calls, lease: Lease, packages: Packages, limits: Limits
+    ) -> None:
+        self._order = order
+        self._calls = calls
+        self._lease = lease
+        self._packages = packages
+        self._limits = limits
+        self.process = order.process
+        self.environment = order.environment
+
+    @property
+    def token(self) -> int:
+        """The fencing token of this assignment."""
+        return self._order.token
+
+    async def run(self) -> None:
+        """Run until cancelled or moved; a failing trigger begins again after a pause."""
+        while True:
+            try:
+                await self._run_once()
+            except Fenced:
+                _log.info("trigger_fenced", process=self.process, token=self.token)
+            except MoleculeError as error:
+                _log.warning("trigger_failed", process=self.process, error=error.message)
+            except Exception:  # noqa: BLE001
+                # A named boundary: a broken trigger must not end the worker.
+                _log.exception("trigger_broken", process=self.process)
+            else:
+                return
+            await asyncio.sleep(_RESTART_S)
+
+    async def _run_once(self) -> None:
+        opened = self._packages.open(self._order.version, self._order.environment)
+        node = opened.process.definition.trigger
+        self.client = await opened.client(node.connection)
+        self.door = opened.process.door
+        await node.component.run(self)
+
+    async def submit(
+        self, submissions: Sequence[TriggerSubmission], group: GroupRecord | None = None
+    ) -> None:
+        """Done when all of it is committed, `group` in the last of its parts."""
+        self._lease.check()
+        most = self._limits.submissions_per_batch_max
+        parts = [submissions[start : start + most] for start in range(0, len(submissions), most)]
+        for number, part in enumerate(parts or [()], start=1):
+            is_last = number >= len(parts)
+            asked = w.TriggerSubmit(
+                environment=self.environment,
+                process=self.process,
+                token=self.token,
+                submissions=[await self._submission(one, group) for one in part],
+            )
+            if group is not None and is_last:
+                asked.group.CopyFrom(await self._group_record(group))
+            answer = await self._insist(w.FromWorker(trigger_submit=asked))
+            for outcome in answer.outcomes:
+                if not outcome.applied:
+                    _refuse(outcome.code, outcome.message)
+
+    async def group(self, group: str) -> GroupProgress:
+        """What is committed of this group."""
+        answer = await self._insist(
+            w.FromWorker(group_get=w.GroupGet(group=group, token=self.token))
+        )
+        found = answer.group
+        return GroupProgress(
+            found.known,
+            found.through,
+            found.closed,
+            found.open,
+            found.failed,
+            found.rejected,
+            found.done,
+        )
+
+    async def settle_group(self, group: str) -> None:
+        """The cluster may forget the group."""
+        said = c.SettleGroup(group=group, trigger_token=self.token)
+        word = w.Word(commands=[c.Command(version=1, settle_group=said)])
+        answer = await self._insist(w.FromWorker(word=word))
+        for outcome in answer.outcomes:
+            if not outcome.applied and outcome.code in _MOVED:
+                raise Fenced
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+    def now_ms(self) -> int:
+        """Wall clock."""
+        return time.time_ns() // 1_000_000
+
+    async def _submission(
+        self, one: TriggerSubmission, group: GroupRecord | None
+    ) -> c.SubmitExecution:
+        content = payload.encode_documents(one.documents)
+        body = f"{self.environment}\n{self.process}\n".encode() + content
+        return c.SubmitExecution(
+            idempotency_key=one.idempotency_key,
+            body_digest=hashlib.sha256(body).hexdigest(),
+            environment=self.environment,
+            process=self.process,
+            input=await self._payload(content),
+            concurrency_key=one.stamp.concurrency_key,
+            track=dict(one.stamp.track),
+            group=group.group if group is not None else "",
+            trigger_token=self.token,
+        )
+
+    async def _group_record(self, group: GroupRecord) -> c.RecordGroup:
+        return c.RecordGroup(
+            group=group.group,
+            environment=self.environment,
+            process=self.process,
+            trigger_token=self.token,
+            through=group.through,
+            closed=group.closed,
+            rejected=group.rejected,
+            name=group.name,
+            bad_records=[await self._bad_record(one) for one in group.bad_records],
+        )
+
+    async def _bad_record(self, bad: BadRecord) -> c.DeadLetter:
+        kept = Document(bad.id, bad.content, properties={"place": bad.place})
+        return c.DeadLetter(
+            document=bad.id,
+            step="trigger",
+            error_class="data",
+            error_code="bad_record",
+            error=f"{bad.place}: {bad.reason}"[: self._limits.timeline_text_length_max],
+            payload=await self._payload(payload.encode_documents([kept])),
+        )
+
+    async def _payload(self, content: bytes) -> c.Payload:
+        if len(content) <= self._limits.payload_inline_bytes_max:
+            return c.Payload(inline=content)
+        put = w.DocumentPut(token=self.token, content=content)
+        answer = await self._insist(w.FromWorker(document_put=put))
+        return c.Payload(stored=answer.reference)
+
+    async def _insist(self, message: w.FromWorker) -> w.CallAnswer:
+        """Say it until there is a sure answer: keys and tokens make a repeat harmless."""
+        while True:
+            again = w.FromWorker()
+            again.CopyFrom(message)
+            answer = await self._calls.call(again)
+            if answer.done:
+                return answer
+            if answer.definite and answer.code in _FINAL:
+                _refuse(answer.code, answer.message)
+            await asyncio.sleep(_PAUSE_S)
+
+
+_FINAL: Final = frozenset(
+    {"stale_token", "invalid_input", "limit_exceeded", "forbidden", "key_conflict", "not_found"}
+)
+
+
+class TriggerRefused(MoleculeError):
+    """The cluster refused what a trigger asked for; the message says why."""
+
+    code = "trigger_refused"
+
+
+def _refuse(code: str, message: str) -> None:
+    if code in _MOVED:
+        raise Fenced
+    raise TriggerRefused(f"{code}: {message}" if message else code)
