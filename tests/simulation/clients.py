@@ -29,10 +29,10 @@ class TrafficProfile:
 
 
 class Connectivity(Protocol):
-    """Since when members could last talk with a majority."""
+    """Whom a member could exchange words with."""
 
-    def cut_off_since(self, member: str) -> float | None:
-        """The instant since which a member has had no majority; None while it has one."""
+    def has_met_majority(self, member: str, since_s: float) -> bool:
+        """Could it talk with a majority since an instant, though perhaps not with all at once."""
 
 
 @dataclass(slots=True)
@@ -109,6 +109,11 @@ class Traffic:
         for name in self._hosts:
             self._queue.after(self._rng.random(), self._lead, name)
 
+    def burst(self, host: Host, count: int) -> None:
+        """One-time clients that nobody waits for."""
+        for _ in range(count):
+            self._say(host, put(f"b-{self._tickets}"))
+
     def is_drained(self) -> bool:
         """Has every client had its answer."""
         return all(client.waiting is None and client.again is None for client in self._clients)
@@ -156,9 +161,8 @@ class Traffic:
             self._next(asked.client)
 
     def _check_reach(self, member: str, asked: _Asked, what: str) -> None:
-        since_s = self._connectivity.cut_off_since(member)
-        if since_s is not None and since_s < asked.began_s:
-            self._checker.spoke_while_cut_off(member, what, since_s)
+        if not self._connectivity.has_met_majority(member, asked.began_s):
+            self._checker.spoke_while_cut_off(member, what, asked.began_s)
 
     # Clients.
 

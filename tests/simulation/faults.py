@@ -7,7 +7,7 @@ minimiser can drop them one by one, and a fault counts only when it took effect.
 import enum
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tests.simulation.clock import EventQueue
@@ -32,6 +32,7 @@ class FaultKind(enum.Enum):
     ONE_WAY = "one_way"
     FLAP = "flap"
     RESET = "reset"
+    HELD_WORDS = "held_words"
     SLOW_LINK = "slow_link"
     SLOW_DISK = "slow_disk"
     SYNC_ERROR = "sync_error"
@@ -43,6 +44,8 @@ class FaultKind(enum.Enum):
 _TARGETS = ("leader", "leader", "follower", "any")
 # How long a fault lasts, in mean gaps between faults.
 _DURATIONS = (0.1, 0.3, 0.5, 1.0, 1.0, 2.0, 4.0, 10.0)
+# How long one voice stays unheard: long enough for two elections.
+_HELD_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,9 @@ class Scene(Protocol):
     def crash(self, host: Host, *, power: Survival | None, restart_s: float) -> None:
         """End a process, and with `power` its machine; it comes back after `restart_s`."""
 
+    def burst(self, host: Host, count: int) -> None:
+        """Many clients at once ask this member to write."""
+
     def reach_changed(self) -> None:
         """Who can talk with whom is different now."""
 
@@ -116,7 +122,7 @@ def strike(scene: Scene, fault: Fault) -> bool:
 
 def _choose(scene: Scene, fault: Fault, rng: random.Random) -> Host | None:
     awake = [host for host in scene.hosts.values() if host.state is not ProcessState.DOWN]
-    leading = [host for host in awake if host.view and host.view.role is Role.LEADER]
+    leading = [host for host in awake if _leads(host)]
     among = awake
     if fault.target == "leader" and leading:
         among = leading
@@ -246,9 +252,39 @@ def _reset(scene: Scene, fault: Fault, rng: random.Random) -> bool:
     if host is None or len(scene.hosts) < 2:
         return False
     peers = [peer for peer in scene.hosts if peer != host.name]
+    breaks = scene.network.reset if rng.random() < 0.6 else scene.network.abandon
     for peer in peers if rng.random() < 0.5 else [rng.choice(peers)]:
-        scene.network.reset(host.name, peer)
+        breaks(host.name, peer)
     return True
+
+
+def _held_words(scene: Scene, fault: Fault, rng: random.Random) -> bool:
+    """A leader's only follower is heard late, after others led and perhaps the same leader again."""
+    host = _choose(scene, replace(fault, target="leader"), rng)
+    if host is None or len(scene.hosts) < 2:
+        return False
+    peers = [peer for peer in scene.hosts if peer != host.name]
+    held = rng.choice(peers)
+    others = [way for peer in peers if peer != held for way in _both(host.name, peer)]
+    _cut(scene, others, _HELD_S * (0.2 + 0.2 * rng.random()))
+    # The leader gets much to do that only this follower hears of.
+    scene.burst(host, rng.choice((5, 40)))
+    soon_s = 0.2 * rng.random()
+    scene.queue.after(soon_s, _cut_again, scene, [(held, host.name)], _HELD_S * (0.7 + rng.random()))
+    successor = scene.hosts[rng.choice(peers)]
+    scene.queue.after(_HELD_S * (0.45 + 0.2 * rng.random()), _stop_again, scene, successor)
+    return True
+
+
+def _stop_again(scene: Scene, host: Host) -> None:
+    if not scene.is_calm:
+        leading = [other for other in scene.hosts.values() if _leads(other)]
+        _stop_for(scene, leading[0] if leading else host, _HELD_S / 3)
+        scene.reach_changed()
+
+
+def _leads(host: Host) -> bool:
+    return host.view is not None and host.view.role is Role.LEADER
 
 
 def _slow_link(scene: Scene, fault: Fault, rng: random.Random) -> bool:
@@ -340,6 +376,7 @@ _STRIKES: dict[FaultKind, Strike] = {
     FaultKind.ONE_WAY: _one_way,
     FaultKind.FLAP: _flap,
     FaultKind.RESET: _reset,
+    FaultKind.HELD_WORDS: _held_words,
     FaultKind.SLOW_LINK: _slow_link,
     FaultKind.SLOW_DISK: _slow_disk,
     FaultKind.SYNC_ERROR: _sync_error,

@@ -181,8 +181,10 @@ class Host:
         if self.disk.is_dead:
             self._end("killed in a disk operation", restart_s=0.0)
         elif self.member is not None and self.life == life:
-            self.view = self.member.view()
-            self._checker.seen(self.name, self.view)
+            view = self.member.view()
+            if view != self.view:
+                self.view = view
+                self._checker.seen(self.name, view)
             self._events.changed(self)
 
     def _end(self, reason: str, *, restart_s: float | None) -> None:

@@ -79,8 +79,6 @@ class Checker:
     def seen(self, member: str, view: View) -> None:
         """A member as it stands after a round."""
         life = self._lives[member]
-        if view == life.view:
-            return
         life.view = view
         if view.term < life.term:
             self._broken("terms never go back", f"{member} fell from {life.term} to {view.term}")
@@ -188,6 +186,16 @@ class Checker:
             )
         self._lives[member].applied = index
 
+    def counted(
+        self, leader: str, follower: str, index: int, own: int | None, theirs: int | None
+    ) -> None:
+        """A leader counts an entry as acknowledged by a follower of its term; the terms that both hold there."""
+        if own is not None and own != theirs:
+            self._broken(
+                "durable is never less than acknowledged",
+                f"{leader} counts {index} of term {own} as held by {follower}, which has {theirs}",
+            )
+
     # Answers to clients.
 
     def acknowledged(self, member: str, index: int, data: bytes) -> None:
@@ -209,10 +217,10 @@ class Checker:
             )
 
     def spoke_while_cut_off(self, member: str, what: str, since_s: float) -> None:
-        """A member without a majority since `since_s` answered something that began later."""
+        """A member that met no majority since `since_s` answered something that began then."""
         self._broken(
             "a leader cut off acknowledges nothing",
-            f"{member}, cut off since {since_s:.3f} s, {what}",
+            f"{member}, without a majority since {since_s:.3f} s, {what}",
         )
 
     # The end of a run.

@@ -75,6 +75,9 @@ class _LibraryMember:
             self._transport._onNodeDisconnected(self._nodes[peer])
 
     def receive(self, peer: str, connection: int, frame: object) -> None:
+        if self._connections.get(peer) != connection:
+            # The library's transport reads from its newest connection only.
+            return
         STAGE.enter(self._port)
         self._transport._onMessageReceived(self._nodes[peer], frame)
 
@@ -112,7 +115,18 @@ class _LibraryMember:
             leader=None if leader is None else leader.id,
             log_first=self._log[0][1],
             log_last=self._log[-1][1],
+            matched=self._matched(),
         )
+
+    def log_term(self, index: int) -> int | None:
+        place = index - self._log[0][1]
+        return self._log[place][2] if 0 <= place < len(self._log) else None
+
+    def _matched(self) -> tuple[tuple[str, int], ...]:
+        if not self._core._isLeader():
+            return ()
+        matched = self._core._SyncObj__raftMatchIndex
+        return tuple((node.id, matched[node]) for node in self._nodes.values() if node in matched)
 
     def _send(self, node: Any, message: dict[str, Any]) -> bool:
         connection = self._connections.get(node.id)

@@ -33,6 +33,8 @@ class View:
     log_last: int
     # It lost a part of its log that may have mattered, and needs all others to vote with it.
     has_doubts: bool = False
+    # As leader: how far each other voter's log is known to be equal.
+    matched: tuple[tuple[str, int], ...] = ()
 
 
 class MemberStopped(Exception):  # noqa: N818 - a fact about the member, not a fault of the simulator
@@ -120,3 +122,6 @@ class Member(Protocol):
         """Save the state and cut the journal below it, when that is possible now."""
 
     def view(self) -> View: ...
+
+    def log_term(self, index: int) -> int | None:
+        """Term of the entry at an index of the log in memory, None when it is not there."""

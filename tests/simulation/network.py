@@ -2,7 +2,8 @@
 
 Inside a connection frames arrive in the order in which they were sent or not at all; a cut holds them, a reset
 drops them, and each direction has latency and bandwidth. Which faults happen is left to `faults.py`. What must stay
-true: nothing is reordered or repeated inside one connection, and nothing crosses from one to the next.
+true: nothing is reordered or repeated inside one connection; what an old connection still delivers after a new one was
+opened carries the old one's number.
 """
 
 import random
@@ -90,6 +91,7 @@ class Network:
         self._profile = profile
         self._listener = listener
         self._connections: dict[Pair, _Connection] = {}
+        self._replaced: list[_Connection] = []
         self._dialling: dict[Pair, bool] = {}
         self._blocked: dict[Pair, int] = {}
         self._block_epoch: dict[Pair, int] = {}
@@ -105,6 +107,10 @@ class Network:
 
     def stop(self, member: str, *, silently: bool = False) -> None:
         """A process ended. The kernel closes its connections, unless the machine died (`silently`)."""
+        for old in self._replaced:
+            if member in old.open:
+                old.open[member] = False
+        self._replaced = [old for old in self._replaced if any(old.open.values())]
         for peer in self._members:
             connection = self._connections.get(_pair(member, peer)) if peer != member else None
             if connection is None or not connection.open[member]:
@@ -164,6 +170,12 @@ class Network:
             connection.to[end].flight.clear()
         for end in (a, b):
             self._close_end(connection, end)
+
+    def abandon(self, a: str, b: str) -> None:
+        """`a` gives its connection to `b` up and dials anew; `b` still reads what was on its way."""
+        connection = self._connections.get(_pair(a, b))
+        if connection is not None:
+            self._close_end(connection, a)
 
     def slow(self, a: str, b: str, extra_s: float) -> None:
         """Add latency to a link in both directions, on average; nothing (0) makes it normal again."""
@@ -264,12 +276,11 @@ class Network:
         for end, peer in ((a, b), (b, a)):
             self._numbers[end, peer] += 1
             numbers[end] = self._numbers[end, peer]
+        if current is not None and any(current.open.values()):
+            # One end has not yet noticed that the old stream died, and may still read from it.
+            self._replaced.append(current)
         self._connections[pair] = _Connection(numbers)
         for end, peer in ((a, b), (b, a)):
-            # An end that had not yet noticed that the old stream died notices now.
-            if current is not None and current.open[end]:
-                current.open[end] = False
-                listener.link_down(end, peer, current.numbers[end])
             listener.link_up(end, peer, numbers[end])
 
 

@@ -118,12 +118,27 @@ def _towards_snapshots(rng: random.Random) -> Changes:
     }
 
 
-def _towards_late_words(rng: random.Random) -> Changes:
-    """Rows 5 and 6: words that arrive when their time is over."""
+def _towards_late_words(_: random.Random) -> Changes:
+    """Row 5: words that arrive when their time is over, long tails that nobody else has."""
+    return {
+        "kinds": (FaultKind.HELD_WORDS,),
+        "fault_every_s": 5.0,
+        "faults": 10,
+        "network": NetworkProfile(latency_s=0.005, jitter_s=0.005, dead_after_s=20.0),
+        "sync_min_s": 0.001,
+        "sync_max_s": 0.004,
+        "drift": 0.0,
+        "snapshot_every_s": 0.0,
+        "traffic": TrafficProfile(clients=2, pause_s=0.4, reads=0.05, plans_every_s=1.0),
+    }
+
+
+def _towards_lonely_candidates(rng: random.Random) -> Changes:
+    """Row 6: members that campaign although others have a leader."""
     return {
         "kinds": (FaultKind.ISOLATE, FaultKind.ONE_WAY, FaultKind.FLAP, FaultKind.SLOW_LINK),
         "network": NetworkProfile(
-            latency_s=0.005, jitter_s=rng.choice((0.02, 0.1)), dead_after_s=8.0
+            latency_s=0.005, jitter_s=rng.choice((0.02, 0.1)), dead_after_s=20.0
         ),
         "traffic": TrafficProfile(clients=4, pause_s=0.03, reads=0.1),
         "troubles_minority": True,
@@ -156,7 +171,7 @@ _DIRECTIONS: dict[int, Callable[[random.Random], Changes]] = {
     3: _towards_crossing_appends,
     4: _towards_snapshots,
     5: _towards_late_words,
-    6: _towards_late_words,
+    6: _towards_lonely_candidates,
     7: _towards_slow_disks,
     8: _towards_cut_off_leaders,
     10: _towards_snapshots,

@@ -74,6 +74,7 @@ class _ReplicaMember:
         self._watch_cuts()
         self._handed = mark or journal.head
         self._saved = mark or SnapshotMark(0, 0)
+        self._others = tuple(peer for peer in port.voters if peer != port.name)
         self._reads: list[tuple[int, int]] = []
         self._transfers = Transfers(port, self)
         self.settle()
@@ -119,14 +120,23 @@ class _ReplicaMember:
 
     def view(self) -> View:
         replica, journal = self._replica, self._journal
+        leads = replica.is_leader
         return View(
-            role=Role.LEADER if replica.is_leader else Role.FOLLOWER,
+            role=Role.LEADER if leads else Role.FOLLOWER,
             term=replica.term,
             leader=replica.leader_id,
             log_first=journal.head.index,
             log_last=journal.last_index,
             has_doubts=journal.is_doubtful,
+            matched=self._matched() if leads else (),
         )
+
+    def log_term(self, index: int) -> int | None:
+        return self._journal.log.term_at(index)
+
+    def _matched(self) -> tuple[tuple[str, int], ...]:
+        core = self._replica._parts.core  # noqa: SLF001 - an observer
+        return tuple((peer, core.match_index(peer)) for peer in self._others)
 
     # --- one round ----------------------------------------------------------------------------
 

@@ -78,6 +78,8 @@ class Transfers:
 
     def link_up(self, peer: str, connection: int) -> None:
         self._connections[peer] = connection
+        if peer in self._sending:
+            self._ended(peer, arrived=False)
 
     def link_down(self, peer: str, connection: int) -> None:
         if self._connections.get(peer) == connection:

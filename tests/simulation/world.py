@@ -16,7 +16,7 @@ from tests.simulation.disk import Disk, Survival
 from tests.simulation.faults import Fault, plan, strike
 from tests.simulation.host import Host, MemberFactory, ProcessState
 from tests.simulation.invariants import Checker, Violation
-from tests.simulation.member import Member
+from tests.simulation.member import Member, Role, View
 from tests.simulation.network import Network
 from tests.simulation.options import Options
 from tests.simulation.register import Outcome, Register
@@ -90,11 +90,13 @@ class World:
         self._calm = CalmPhases(self, election_s, self._rng("calm"))
         self._chance = self._rng("world")
         self._undos: list[_Undo] = []
-        self._cut_since: dict[str, float | None] = dict.fromkeys(names)
+        self._apart_since: dict[tuple[str, str], float] = {}
+        self._starts: dict[str, int] = {}
         self._refusals = 0
         self._struck = 0
         self._rounds = 0
         self._leaders: list[tuple[int, str]] = []
+        self._matched: dict[str, tuple[tuple[str, int], ...]] = {}
         self._hash = 0
         self._trace: list[str] = []
 
@@ -104,8 +106,9 @@ class World:
 
     def run(self) -> Report:
         """All phases, up to the first violation."""
-        for name in self.hosts:
-            self.start_of(self.hosts[name])
+        for host in self.hosts.values():
+            host.start()
+        self.reach_changed()
         self.traffic.start()
         if self.options.snapshot_every_s:
             self._snapshot_later()
@@ -133,7 +136,7 @@ class World:
         for host in self.hosts.values():
             host.disk.dies_after = None
             if host.state is ProcessState.DOWN:
-                self.start_of(host)
+                host.start()
         self.reach_changed()
 
     # What faults may do (`faults.Scene`).
@@ -147,13 +150,18 @@ class World:
         host.kill(silently=power is not None)
         if power is not None:
             host.disk.lose_power(power)
-        self.undo_after(restart_s, self.start_of, host)
+        # A process that ends again before it was to be started is waited for anew.
+        self._starts[host.name] = turn = self._starts.get(host.name, 0) + 1
+        self.undo_after(restart_s, self._start_of, host, turn)
         self.reach_changed()
 
-    def start_of(self, host: Host) -> None:
-        if host.state is ProcessState.DOWN:
+    def _start_of(self, host: Host, turn: int) -> None:
+        if host.state is ProcessState.DOWN and self._starts[host.name] == turn:
             host.start()
             self.reach_changed()
+
+    def burst(self, host: Host, count: int) -> None:
+        self.traffic.burst(host, count)
 
     def sync_normal(self, host: Host) -> None:
         profile = self.options.disk_profile()
@@ -161,16 +169,19 @@ class World:
         host.disk.profile.sync_max_s = profile.sync_max_s
 
     def reach_changed(self) -> None:
-        majority = len(self.hosts) // 2 + 1
+        now_s = self.queue.now_s
         for name in self.hosts:
-            reached = 1 + sum(self._is_in_reach(name, peer) for peer in self.hosts if peer != name)
-            if reached >= majority:
-                self._cut_since[name] = None
-            elif self._cut_since[name] is None:
-                self._cut_since[name] = self.queue.now_s
+            for peer in self.hosts:
+                if name == peer or self._is_in_reach(name, peer):
+                    self._apart_since.pop((name, peer), None)
+                else:
+                    self._apart_since.setdefault((name, peer), now_s)
 
-    def cut_off_since(self, member: str) -> float | None:
-        return self._cut_since[member]
+    def has_met_majority(self, member: str, since_s: float) -> bool:
+        apart = sum(
+            self._apart_since.get((member, peer), since_s) < since_s for peer in self.hosts
+        )
+        return len(self.hosts) - apart > len(self.hosts) // 2
 
     # What the network tells (`network.Listener`).
 
@@ -205,8 +216,11 @@ class World:
     def changed(self, host: Host) -> None:
         self._rounds += 1
         view = host.view
-        if view is None or view.leader is None or view.leader != host.name:
+        if view is None or view.role is not Role.LEADER:
             return
+        if view.matched != self._matched.get(host.name):
+            self._matched[host.name] = view.matched
+            self._check_matched(host, view)
         if not self._leaders or (view.term, host.name) > self._leaders[-1]:
             self._leaders.append((view.term, host.name))
             self.note("leads", host.name, view.term)
@@ -234,6 +248,16 @@ class World:
             del self._trace[:_TRACE_LINES]
 
     # Inside.
+
+    def _check_matched(self, host: Host, view: View) -> None:
+        """What a leader counts on must be so at every follower of its term."""
+        for peer, index in view.matched:
+            follower = self.hosts[peer]
+            if follower.view is None or follower.member is None or host.member is None:
+                continue
+            if index and follower.view.term == view.term and index > follower.view.log_first:
+                own, theirs = host.member.log_term(index), follower.member.log_term(index)
+                self.checker.counted(host.name, peer, index, own, theirs)
 
     def _strike(self, fault: Fault) -> None:
         self.note("fault", fault)
