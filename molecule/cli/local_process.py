@@ -14,7 +14,7 @@ from typing import Final
 
 from molecule.cli.waiting import NotInTime, until
 
-_PROC: Final = Path("/proc")
+_PROCESSES: Final = Path("/proc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def members(mark: ProcessMark) -> list[Member]:
     if leader is not None and leader.started_ticks != mark.started_ticks:
         return []
     found = []
-    for entry in _PROC.iterdir():
+    for entry in _PROCESSES.iterdir():
         if not entry.name.isdigit():
             continue
         stat = _stat(int(entry.name))
@@ -126,7 +126,7 @@ async def until_gone(mark: ProcessMark, *, within_s: float) -> None:
 
 def _stat(pid: int) -> _Stat | None:
     try:
-        text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        text = (_PROCESSES / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
     fields = text.rpartition(")")[2].split()
@@ -135,7 +135,7 @@ def _stat(pid: int) -> _Stat | None:
 
 def _command(pid: int) -> str:
     try:
-        raw = (_PROC / str(pid) / "cmdline").read_bytes()
+        raw = (_PROCESSES / str(pid) / "cmdline").read_bytes()
     except OSError:
         return ""
     return raw.replace(b"\0", b" ").decode(errors="replace").strip()

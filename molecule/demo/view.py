@@ -36,11 +36,11 @@ def picture(frame: Frame) -> Group:
         table.add_row(node.id, role, state, str(node.in_flight))
     ended = view.ended if view else 0
     rate = ended / frame.seconds if frame.seconds else 0
-    flow = Text(
+    told = Text(
         f"{ended:,} of {frame.work:,} executions, {rate:,.0f} per second, {frame.seconds:.0f} s"
     )
     bar = ProgressBar(total=frame.work, completed=min(ended, frame.work), width=60)
-    return Group(table, Text(), bar, flow, *(Text(line, "dim") for line in frame.said[-8:]))
+    return Group(table, Text(), bar, told, *(Text(line, "dim") for line in frame.said[-8:]))
 
 
 class View:

@@ -13,7 +13,7 @@ def module_faults(files: Iterable[Source]) -> list[str]:
     return [
         f"{source.path}: no module docstring"
         for source in files
-        if not ast.get_docstring(source.tree)
+        if source.text.strip() and not ast.get_docstring(source.tree)
     ]
 
 

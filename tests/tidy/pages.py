@@ -7,37 +7,27 @@ the code. Nothing is fetched: links to other sites are not followed.
 import itertools
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
-from molecule.model.execution import ACTIVE, PARKED, TERMINAL, TRANSITIONS
+from tests.tidy.drawings import DRAWINGS
 from tests.tidy.source import ROOT, tracked
 
-STATES_PAGE = "docs/execution-contract.md"
-BEGIN, END = "<!-- drawn from molecule/model/execution.py -->", "<!-- end of drawing -->"
+BEGIN = re.compile(r"<!-- drawn: (\w+) -->\n")
+END = "<!-- end of drawing -->"
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 
-def state_diagram() -> str:
-    """The transition table as a mermaid diagram, in the order in which the states are declared."""
-    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> PENDING"]
-    for state, targets in TRANSITIONS.items():
-        lines += [f"    {state} --> {target}" for target in TRANSITIONS if target in targets]
-    lines += [f"    {state} --> [*]" for state in TRANSITIONS if state in TERMINAL]
-    kinds = (("active", ACTIVE), ("parked", PARKED), ("terminal", TERMINAL))
-    for kind, states in kinds:
-        members = ",".join(state for state in TRANSITIONS if state in states)
-        lines.append(f"    class {members} {kind}")
-    return "\n".join([*lines, "```"])
-
-
-def redrawn(page: str, drawing: str) -> str:
-    """The page with what stands between the two marks replaced; ValueError without the marks."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{STATES_PAGE} needs the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{drawing}\n\n{END}{after}"
+def redrawn(page: str, drawings: Mapping[str, Callable[[], str]]) -> str:
+    """The page with every drawing made anew; ValueError for one unknown or without an end."""
+    parts, place = [], 0
+    for begin in BEGIN.finditer(page):
+        end = page.find(END, begin.end())
+        if begin[1] not in drawings or end < 0:
+            raise ValueError(f"the drawing {begin[1]} is unknown or has no end mark")
+        parts += [page[place : begin.end()], f"\n{drawings[begin[1]]()}\n\n"]
+        place = end
+    return "".join([*parts, page[place:]])
 
 
 def anchors(page: str) -> set[str]:
@@ -115,21 +105,25 @@ def all_faults() -> list[str]:
     found = link_faults(pages, frozenset(tracked()))
     for path, page in pages.items():
         found += heading_faults(path, page)
-    if (
-        STATES_PAGE not in pages
-        or redrawn(pages[STATES_PAGE], state_diagram()) != pages[STATES_PAGE]
-    ):
-        found.append(f"{STATES_PAGE}: the diagram differs from the table: run ./dev docs")
+        if redrawn(page, DRAWINGS) != page:
+            found.append(f"{path}: a drawing differs from the code: run ./dev docs")
     return found
+
+
+def redraw_all() -> None:
+    """Make every drawing of every page anew."""
+    for path in tracked():
+        if path.endswith(".md"):
+            page = (ROOT / path).read_text(encoding="utf-8")
+            fresh = redrawn(page, DRAWINGS)
+            if fresh != page:
+                (ROOT / path).write_text(fresh, encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:
     """Exit code 1 when a page has a fault."""
     if "--write" in arguments:
-        page = ROOT / STATES_PAGE
-        page.write_text(
-            redrawn(page.read_text(encoding="utf-8"), state_diagram()), encoding="utf-8"
-        )
+        redraw_all()
     found = all_faults()
     sys.stdout.write("\n".join(found or ["docs: clean"]) + "\n")
     return 1 if found else 0

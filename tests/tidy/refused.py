@@ -11,7 +11,10 @@ from pathlib import PurePosixPath
 from tests.tidy.source import Source, imports
 
 UNSAFE_MODULES = frozenset({"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"})
+"""They run what they read."""
+
 FORKING_MODULES = frozenset({"multiprocessing"})
+"""A fork copies locks and threads in whatever state they are."""
 
 MARKS = re.compile(r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK"]) + r")\b")
 UNFINISHED = re.compile("NotImplemented" + "Error|# type: " + r"ignore(?!\[)|# no" + r"qa(?!:)")
@@ -24,13 +27,13 @@ ORDINARY_FOLDERS = frozenset({"/", "/tmp", "/srv", "/opt", "/home", "/var", "/va
 """Parents of a checkout that may well be named in a text without giving a machine away."""
 
 
-def module_faults(files: Iterable[Source]) -> list[str]:
-    """Imports of modules that run what they read, or that fork."""
+def module_faults(files: Iterable[Source], modules: frozenset[str]) -> list[str]:
+    """Imports of modules that are refused."""
     return [
         f"{source.path}:{item.line}: imports {item.name}"
         for source in files
         for item in imports(source)
-        if item.candidates[-1].split(".")[0] in UNSAFE_MODULES | FORKING_MODULES
+        if item.candidates[-1].split(".")[0] in modules
     ]
 
 
@@ -54,13 +57,19 @@ def statement_faults(files: Iterable[Source]) -> list[str]:
 
 
 def sleep_faults(files: Iterable[Source]) -> list[str]:
-    """Any sleep at all: for tests that must not wait."""
+    """Any sleep but `sleep(0)`, which only lets others run: for tests that must not wait."""
     return [
         f"{source.path}:{node.lineno}: sleeps"
         for source in files
         for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call) and _called(node).split(".")[-1] == "sleep"
+        if isinstance(node, ast.Call)
+        and _called(node).split(".")[-1] == "sleep"
+        and not _is_zero(node)
     ]
+
+
+def _is_zero(node: ast.Call) -> bool:
+    return [each.value for each in node.args if isinstance(each, ast.Constant)] == [0]
 
 
 def _called(node: ast.Call) -> str:
@@ -82,12 +91,15 @@ def inner_import_faults(files: Iterable[Source], allowed: tuple[str, ...]) -> li
     ]
 
 
+WITH_REASON = {"molecule/rpc/__init__.py": "sets what grpc reads once, before anything imports it"}
+
+
 def init_faults(files: Iterable[Source]) -> list[str]:
     """An `__init__.py` with more than its docstring: a second way to every name."""
     return [
         f"{source.path}: holds more than a docstring"
         for source in files
-        if source.is_package and len(source.tree.body) > 1
+        if source.is_package and source.path not in WITH_REASON and len(source.tree.body) > 1
     ]
 
 

@@ -95,3 +95,9 @@ def _collect(node: ast.AST, found: list[Import], *, inside_function: bool) -> No
         else:
             function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             _collect(child, found, inside_function=inside_function or function)
+
+
+def hold(faults: list[str]) -> None:
+    """Fail with every fault on a line of its own; pass when there are none."""
+    if faults:
+        raise AssertionError("\n".join(["", *faults]))

@@ -1,13 +1,13 @@
 """Every module and nearly every public definition says what it is for."""
 
 from tests.tidy import docstrings
-from tests.tidy.source import Source, sources
+from tests.tidy.source import Source, hold, sources
 
 SHARE_PERCENT = 90
 
 
 def test_every_module_says_its_duty() -> None:
-    assert docstrings.module_faults(sources("molecule", "tests", "chaos")) == []
+    hold(docstrings.module_faults(sources("molecule", "tests", "chaos")))
 
 
 def test_public_definitions_state_their_contract() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tidy import layers
-from tests.tidy.source import ROOT, Source, sources
+from tests.tidy.source import ROOT, Source, hold, sources
 
 PAGE = """
 | layer | duty | packages | sideways | never |
@@ -28,7 +28,7 @@ def planted(path: str, text: str) -> list[str]:
 
 def test_the_tree_obeys_the_page() -> None:
     rules = layers.read((ROOT / layers.PAGE).read_text(encoding="utf-8"))
-    assert layers.faults(rules, sources("molecule")) == []
+    hold(layers.faults(rules, sources("molecule")))
 
 
 def test_the_page_places_every_package_that_exists() -> None:

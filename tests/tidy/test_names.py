@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tidy import names
-from tests.tidy.source import ROOT, Source, sources, tracked
+from tests.tidy.source import ROOT, Source, hold, sources, tracked
 
 GLOSSARY = """
 | term | meaning | not |
@@ -18,13 +18,13 @@ def planted(text: str) -> list[str]:
 
 def test_no_file_is_named_like_a_dumping_ground() -> None:
     ours = ("molecule/", "tests/", "chaos/", "docs/", "proto/")
-    assert names.file_faults(path for path in tracked() if path.startswith(ours)) == []
+    hold(names.file_faults(path for path in tracked() if path.startswith(ours)))
 
 
 def test_identifiers_use_the_words_of_the_glossary() -> None:
     words = names.banned((ROOT / names.PAGE).read_text(encoding="utf-8"))
     assert len(words) > 20
-    assert names.identifier_faults(sources("molecule", "chaos"), words) == []
+    hold(names.identifier_faults(sources("molecule", "chaos"), words))
 
 
 @pytest.mark.parametrize("path", ["molecule/utils.py", "molecule/core/x.py", "tests/_helpers.py"])

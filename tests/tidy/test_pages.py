@@ -2,28 +2,41 @@
 
 import pytest
 
+from molecule.component import registry
+from molecule.config import Limits, NodeConfig
 from molecule.model.execution import TERMINAL, TRANSITIONS
-from tests.tidy import pages
+from tests.tidy import drawings, pages
+from tests.tidy.source import hold
 
 
 def test_the_pages_are_in_order() -> None:
-    assert pages.all_faults() == []
+    hold(pages.all_faults())
 
 
 def test_the_diagram_draws_every_transition() -> None:
-    drawing = pages.state_diagram()
+    drawing = drawings.states()
     arrows = sum(len(targets) for targets in TRANSITIONS.values())
     assert drawing.count(" --> ") == arrows + 1 + len(TERMINAL)
 
 
-def test_the_diagram_replaces_what_stands_between_the_marks() -> None:
-    page = f"# T\n{pages.BEGIN}\nold\n{pages.END}\nrest"
-    assert pages.redrawn(page, "new") == f"# T\n{pages.BEGIN}\n\nnew\n\n{pages.END}\nrest"
+def test_the_pages_name_every_component_and_limit() -> None:
+    names = {component.type for component in registry.discover(extensions=False).components()}
+    assert all(f"### `{name}`" in drawings.components() for name in names)
+    assert all(f"`{name}`" in drawings.limits() for name in Limits.model_fields)
+    assert all(f"`{name}`" in drawings.settings() for name in NodeConfig.model_fields)
 
 
-def test_a_page_without_marks_is_refused() -> None:
-    with pytest.raises(ValueError, match="marks"):
-        pages.redrawn("# T\n", "new")
+def test_a_drawing_replaces_what_stands_between_its_marks() -> None:
+    page = f"# T\n<!-- drawn: x -->\nold\n{pages.END}\nrest"
+    fresh = pages.redrawn(page, {"x": lambda: "new"})
+    assert fresh == f"# T\n<!-- drawn: x -->\n\nnew\n\n{pages.END}\nrest"
+    assert pages.redrawn(fresh, {"x": lambda: "new"}) == fresh
+
+
+@pytest.mark.parametrize("page", ["<!-- drawn: x -->\nno end", f"<!-- drawn: y -->\n{pages.END}"])
+def test_a_drawing_without_end_or_maker_is_refused(page: str) -> None:
+    with pytest.raises(ValueError, match="unknown or has no end"):
+        pages.redrawn(page, {"x": lambda: "new"})
 
 
 @pytest.mark.parametrize("link", ["gone.md", "b.md#nothing", "#nothing", "../gone/"])
