@@ -1,7 +1,8 @@
 """Entries from leader to follower, one append at a time (rows 3 and 4).
 
-The core matches logs and moves indexes; this file decides which appends and answers it gets to see. Entries a
-follower already has are never cut, and it commits only what it knows to be equal to the leader's.
+The core matches logs and moves indexes; this file decides which appends and answers it gets to
+see. Entries a follower already has are never cut, and it commits only what it knows to be equal to
+the leader's.
 """
 
 from dataclasses import dataclass, field
@@ -69,7 +70,10 @@ def is_well_formed(append: Append) -> bool:
 
 @dataclass(slots=True)
 class Appends:
-    """Both ends of replication. The leader's half is forgotten with the term, each slot with its link."""
+    """Both ends of replication.
+
+    The leader's half is forgotten with the term, each slot with its link.
+    """
 
     parts: Parts
     _slots: dict[str, Slot] = field(default_factory=dict)
@@ -85,7 +89,7 @@ class Appends:
     # --- leader -------------------------------------------------------------------------------
 
     def lead(self) -> None:
-        """This node became leader: nothing is known of anybody."""
+        """Begin a leadership: nothing is known of anybody."""
         self._slots.clear()
         self._paused_until.clear()
         self._told_commit.clear()
@@ -119,7 +123,10 @@ class Appends:
         return [peer for peer in self.parts.others if self.is_free(peer)]
 
     def lacking(self, now: float) -> list[str]:
-        """Peers to send an append to right now: free, within the journal, and not known to have everything."""
+        """Peers to send an append to right now.
+
+        Free, within the journal, and not known to have everything.
+        """
         core, journal = self.parts.core, self.parts.journal
         last, head = journal.last_index, journal.head.index
         return [
@@ -165,18 +172,24 @@ class Appends:
         parts.say(peer, RaftFrame(append=append))
 
     def commit_to_tell(self, peer: str) -> int | None:
-        """A commit index that this peer could use and was not told; row 13 wants it told at once."""
+        """A commit index that this peer could use and was not told.
+
+        Row 13 wants it told at once.
+        """
         index = min(self.parts.core.commit_index, self.parts.core.match_index(peer))
         if index <= self._told_commit.get(peer, 0) or not self.parts.links.is_up(peer):
             return None
         return index
 
     def told_commit(self, peer: str, index: int) -> None:
-        """This peer was told."""
+        """Remember that a peer was told."""
         self._told_commit[peer] = max(index, self._told_commit.get(peer, 0))
 
     def answered(self, now: float, peer: str, answer: AppendAnswer) -> Slot | None:
-        """A follower's answer; the slot it freed, or None if it answers nothing that is waited for."""
+        """A follower's answer.
+
+        The slot it freed, or None if it answers nothing that is waited for.
+        """
         core, guards = self.parts.core, self.parts.guards
         slot = self._slots.get(peer)
         if not core.is_leader or slot is None:
@@ -211,7 +224,10 @@ class Appends:
     # --- follower -----------------------------------------------------------------------------
 
     def receive(self, now: float, leader: str, term: int, append: Append) -> bool:
-        """An append of a leader of this or a later term. False: it was refused before the core saw it."""
+        """An append of a leader of this or a later term.
+
+        False: it was refused before the core saw it.
+        """
         parts = self.parts
         if not is_well_formed(append):
             return False
@@ -284,7 +300,7 @@ class Appends:
         self.parts.core.receive(now, leader, message, self.free_peers())
 
     def hear(self, now: float, leader: str, term: int, *, commit_index: int, clamp: bool) -> None:
-        """A sign of life of a leader, with a commit index that only counts as far as the logs are equal."""
+        """A sign of life of a leader; its commit index counts only as far as the logs are equal."""
         if clamp:
             commit_index = min(commit_index, self.matched_index(leader, term))
         self._hear(now, leader, term, commit_index=commit_index)

@@ -1,10 +1,12 @@
 """Frames to the duty they belong to, and what the core says to frames.
 
-Holds no rule of consensus of its own except which frames are stale, and when a lost tail is made good. The
-replica calls `core_said` after everything that may have made the core speak.
+Holds no rule of consensus of its own except which frames are stale, and when a lost tail is made
+good. The replica calls `core_said` after everything that may have made the core speak.
 """
 
 from dataclasses import dataclass
+
+from google.protobuf.message import DecodeError
 
 from molecule.raft.appends import Appends
 from molecule.raft.elections import Elections
@@ -28,7 +30,17 @@ class Dispatch:
 
     # --- frames -------------------------------------------------------------------------------
 
+    def read(self, peer: str, connection: int, data: bytes) -> RaftFrame | None:
+        """The frame in these bytes; None when it is malformed, stale or repeated."""
+        frame = RaftFrame()
+        try:
+            frame.ParseFromString(data)
+        except DecodeError:
+            return None
+        return frame if self.parts.links.accepts(peer, connection, frame) else None
+
     def hear(self, now: float, peer: str, frame: RaftFrame) -> None:
+        """Hear a frame that is not stale."""
         elections = self.elections
         match frame.WhichOneof("body"):
             case "append":
@@ -85,7 +97,10 @@ class Dispatch:
             self._regain_trust(peer, term, keep_alive.leader_commit_index)
 
     def _is_stale(self, peer: str, term: int) -> bool:
-        """Tell a leader of an older term so, or it would never learn it; the library says nothing."""
+        """Tell a leader of an older term so, or it would never learn it.
+
+        The library says nothing.
+        """
         if term >= self.parts.core.term:
             return False
         if self.parts.guards.pre_vote:
@@ -93,7 +108,7 @@ class Dispatch:
         return True
 
     def _regain_trust(self, leader: str, term: int, commit_index: int) -> None:
-        """A lost tail is made good once this node holds all that its leader knows to be committed."""
+        """Make a lost tail good once this node holds all that its leader knows to be committed."""
         journal = self.parts.journal
         if journal.is_doubtful and self.appends.matched_index(leader, term) >= commit_index:
             journal.trust()

@@ -1,21 +1,17 @@
 """The asyncio shell of a replica: feeds it messages, time and syncs, and carries out its outbox.
 
-Decides nothing about consensus. Files are touched by two threads only, one that writes and syncs and one that
-makes room; the loop is woken by inputs and deadlines, never by a short tick.
+Decides nothing about consensus. Files are touched by two threads only, one that writes and syncs
+and one that makes room; the loop is woken by inputs and deadlines, never by a short tick.
 """
 
 import asyncio
 import secrets
-import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
 
-from molecule.model.errors import BrokenInvariant, NoLeader, Overloaded, invariant
-from molecule.raft.files import DiskFiles
-from molecule.raft.generation import DataFolder, Generation
-from molecule.raft.outbox import Committed, Outbox, Role, SnapshotMark
+from molecule.model.errors import BrokenInvariant, NoLeader, Overloaded
+from molecule.raft.applying import Applier
+from molecule.raft.generation import DataFolder
+from molecule.raft.outbox import Outbox, Role, SnapshotMark
 from molecule.raft.ports import (
     Metrics,
     NoMetrics,
@@ -26,10 +22,9 @@ from molecule.raft.ports import (
 )
 from molecule.raft.replica import Replica
 from molecule.raft.settings import Bounds, Timing
+from molecule.raft.threads import Done, Threads
+from molecule.raft.transfers import SnapshotTransfers
 from molecule.raft.waiting import Waiting
-
-_APPLY_CHECK_EVERY: Final = 16
-"""Entries applied between two looks at the clock."""
 
 
 class RaftDriver:
@@ -55,22 +50,19 @@ class RaftDriver:
         self._folder = folder
         self._timing = timing
         self._snapshot = snapshot
-        self._state_machine = state_machine
         self._transport = transport
-        self._snapshot_sender = snapshot_sender
-        self._snapshot_store = snapshot_store
+        self._transfers = SnapshotTransfers(folder, snapshot_sender, snapshot_store)
         self._on_fatal = on_fatal
         self._on_installed = on_installed
         self._metrics = metrics or NoMetrics()
         self._bounds = bounds or Bounds()
         self._proposals_max = proposals_max
-        self._apply_slice_seconds = apply_slice_seconds
         self._role_callbacks: list[Callable[[Role], None]] = []
         self._waiting = Waiting()
-        self._to_apply: deque[Committed] = deque()
-        self._applied_index = 0
-        self._snapshots_wanted: asyncio.Queue[str] = asyncio.Queue()
-        self._is_installing = False
+        self._applier = Applier(
+            state_machine, self._waiting.applied, slice_seconds=apply_slice_seconds
+        )
+        self._is_started = False
         self._is_running = False
         self._round_is_due = False
         self._slice_is_due = False
@@ -82,12 +74,8 @@ class RaftDriver:
     async def start(self) -> None:
         """Read the journal and begin. Raises DamagedData. Links may be reported from now on."""
         self._loop = asyncio.get_running_loop()
-        self._sync_thread = ThreadPoolExecutor(1, thread_name_prefix="journal-sync")
-        self._room_thread = ThreadPoolExecutor(1, thread_name_prefix="journal-room")
-        journal, files = await self._loop.run_in_executor(
-            self._room_thread, self._folder.open_journal, self._bounds
-        )
-        self._files: DiskFiles = files
+        self._threads = Threads(self._loop)
+        journal, self._files = await asyncio.to_thread(self._folder.open_journal, self._bounds)
         identity = self._folder.identity
         self._replica = Replica(
             me=identity.node,
@@ -100,21 +88,23 @@ class RaftDriver:
             bounds=self._bounds,
             formation=identity.formation_of(),
         )
-        self._applied_index = journal.head.index
-        self._is_running = True
-        # Lives until stop(); it alone waits for transfers, which outlast any one call.
-        self._sender = self._loop.create_task(self._send_snapshots(), name="raft-snapshots")
+        self._applier.applied_index = journal.head.index
+        self._is_started = self._is_running = True
+        # Lives until stop(): transfers outlast any one call.
+        self._sender = self._loop.create_task(
+            self._transfers.send_all(self._snapshot_ended), name="raft-snapshots"
+        )
         self._wake()
 
     async def stop(self) -> None:
-        """End without saying good-bye; hand leadership over before if that is wanted. Idempotent."""
-        if not self._is_running:
+        """End at once; hand leadership over before, if that is wanted. Twice is no error."""
+        if not self._is_started:
             return
+        self._is_started = False
         self._end()
         self._sender.cancel()
         await asyncio.gather(self._sender, return_exceptions=True)
-        for thread in (self._sync_thread, self._room_thread):
-            await asyncio.to_thread(thread.shutdown)
+        await self._threads.stop()
         self._files.close()
 
     def _end(self) -> None:
@@ -153,11 +143,11 @@ class RaftDriver:
     @property
     def applied_index(self) -> int:
         """The last index the state machine has applied."""
-        return self._applied_index
+        return self._applier.applied_index
 
     @property
     def is_formed(self) -> bool:
-        """Whether the voters have agreed to be a cluster."""
+        """Whether the voters agreed to be a cluster."""
         return self._folder.identity.formation.is_formed
 
     def on_role(self, callback: Callable[[Role], None]) -> None:
@@ -167,7 +157,9 @@ class RaftDriver:
     # --- callers ------------------------------------------------------------------------------
 
     async def propose(self, data: bytes) -> object:
-        """What `apply` returned for this entry here. Raises NoLeader, Overloaded, StorageFull or OutcomeUnknown.
+        """What `apply` returned for this entry here.
+
+        Raises NoLeader, Overloaded, StorageFull or OutcomeUnknown.
 
         Only the last one leaves open whether it was, or will be, committed.
         """
@@ -182,7 +174,10 @@ class RaftDriver:
         return await future
 
     async def barrier(self) -> int:
-        """An index that is applied here and at least as new as every commit before this call. Raises NoLeader."""
+        """An index that is applied here and at least as new as every commit before this call.
+
+        Raises NoLeader.
+        """
         self._refuse_when_stopped()
         ticket = self._waiting.next_ticket()
         self._replica.barrier(ticket, self._loop.time())
@@ -192,15 +187,21 @@ class RaftDriver:
         return await future
 
     async def until_applied(self, index: int) -> None:
-        """Return when this node's state contains the entry `index`. Raises NoLeader when the node stops."""
+        """Return when this node's state contains the entry `index`.
+
+        Raises NoLeader when the node stops.
+        """
         self._refuse_when_stopped()
-        if index > self._applied_index:
+        if index > self.applied_index:
             future: asyncio.Future[int] = self._loop.create_future()
             self._waiting.until_applied(index, future)
             await future
 
     def transfer(self) -> None:
-        """As leader: ask the most advanced follower to take over, soon; `on_role` tells when it did."""
+        """As leader: ask the most advanced follower to take over, soon.
+
+        `on_role` tells when it did.
+        """
         self._replica.transfer(self._loop.time())
         self._wake()
 
@@ -273,21 +274,24 @@ class RaftDriver:
             if seconds is not None:
                 self._metrics.committed(seconds)
         for answer in out.barriers:
-            self._waiting.answered(answer, self._applied_index)
+            self._waiting.answered(answer, self.applied_index)
         for peer in out.snapshots_wanted:
-            self._snapshots_wanted.put_nowait(peer)
+            self._transfers.want(peer)
         if out.role is not None:
             self._metrics.role_changed(out.role.term, out.role.leader)
             for callback in self._role_callbacks:
                 callback(out.role)
         if out.committed:
-            self._to_apply.extend(out.committed)
+            self._applier.extend(out.committed)
             if not self._slice_is_due:
                 self._apply_slice()
         self._set_timer(out.wake_at)
 
     def _set_timer(self, wake_at: float) -> None:
-        """Keep a timer that fires earlier: an early round costs less than a timer for each message."""
+        """Keep a timer that fires earlier.
+
+        An early round costs less than a timer for each message.
+        """
         if wake_at >= self._timer_at and self._timer_at > self._loop.time():
             return
         if self._timer is not None:
@@ -305,57 +309,26 @@ class RaftDriver:
         self._slice_is_due = False
         if not self._is_running:
             return
-        end = time.monotonic() + self._apply_slice_seconds
         try:
-            count = 0
-            while self._to_apply:
-                self._apply(self._to_apply.popleft())
-                count += 1
-                if count % _APPLY_CHECK_EVERY == 0 and time.monotonic() >= end:
-                    break
+            self._slice_is_due = self._applier.apply_slice()
         except (Exception, BrokenInvariant) as error:  # noqa: BLE001  # replicas would differ
-            self._die(f"entry {self._applied_index + 1} could not be applied: {error!r}")
+            self._die(f"entry {self.applied_index + 1} could not be applied: {error!r}")
             return
-        self._waiting.reached(self._applied_index)
-        if self._to_apply:
-            self._slice_is_due = True
+        self._waiting.reached(self.applied_index)
+        if self._slice_is_due:
             self._loop.call_soon(self._apply_slice)
-
-    def _apply(self, entry: Committed) -> None:
-        invariant(entry.index == self._applied_index + 1, "an entry was skipped", index=entry.index)
-        if entry.data:
-            result = self._state_machine.apply(entry.index, entry.term, entry.data)
-            self._waiting.applied(entry.index, result)
-        self._applied_index = entry.index
 
     # --- threads ------------------------------------------------------------------------------
 
-    def _in_thread(
-        self,
-        thread: ThreadPoolExecutor,
-        work: Callable[[], None],
-        done: Callable[[BaseException | None, float], None],
-    ) -> None:
-        """Run off the loop; `done` gets the error and the seconds, on the loop."""
-        began = time.monotonic()
+    def _back(self, done: Done) -> Done:
+        """Let a thread's result in, unless the driver stopped meanwhile."""
 
-        def finished(future: "Future[None]") -> None:
-            if self._loop.is_closed():
-                return
-            error, took = future.exception(), time.monotonic() - began
-            self._loop.call_soon_threadsafe(self._finished, done, error, took)
+        def came_back(error: BaseException | None, took: float) -> None:
+            if self._is_running:
+                done(error, took)
+                self._wake()
 
-        thread.submit(work).add_done_callback(finished)
-
-    def _finished(
-        self,
-        done: Callable[[BaseException | None, float], None],
-        error: BaseException | None,
-        took: float,
-    ) -> None:
-        if self._is_running:
-            done(error, took)
-            self._wake()
+        return came_back
 
     def _begin_write(self) -> None:
         write = self._replica.journal.take_write()
@@ -369,7 +342,7 @@ class RaftDriver:
             self._metrics.journal_synced(took)
             self._replica.synced(write.position, self._loop.time())
 
-        self._in_thread(self._sync_thread, write.run, done)
+        self._threads.sync(write.run, self._back(done))
 
     def _begin_allocation(self) -> None:
         allocation = self._replica.journal.take_allocation()
@@ -382,7 +355,7 @@ class RaftDriver:
             else:
                 self._replica.allocation_failed(str(error), self._loop.time())
 
-        self._in_thread(self._room_thread, allocation.run, done)
+        self._threads.make_room(allocation.run, self._back(done))
 
     def _begin_saving_formation(self) -> None:
         record = self._replica.formation_record()
@@ -393,59 +366,35 @@ class RaftDriver:
                 return
             self._replica.formation_saved(self._loop.time())
 
-        self._in_thread(self._room_thread, lambda: self._folder.save_formation(record), done)
+        self._threads.make_room(lambda: self._folder.save_formation(record), self._back(done))
 
     # --- snapshots ----------------------------------------------------------------------------
 
-    async def _send_snapshots(self) -> None:
-        while True:
-            peer = await self._snapshots_wanted.get()
-            arrived = False
-            try:
-                mark, chunks = await self._snapshot_store.open_snapshot()
-                arrived = await self._snapshot_sender.send_snapshot(peer, mark, chunks)
-            except Exception:  # noqa: BLE001, S110  # asked for again as long as the peer is behind
-                pass
+    def _snapshot_ended(self, peer: str, arrived: bool) -> None:  # noqa: FBT001  # the answer
+        if self._is_running:
             self._replica.snapshot_sent(peer, arrived, self._loop.time())
             self._wake()
 
     async def receive_snapshot(
         self, peer: str, mark: SnapshotMark, chunks: AsyncIterator[bytes]
     ) -> bool:
-        """A snapshot offered by a peer. True: this node has that state, durably, now or already.
+        """Take a snapshot that a peer offers; True when this node has that state, durably.
 
-        After an install the driver stands still and `on_installed` was called: the process must start again.
-        Raises what the chunks raise; then nothing was changed.
+        After an install the driver stands still and `on_installed` was called: the process must
+        start again. Raises what the chunks raise; then nothing was changed.
         """
-        if not self._is_running or self._is_installing:
+        if not self._is_running:
             return False
         if not self._replica.snapshot_offered(mark):
             return True
-        self._is_installing = True
-        generation = self._folder.begin_install()
         try:
-            await self._snapshot_store.fill(str(generation.folder), mark, chunks)
-        except BaseException:
-            self._is_installing = False
-            self._folder.discard(generation)
-            raise
-        # From here on this life says nothing more: what it would promise must be in the new journal.
-        self._replica.freeze(self._loop.time())
-        try:
-            await self._loop.run_in_executor(self._sync_thread, self._install, generation, mark)
+            is_installed = await self._transfers.receive(self._replica, self._threads, mark, chunks)
         except OSError as error:
-            self._die(
-                f"the snapshot of entry {mark.index} from {peer} could not be installed: {error}"
-            )
+            if not self._replica.is_frozen:
+                raise
+            self._die(f"the snapshot of {peer} at {mark.index} could not be installed: {error}")
             return False
-        if self._is_running:
+        if is_installed and self._is_running:
             self._end()
             self._on_installed(mark)
-        return True
-
-    def _install(self, generation: Generation, mark: SnapshotMark) -> None:
-        """In the sync thread, behind every write of the old journal."""
-        files = DiskFiles(generation.journal)
-        self._replica.journal.install(files, mark)
-        files.close()
-        self._folder.put_in_use(generation)
+        return is_installed

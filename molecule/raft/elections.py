@@ -1,7 +1,7 @@
-"""Who may campaign, who gets a vote, and when (rows 5 and 6, and votes of a node that lost its tail).
+"""Who may campaign, who gets a vote, and when (rows 5 and 6, and votes in doubt).
 
-The core counts and remembers votes. This file decides when it campaigns (after a majority said in a pre-vote
-that it would be heard), which requests reach it, and which answers count.
+The core counts and remembers votes. This file decides when it campaigns (after a majority said in
+a pre-vote that it would be heard), which requests reach it, and which answers count.
 """
 
 from dataclasses import dataclass, field
@@ -22,8 +22,9 @@ from molecule.wire.v1.raft_pb2 import (
 class Ballot:
     """Grants of one election or pre-vote, each voter once.
 
-    A voter that lost its tail may have acknowledged what it no longer has. Its vote, or its own candidacy, is
-    safe only if all voters grant: then whoever still holds an entry has compared logs with the candidate.
+    A voter that lost its tail may have acknowledged what it no longer has. Its vote, or its own
+    candidacy, is safe only if all voters grant: then whoever still holds an entry has compared
+    logs with the candidate.
     """
 
     me: str
@@ -145,7 +146,7 @@ class Elections:
     # --- pre-votes ----------------------------------------------------------------------------
 
     def pre_vote_requested(self, now: float, peer: str, request: PreVoteRequest) -> None:
-        """Would this voter vote for `peer`?"""
+        """Tell `peer` if this voter would vote for it."""
         core, journal = self.parts.core, self.parts.journal
         if request.term <= core.term:
             self.parts.say(peer, RaftFrame(term_too_low=TermTooLow()))

@@ -1,7 +1,8 @@
 """The journal's folder on a real disk.
 
-Implements `ports.Files`; used by the driver's threads, one thread for each file at a time. A segment appears
-under its name only when it is complete, and every name is durable before it is relied on.
+Implements `ports.Files`; used by the driver's threads, one thread for each file at a time. A
+segment appears under its name only when it is complete, and every name is durable before it is
+relied on.
 """
 
 import os
@@ -30,7 +31,7 @@ class DiskFiles:
         return (self._folder / name).read_bytes()
 
     def allocate(self, name: str, size_bytes: int) -> None:
-        """Write zeros, so that later writes change data only and a sync need not touch the file system."""
+        """Write zeros, so that later writes change data only and their syncs are cheap."""
         unfinished = self._folder / f"{name}{_UNFINISHED}"
         zeros = bytes(_CHUNK_BYTES)
         try:

@@ -1,10 +1,11 @@
 """How empty voters form a cluster once, and how one that was emptied later is found out.
 
-Each data folder gets a random *birth* when it is first used. Voters tell each other their births; one that has
-heard all promises, durably, to form with exactly these; once every voter has promised the same, the cluster is
-formed. A folder whose birth is not the promised one was emptied since: it has forgotten votes and entries that
-the others count on, and must not take part. Nobody votes before the cluster is formed, so nothing can be lost
-before. Forming needs all voters; everything after needs a majority.
+Each data folder gets a random *birth* when it is first used. Voters tell each other their births;
+one that has heard all promises, durably, to form with exactly these; once every voter has promised
+the same, the cluster is formed. A folder whose birth is not the promised one was emptied since: it
+has forgotten votes and entries that the others count on, and must not take part. Nobody votes
+before the cluster is formed, so nothing can be lost before. Forming needs all voters; everything
+after needs a majority.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,10 @@ from molecule.wire.v1.raft_pb2 import RaftFrame
 
 @dataclass(frozen=True, slots=True)
 class FormationRecord:
-    """What a voter keeps about forming: the births it promised to form with, and whether all agreed."""
+    """What a voter keeps about forming.
+
+    The births it promised to form with, and whether all agreed.
+    """
 
     births: Mapping[str, str]
     is_formed: bool
@@ -83,7 +87,8 @@ class Formation:
         if told.births and told.births.get(self.me) != self.birth:
             self.refusal = (
                 f"this voter was emptied: {peer} knows {self.me} with another data folder."
-                " A voter without its journal could undo what was acknowledged. Put the old data folder back,"
+                " A voter without its journal could undo what was acknowledged."
+                " Put the old data folder back,"
                 " or remove this node from the cluster and let it join again"
             )
             return

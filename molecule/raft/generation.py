@@ -6,8 +6,8 @@
     DATA/generations/<n>/journal/     segments
     DATA/generations/<n>/state.db     the state machine's, not opened here
 
-A received snapshot fills a new generation beside the old one; replacing CURRENT by one rename puts state and
-journal in use together, so no crash can leave one without the other.
+A received snapshot fills a new generation beside the old one; replacing CURRENT by one rename puts
+state and journal in use together, so no crash can leave one without the other.
 """
 
 import fcntl
@@ -81,7 +81,10 @@ class DataFolder:
         shutil.rmtree(generation.folder, ignore_errors=True)
 
     def put_in_use(self, generation: Generation) -> None:
-        """Make this generation the one that the next start opens. Its files must be durable already."""
+        """Make this generation the one that the next start opens.
+
+        Its files must be durable already.
+        """
         sync_folder(generation.folder)
         sync_folder(generation.folder.parent)
         replace_file(self.path / CURRENT, f"{generation.number}\n".encode())
@@ -100,7 +103,9 @@ def open_data_folder(
     new_birth: str,
     bounds: Bounds | None = None,
 ) -> DataFolder:
-    """Lock and check a voter's folder; prepare it when it is empty. Raises DamagedData, says what to do.
+    """Lock and check a voter's folder; prepare it when it is empty.
+
+    Raises DamagedData, says what to do.
 
     `new_birth` is a random name for the case that the folder is empty.
     """
@@ -129,8 +134,8 @@ def _lock(path: Path) -> int:
         handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DamagedData(
-            f"the data folder {path} cannot be written: {error.strerror}. Check its owner, its rights and whether"
-            " the file system is mounted read-only",
+            f"the data folder {path} cannot be written: {error.strerror}."
+            " Check its owner, its rights and whether the file system is mounted read-only",
             file=str(path),
         ) from error
     try:
@@ -157,7 +162,8 @@ def _refuse_strangers(path: Path) -> None:
     )
     if strangers:
         raise DamagedData(
-            f"{path} has no {identity.FILE} but holds {', '.join(strangers[:5])}. It is not started empty."
+            f"{path} has no {identity.FILE} but holds {', '.join(strangers[:5])}."
+            " It is not started empty."
             f" Put {identity.FILE} back from a backup, or give this node an empty folder",
             file=str(path / identity.FILE),
         )
@@ -166,8 +172,9 @@ def _refuse_strangers(path: Path) -> None:
 def _prepare_first(path: Path, who: Identity, bounds: Bounds | None) -> None:
     if who.formation.births:
         raise DamagedData(
-            f"{path / CURRENT} is missing although this node is part of a formed cluster: its journal is lost."
-            " Put the folder back, or remove this node from the cluster and let it join again with an empty one",
+            f"{path / CURRENT} is missing although this node is part of a formed cluster:"
+            " its journal is lost. Put the folder back, or remove this node from the cluster"
+            " and let it join again with an empty one",
             file=str(path / CURRENT),
         )
     # It never promised to take part, so whatever a broken first start left behind is worth nothing.
@@ -186,15 +193,17 @@ def _current(path: Path) -> Generation:
     text = (path / CURRENT).read_text(errors="replace").strip()
     if not text.isdigit():
         raise DamagedData(
-            f"{path / CURRENT} is damaged: it holds {text[:40]!r} instead of a number. If {path / GENERATIONS}"
-            " holds one folder only, write its name there; otherwise let this node join again",
+            f"{path / CURRENT} is damaged: it holds {text[:40]!r} instead of a number."
+            f" If {path / GENERATIONS} holds one folder only, write its name there;"
+            " otherwise let this node join again",
             file=str(path / CURRENT),
         )
     generation = _generation(path, int(text))
     if not generation.journal.is_dir():
         raise DamagedData(
-            f"{path / CURRENT} names generation {text}, but {generation.journal} is missing. Put it back, or"
-            " remove this node from the cluster, empty its data folder and let it join again",
+            f"{path / CURRENT} names generation {text}, but {generation.journal} is missing."
+            " Put it back, or remove this node from the cluster, empty its data folder"
+            " and let it join again",
             file=str(generation.journal),
         )
     return generation

@@ -1,7 +1,7 @@
 """Who a data folder belongs to: `identity.json`.
 
-Read and written by `generation.py`. A folder of another cluster, node or set of voters, or of a newer
-format, is never opened: a voter with somebody else's memory is worse than none.
+Read and written by `generation.py`. A folder of another cluster, node or set of voters, or of a
+newer format, is never opened: a voter with somebody else's memory is worse than none.
 """
 
 import json
@@ -76,8 +76,9 @@ class Identity:
         for fact, value in told.items():
             if kept[fact] != value:
                 raise DamagedData(
-                    f"{folder} belongs to {fact} {_text(kept[fact])}, but this node is configured as {fact}"
-                    f" {_text(value)}. Correct the configuration or the path of the data folder",
+                    f"{folder} belongs to {fact} {_text(kept[fact])}, but this node is"
+                    f" configured as {fact} {_text(value)}."
+                    " Correct the configuration or the path of the data folder",
                     file=str(folder / FILE),
                     kept=kept[fact],
                     configured=value,
@@ -101,8 +102,8 @@ class Identity:
 
 def _damaged(path: Path, error: Exception) -> DamagedData:
     return DamagedData(
-        f"{path} is damaged ({error}). Do not delete it: put it back from a backup, or remove this node from"
-        " the cluster, empty its data folder and let it join again",
+        f"{path} is damaged ({error}). Do not delete it: put it back from a backup,"
+        " or remove this node from the cluster, empty its data folder and let it join again",
         file=str(path),
     )
 

@@ -1,7 +1,8 @@
 """The journal: log entries, terms and votes on disk, appended only, synced outside.
 
-Reading it back is `recovery.py`, bytes are `records.py`, threads belong to the driver. What it says is durable
-was synced; memory runs ahead of the disk and everything that depends on it waits for `durable_position`.
+Reading it back is `recovery.py`, bytes are `records.py`, threads belong to the driver. What it
+says is durable was synced; memory runs ahead of the disk and everything that depends on it waits
+for `durable_position`.
 """
 
 from dataclasses import dataclass
@@ -81,7 +82,10 @@ class Journal:
         is_doubtful: bool = False,
         bounds: Bounds | None = None,
     ) -> Self:
-        """A new journal in an empty folder, its head at `base`; durable on return. Raises OSError."""
+        """A new journal in an empty folder, its head at `base`; durable on return.
+
+        Raises OSError.
+        """
         bounds = bounds or Bounds()
         header = SegmentHeader(
             base_position=0,
@@ -218,7 +222,10 @@ class Journal:
         return bool(self._pieces) and not self._write_is_out
 
     def take_write(self) -> Write | None:
-        """Everything added so far, as one write; None while another is out. Answer it with `synced`."""
+        """Everything added so far, as one write; None while another is out.
+
+        Answer it with `synced`.
+        """
         if not self.wants_write:
             return None
         pieces, self._pieces = _joined(self._pieces), []
@@ -237,7 +244,10 @@ class Journal:
         return self._allocating is None and (self._spare is None or bool(self._removable))
 
     def take_allocation(self) -> Allocation | None:
-        """Work that makes room; None while other is out. Answer it with `allocated` or `allocation_failed`."""
+        """Work that makes room; None while other is out.
+
+        Answer it with `allocated` or `allocation_failed`.
+        """
         if not self.wants_allocation:
             return None
         name = segment_name(self._segments[-1].number + 1) if self._spare is None else None
@@ -264,7 +274,10 @@ class Journal:
     # --- snapshots ----------------------------------------------------------------------------
 
     def begin_at(self, mark: SnapshotMark) -> bool:
-        """Present the log from a snapshot on, keeping all entries above it. False: they cannot be joined."""
+        """Present the log from a snapshot on, keeping all entries above it.
+
+        False: they cannot be joined.
+        """
         held = self.log.term_at(mark.index)
         if held is None or (held not in (mark.term, 0)):
             return False
@@ -272,7 +285,10 @@ class Journal:
         return True
 
     def forget_all_above(self, mark: SnapshotMark) -> None:
-        """What the library does unless its journal begins exactly at the snapshot. Simulator only."""
+        """What the library does unless its journal begins exactly at the snapshot.
+
+        Simulator only.
+        """
         self._append(Kind.CUT, records.encode_index(mark.index + 1))
         self.log.restart_at(mark)
 
@@ -291,8 +307,8 @@ class Journal:
     ) -> "Journal":
         """The journal of a new generation whose state stands at `mark`; durable on return.
 
-        Keeps term, vote and doubt, and the entries above the mark if this log agrees with it: they may have
-        been acknowledged.
+        Keeps term, vote and doubt, and the entries above the mark if this log agrees with it: they
+        may have been acknowledged.
         """
         journal = Journal.create(
             files,

@@ -1,18 +1,18 @@
-"""Signs of life and majority rounds (rows 7 and 8): who is alive, who still leads, when a read is fresh.
+"""Signs of life and majority rounds (rows 7 and 8).
 
-A keep-alive waits for no disk, but it stops when a sync takes longer than an election: a node whose disk
-hangs is not alive. Every keep-alive belongs to a round; a round a majority answered proves leadership at
-the moment it was begun.
+Who is alive, who still leads, when a read is fresh.
+
+A keep-alive waits for no disk, but it stops when a sync takes longer than an election: a node
+whose disk hangs is not alive. Every keep-alive belongs to a round; a round a majority answered
+proves leadership at the moment it was begun.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from molecule.raft.outbox import BarrierAnswer
 from molecule.raft.parts import Parts
 from molecule.wire.v1.raft_pb2 import KeepAlive, KeepAliveAnswer, RaftFrame
-
-_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(slots=True)
@@ -59,14 +59,15 @@ class Rounds:
 
     def majority_number(self) -> int:
         """The newest round that a majority, the leader included, answered."""
-        return _majority([*self._answered.values()], self.number)
+        return int(_of_majority(self._answered.values(), self.number))
 
     def majority_from(self, now: float) -> float:
         """The last moment at which a majority is known to have followed."""
-        return _majority([*self._alive_from.values()], now)
+        return _of_majority(self._alive_from.values(), now)
 
 
-def _majority(others: list[_Number], own: _Number) -> _Number:
+def _of_majority(others: Iterable[float], own: float) -> float:
+    """The greatest value that more than half of all have reached."""
     ordered = sorted([*others, own], reverse=True)
     return ordered[len(ordered) // 2]
 
@@ -86,7 +87,7 @@ class KeepAlives:
     _asked_index: int = 0
 
     def lead(self, now: float) -> None:
-        """This node became leader."""
+        """Begin a leadership."""
         self.rounds.lead(now)
         self.next_at = now
 
@@ -110,7 +111,7 @@ class KeepAlives:
 
     def round(self, now: float, behind: list[str]) -> None:
         """As leader: begin a round when one is due or a barrier waits for one."""
-        wants_barrier = self._begin_barriers(now)
+        wants_barrier = self._begin_barriers()
         if now < self.next_at and not wants_barrier:
             return
         self.next_at = now + self.parts.timing.keepalive
@@ -168,7 +169,7 @@ class KeepAlives:
         """As leader: answer this ticket after a majority round begun from now on."""
         self._waiting.append(ticket)
 
-    def _begin_barriers(self, now: float) -> bool:
+    def _begin_barriers(self) -> bool:
         """Let the waiting barriers share the next round, one such round at a time."""
         if not self._waiting or self._asked or not self.parts.commit_is_complete():
             return False
@@ -189,7 +190,7 @@ class KeepAlives:
         return [BarrierAnswer(ticket, self._asked_index) for ticket in answered]
 
     def lose_barriers(self) -> list[BarrierAnswer]:
-        """This node leads no more; nothing it could say would be fresh."""
+        """Leadership is lost; nothing it could say would be fresh."""
         lost = [*self._asked, *self._waiting]
         self._asked, self._waiting = [], []
         return [BarrierAnswer(ticket, None) for ticket in lost]

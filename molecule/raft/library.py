@@ -1,15 +1,15 @@
 # ruff: noqa: SLF001, N802  # the core has no public seam for what must be guarded; its names are camel case
 """The one file that imports PySyncObj: the Raft core, used as a state machine that we tick.
 
-Clock, chance, journal and transport are replaced; its snapshots, membership, pickle and sockets are never
-reached. It refuses to run on any other version, because it relies on private names.
+Clock, chance, journal and transport are replaced; its snapshots, membership, pickle and sockets
+are never reached. It refuses to run on any other version, because it relies on private names.
 """
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any, Final, overload
+from typing import Any, Final
 
 from pysyncobj import syncobj
 from pysyncobj.config import SyncObjConf
@@ -19,7 +19,8 @@ from pysyncobj.version import VERSION
 
 from molecule.model.errors import BrokenInvariant, invariant
 from molecule.raft.journal import Journal
-from molecule.raft.log import COMMAND, Entry
+from molecule.raft.journal_view import JournalView
+from molecule.raft.log import COMMAND
 from molecule.raft.settings import Bounds, Guards, Timing
 
 SUPPORTED_VERSION: Final = "0.3.17"
@@ -78,18 +79,22 @@ def verify_library(version: str = VERSION, module: Any = syncobj) -> None:
 def _refuse_missing(missing: list[str]) -> None:
     if missing:
         raise UnsupportedLibrary(
-            f"the installed pysyncobj calls itself {SUPPORTED_VERSION} but lacks {', '.join(missing)};"
+            f"the installed pysyncobj calls itself {SUPPORTED_VERSION}"
+            f" but lacks {', '.join(missing)};"
             " reinstall it from its released package"
         )
 
 
 @dataclass(slots=True)
 class _World:
-    """The clock, chance and journal of the core that is running right now; set before each call into it."""
+    """The clock, chance and journal of the core that is running right now.
+
+    Set before each call into it.
+    """
 
     now: float = 0.0
-    chance: random.Random = random.Random(0)  # noqa: S311  # spreads timeouts, guards nothing
-    journal: "_JournalView | None" = None
+    chance: random.Random = field(default_factory=random.Random)
+    journal: JournalView | None = None
 
 
 _world = _World()
@@ -109,9 +114,13 @@ class _NoPickle:
         raise BrokenInvariant(f"the core reached for pickle.{name}")
 
 
+def _draw() -> float:
+    return _world.chance.random()
+
+
 def _replace_globals() -> None:
     syncobj.monotonicTime = lambda: _world.now
-    syncobj.random = SimpleNamespace(random=lambda: _world.chance.random())
+    syncobj.random = SimpleNamespace(random=_draw)
     syncobj.createPoller = lambda _kind: _NoPoller()
     syncobj.createJournal = lambda _file: _world.journal
     syncobj.pickle = _NoPickle()
@@ -131,72 +140,11 @@ class _Voter(Node):  # type: ignore[misc]  # the library has no types
         return isinstance(other, Node) and self.id == other.id
 
 
-class _JournalView:
-    """Our journal under the names the core calls."""
-
-    def __init__(self, journal: Journal, bounds: Bounds) -> None:
-        self._journal = journal
-        self._log = journal.log
-        self._bounds = bounds
-
-    def __len__(self) -> int:
-        return len(self._log.entries)
-
-    @overload
-    def __getitem__(self, place: int) -> Entry: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Entry]: ...
-    def __getitem__(self, place: int | slice) -> Entry | list[Entry]:
-        entries = self._log.entries
-        if isinstance(place, int):
-            return entries[place]
-        start, stop, _ = place.indices(len(entries))
-        if stop - start <= 1:
-            return entries[start:stop]
-        chosen = entries[start : min(stop, start + self._bounds.append_entries_max)]
-        size = 0
-        for count, entry in enumerate(chosen, start=1):
-            size += len(entry[0])
-            if size >= self._bounds.append_bytes_max:
-                return chosen[:count]
-        return chosen
-
-    def add(self, command: bytes, index: int, term: int) -> None:
-        self._journal.add((command, index, term))
-
-    def deleteEntriesFrom(self, place: int) -> None:
-        self._journal.cut_from(self._log.entries[0][1] + place)
-
-    def deleteEntriesTo(self, _place: int) -> None:
-        raise BrokenInvariant("the core tried to compact the journal")
-
-    def clear(self) -> None:
-        raise BrokenInvariant("the core tried to clear the journal")
-
-    def setCurrentTerm(self, term: int, voted_for: str | None) -> None:
-        self._journal.set_term(term, voted_for)
-
-    def getCurrentTerm(self) -> int:
-        return self._journal.term
-
-    def getVotedForNodeId(self) -> str | None:
-        return self._journal.voted_for
-
-    def setRaftCommitIndex(self, index: int) -> None:
-        """Not kept: after a restart the leader tells it."""
-
-    def getRaftCommitIndex(self) -> int:
-        return self._journal.head.index
-
-    def onOneSecondTimer(self) -> None:
-        """Nothing is saved by time."""
-
-    def _destroy(self) -> None:
-        """Nothing to close."""
-
-
 class _Wire(Transport):  # type: ignore[misc]  # the library has no types
-    """Collects what the core says. A peer that was just sent an append is taken out of reach until it answers."""
+    """Collects what the core says.
+
+    A peer that was just sent an append is taken out of reach until it answers.
+    """
 
     ready = True
 
@@ -215,10 +163,11 @@ class _Wire(Transport):  # type: ignore[misc]  # the library has no types
     def deliver(self, node: Node, message: Message) -> None:
         self._onMessageReceived(node, message)
 
-    def addNode(self, node: Node) -> None:
-        raise BrokenInvariant("the core tried to change the membership")
+    def addNode(self, _node: Node) -> None:
+        raise BrokenInvariant("the core tried to add a voter")
 
-    dropNode = addNode
+    def dropNode(self, _node: Node) -> None:
+        raise BrokenInvariant("the core tried to remove a voter")
 
     def destroy(self) -> None:
         """Nothing to close."""
@@ -254,7 +203,10 @@ class _Machine(syncobj.SyncObj):  # type: ignore[misc]  # the library has no typ
 
 
 class Core:
-    """One voter's elections, terms, log matching and commit. Says what it wants to send through `sent()`."""
+    """One voter's elections, terms, log matching and commit.
+
+    Says what it wants to send through `sent()`.
+    """
 
     def __init__(
         self,
@@ -273,7 +225,7 @@ class Core:
         self._guards = guards
         self._chance = random.Random(seed)  # noqa: S311  # spreads timeouts, guards nothing
         self._enter(now)
-        _world.journal = _JournalView(journal, bounds)
+        _world.journal = JournalView(journal, bounds)
         others = [node for voter, node in self._nodes.items() if voter != me]
         self._machine = _Machine(
             self._nodes[me], others, _conf(timing, guards, bounds), own_timer=guards.pre_vote
@@ -351,7 +303,10 @@ class Core:
     def tick(
         self, now: float, *, reachable: Iterable[str], send: bool | None, durable_index: int
     ) -> None:
-        """Count acknowledgements; send appends to `reachable` if `send`, by the library's own clock if None."""
+        """Count acknowledgements.
+
+        Send appends to `reachable` if `send`, by the library's own clock if None.
+        """
         self._enter(now)
         self._reach(reachable)
         if send is not None:

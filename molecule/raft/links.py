@@ -1,7 +1,8 @@
 """Links to the other voters and what waits to leave on them.
 
-Knows nothing of what frames mean. A frame leaves only on the link and in the term it was made for, once the
-journal is durable up to the position it depends on; what arrives on an old link or twice is dropped.
+Knows nothing of what frames mean. A frame leaves only on the link and in the term it was made for,
+once the journal is durable up to the position it depends on; what arrives on an old link or twice
+is dropped.
 """
 
 from dataclasses import dataclass, field
@@ -84,7 +85,10 @@ class Links:
             self._waiting.append(_Waiting(peer, link.connection, term, depends_on, frame))
 
     def leaving(self, term: int, durable_position: int) -> list[Frame]:
-        """What may leave now, in the order it was said. What was said in another term is dropped."""
+        """What may leave now, in the order it was said.
+
+        What was said in another term is dropped.
+        """
         if not self._waiting:
             return []
         frames: list[Frame] = []

@@ -1,7 +1,7 @@
 """The log in memory: entries above a head, and where in the journal each one ends.
 
-Leaves bytes and files to `journal.py`, and what is committed to the core. Positions of entries grow with
-their index, so "durable up to a position" is also "durable up to an index".
+Leaves bytes and files to `journal.py`, and what is committed to the core. Positions of entries
+grow with their index, so "durable up to a position" is also "durable up to an index".
 """
 
 from bisect import bisect_right
@@ -18,7 +18,10 @@ COMMAND: Final = b"\x00"
 
 
 class Log:
-    """Entries from the head on; the head itself is only an index and a term. Changed by its journal only."""
+    """Entries from the head on; the head itself is only an index and a term.
+
+    Changed by its journal only.
+    """
 
     def __init__(self, head: SnapshotMark) -> None:
         self.entries: list[Entry] = [(NO_OPERATION, head.index, head.term)]
@@ -50,7 +53,7 @@ class Log:
         return self.entries[index - self.entries[0][1]][0]
 
     def first_of_term(self, index: int) -> int:
-        """The lowest index held, above the head, whose entry and all up to `index` have the term of `index`."""
+        """Where the run of entries of one term that ends at `index` begins, above the head."""
         place = index - self.entries[0][1]
         term = self.entries[place][2]
         while place > 1 and self.entries[place - 1][2] == term:
@@ -75,7 +78,10 @@ class Log:
         self._ends.append(end)
 
     def cut_from(self, index: int) -> None:
-        """Forget the entries from `index` on. Below the head the head moves down, its term unknown (0)."""
+        """Forget the entries from `index` on.
+
+        Below the head the head moves down, its term unknown (0).
+        """
         place = index - self.entries[0][1]
         if place < 1:
             self.entries = [(NO_OPERATION, index - 1, 0)]

@@ -1,7 +1,7 @@
 """What a replica wants done: plain values, carried out by a shell.
 
-The replica decides, `driver.py` and the simulator act. Everything here is durable enough to leave the
-process at the moment it is handed out.
+The replica decides, `driver.py` and the simulator act. Everything here is durable enough to leave
+the process at the moment it is handed out.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +18,10 @@ class SnapshotMark:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """An entry that is committed and durable here, in order, each index once. Empty data: no operation."""
+    """An entry that is committed and durable here, in order, each index once.
+
+    Empty data: no operation.
+    """
 
     index: int
     term: int
@@ -36,7 +39,10 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One serialized `RaftFrame` for a peer; drop it when `connection` is no longer the peer's link."""
+    """One serialized `RaftFrame` for a peer.
+
+    Drop it when `connection` is no longer the peer's link.
+    """
 
     peer: str
     connection: int
@@ -58,7 +64,10 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class BarrierAnswer:
-    """The end of a barrier: read once `index` is applied here. None: this node does not lead (any more)."""
+    """The end of a barrier: read once `index` is applied here.
+
+    None: this node does not lead (any more).
+    """
 
     ticket: int
     index: int | None
@@ -75,7 +84,7 @@ class Outbox:
     role: Role | None = None
     """Set when it changed."""
     sync_to: int | None = None
-    """Take `journal.take_write()`, carry it out off the loop, then call `synced` with its position."""
+    """Take `journal.take_write()`, carry it out off the loop, then call `synced`."""
     allocate: bool = False
     """Take `journal.take_allocation()`, carry it out off the loop, then call `allocated`."""
     snapshots_wanted: list[str] = field(default_factory=list)

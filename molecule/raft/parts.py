@@ -1,6 +1,7 @@
 """What the duties of a replica share: the core, the journal, the links and the settings.
 
-Holds no decision. Duties never call each other through it; the replica tells each what it needs to know.
+Holds no decision. Duties never call each other through it; the replica tells each what it needs to
+know.
 """
 
 import random
@@ -41,6 +42,45 @@ class Parts:
         return count * 2 > len(self.voters)
 
     def commit_is_complete(self) -> bool:
-        """As leader: an entry of the current term is committed, so the commit index covers all before it."""
+        """As leader.
+
+        An entry of the current term is committed, so the commit index covers all before it.
+        """
         term = self.journal.log.term_at(self.core.commit_index)
         return term == self.core.term
+
+
+def assemble(
+    *,
+    me: str,
+    voters: tuple[str, ...],
+    journal: Journal,
+    timing: Timing,
+    guards: Guards,
+    bounds: Bounds,
+    seed: int,
+    now: float,
+) -> Parts:
+    """The parts of a new replica, its core a follower of nobody."""
+    core = Core(
+        me=me,
+        voters=voters,
+        journal=journal,
+        timing=timing,
+        guards=guards,
+        bounds=bounds,
+        seed=seed,
+        now=now,
+    )
+    return Parts(
+        me=me,
+        voters=voters,
+        others=tuple(sorted(set(voters) - {me})),
+        core=core,
+        journal=journal,
+        links=Links(me, guards.check_sender),
+        timing=timing,
+        guards=guards,
+        bounds=bounds,
+        chance=random.Random(seed),  # noqa: S311  # spreads timeouts, guards nothing
+    )

@@ -1,7 +1,7 @@
 """What consensus needs from others, as protocols.
 
-`Files` is implemented by `files.py` and by the simulator's disk; the transport by `molecule.rpc`; the state
-machine and the snapshots by the node. The raft package imports none of them.
+`Files` is implemented by `files.py` and by the simulator's disk; the transport by `molecule.rpc`;
+the state machine and the snapshots by the node. The raft package imports none of them.
 """
 
 from collections.abc import AsyncIterator
@@ -11,7 +11,10 @@ from molecule.raft.outbox import SnapshotMark
 
 
 class Files(Protocol):
-    """One flat folder of files for the journal. Every method may raise OSError; only `sync` makes durable."""
+    """One flat folder of files for the journal.
+
+    Every method may raise OSError; only `sync` makes durable.
+    """
 
     def names(self) -> list[str]:
         """Names of all files, sorted."""
@@ -20,7 +23,10 @@ class Files(Protocol):
         """The whole file."""
 
     def allocate(self, name: str, size_bytes: int) -> None:
-        """A new file of zeros, durable with its name. Fails when the disk is full, leaving no file."""
+        """A new file of zeros, durable with its name.
+
+        Fails when the disk is full, leaving no file.
+        """
 
     def write(self, name: str, offset: int, data: bytes) -> None:
         """Overwrite inside the allocated size; volatile until `sync`."""
@@ -36,7 +42,10 @@ class StateMachine(Protocol):
     """Total: never raises except to stop the node."""
 
     def apply(self, index: int, term: int, data: bytes) -> object:
-        """Apply one committed entry; called in order of index, each once in a life of the process."""
+        """Apply one committed entry.
+
+        Called in order of index, each once in a life of the process.
+        """
 
 
 class Transport(Protocol):
@@ -52,17 +61,26 @@ class SnapshotSender(Protocol):
     async def send_snapshot(
         self, peer: str, mark: SnapshotMark, chunks: AsyncIterator[bytes]
     ) -> bool:
-        """Offer `mark`, then stream the chunks with flow control; True when the peer answered that it has it."""
+        """Offer `mark`, then stream the chunks with flow control.
+
+        True when the peer answered that it has it.
+        """
 
 
 class SnapshotStore(Protocol):
-    """The durable state outside raft: the newest snapshot of this generation, and a place for a new one."""
+    """The durable state outside raft.
+
+    The newest snapshot of this generation, and a place for a new one.
+    """
 
     async def open_snapshot(self) -> tuple[SnapshotMark, AsyncIterator[bytes]]:
         """A consistent copy of the saved state and the index it stands for."""
 
     async def fill(self, folder: str, mark: SnapshotMark, chunks: AsyncIterator[bytes]) -> None:
-        """Write the chunks as the state of a new generation in `folder`; durable and checked on return."""
+        """Write the chunks as the state of a new generation in `folder`.
+
+        Durable and checked on return.
+        """
 
 
 class Metrics(Protocol):

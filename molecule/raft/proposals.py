@@ -1,7 +1,7 @@
 """Proposals of this leader until their end is known.
 
-Nothing here waits: what is neither committed nor overwritten when leadership is lost is told as unknown,
-because the entries stay in the log and a later leader may commit them.
+Nothing here waits: what is neither committed nor overwritten when leadership is lost is told as
+unknown, because the entries stay in the log and a later leader may commit them.
 """
 
 from collections import deque
@@ -29,7 +29,7 @@ class Proposals:
         self._open.append(_Proposal(index, term, ticket))
 
     def settle(self, log: Log, durable_commit_index: int) -> list[Settled]:
-        """The proposals whose index is committed and durable here, each committed or overwritten."""
+        """Proposals whose index is committed and durable here: committed or overwritten."""
         settled: list[Settled] = []
         while self._open and self._open[0].index <= durable_commit_index:
             proposal = self._open.popleft()
@@ -40,7 +40,7 @@ class Proposals:
         return settled
 
     def lose(self) -> list[Settled]:
-        """This node leads no more: the rest may or may not be committed by others."""
+        """Leadership is lost: the rest may or may not be committed by others."""
         lost = [Settled(proposal.ticket, None, "indefinite") for proposal in self._open]
         self._open.clear()
         return lost

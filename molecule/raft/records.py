@@ -1,7 +1,8 @@
 """The bytes of the journal: records and segment headers, and how damage is told from an end.
 
-Leaves files, order of segments and meaning to `journal.py`. A record is whole only if its checksum, which
-covers its own position, is right: bytes that landed in a wrong place are damage too.
+Leaves files, order of segments and meaning to `journal.py`. A record is whole only if its
+checksum, which covers its own position, is right: bytes that landed in a wrong place are damage
+too.
 """
 
 import struct
@@ -67,7 +68,7 @@ class SegmentHeader:
     is_doubtful: bool
 
 
-class NewerFormat(Exception):  # noqa: N818  # a fact about a file, turned into DamagedData by its reader
+class NewerFormat(Exception):
     """The file was written by a later version of the product."""
 
     def __init__(self, version: int) -> None:
@@ -83,7 +84,7 @@ def record_bytes(payload_size: int) -> int:
 def encode_record(kind: Kind, payload: bytes, position: int) -> bytes:
     """The record as it stands at `position`."""
     tail = _RECORD.pack(RECORD_MAGIC, 0, len(payload), kind)[8:]
-    checksum = google_crc32c.value(_POSITION.pack(position) + tail + payload)
+    checksum: int = google_crc32c.value(_POSITION.pack(position) + tail + payload)
     padding = b"\0" * (-len(payload) % _ALIGNMENT)
     return RECORD_MAGIC + checksum.to_bytes(4, "little") + tail + payload + padding
 
@@ -147,7 +148,7 @@ def encode_header(header: SegmentHeader) -> bytes:
         )
         + vote
     ).ljust(HEADER_BYTES, b"\0")
-    checksum = google_crc32c.value(body[8:12] + body[16:])
+    checksum: int = google_crc32c.value(body[8:12] + body[16:])
     return body[:12] + checksum.to_bytes(4, "little") + body[16:]
 
 

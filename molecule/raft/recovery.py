@@ -1,12 +1,14 @@
 """Reading a journal back: what is whole, what is a torn tail, what is damage.
 
-A write is begun only after the one before it was synced, and begins with a MARK. So a broken place with a
-whole MARK behind it was once durable: that is damage and nobody may go on. A broken place behind the last
-MARK belongs to the last write, which may or may not have been synced: it is cut and the journal is doubtful.
+A write is begun only after the one before it was synced, and begins with a MARK. So a broken place
+with a whole MARK behind it was once durable: that is damage and nobody may go on. A broken place
+behind the last MARK belongs to the last write, which may or may not have been synced: it is cut
+and the journal is doubtful.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from molecule.model.errors import DamagedData
 from molecule.raft import records
@@ -18,8 +20,8 @@ from molecule.raft.records import HEADER_BYTES, Kind, NewerFormat, Record, Segme
 from molecule.raft.settings import Bounds
 
 _ADVICE = (
-    "Do not edit or delete single files. If the other voters are healthy, remove this node from the cluster,"
-    " empty its data folder and let it join again"
+    "Do not edit or delete single files. If the other voters are healthy, remove this node"
+    " from the cluster, empty its data folder and let it join again"
 )
 
 
@@ -86,9 +88,7 @@ def _numbers(files: Files, where: str) -> list[int]:
     numbers = [number for name in files.names() if (number := segment_number(name)) is not None]
     if not numbers:
         raise DamagedData(f"{where} holds no segment of the journal. {_ADVICE}.", file=where)
-    gap = next(
-        (low for low, high in zip(numbers, numbers[1:], strict=False) if high != low + 1), None
-    )
+    gap = next((low for low, high in pairwise(numbers) if high != low + 1), None)
     if gap is not None:
         missing = segment_name(gap + 1)
         raise DamagedData(f"{where}/{missing} is missing. {_ADVICE}.", file=missing)
@@ -110,7 +110,8 @@ def _replay(
         if header is None or (state is not None and not _follows(state, header)):
             if state is None:
                 raise DamagedData(
-                    f"{where}/{segment_name(number)} is damaged at offset 0: its header is not whole. {_ADVICE}.",
+                    f"{where}/{segment_name(number)} is damaged at offset 0:"
+                    f" its header is not whole. {_ADVICE}.",
                     file=segment_name(number),
                     offset=0,
                 )
@@ -141,8 +142,9 @@ def _header(data: bytes, name: str, where: str) -> SegmentHeader | None:
         return records.decode_header(data)
     except NewerFormat as newer:
         raise DamagedData(
-            f"{where}/{name} has journal format {newer.version}, this version reads up to"
-            f" {records.FORMAT_VERSION}. Start the version of the product that wrote it, or a later one.",
+            f"{where}/{name} has journal format {newer.version},"
+            f" this version reads up to {records.FORMAT_VERSION}."
+            " Start the version of the product that wrote it, or a later one.",
             file=name,
             format=newer.version,
         ) from None
@@ -174,8 +176,8 @@ def _refuse_damage(contents: dict[int, bytes], numbers: list[int], tear: _Tear, 
         )
         if mark is not None:
             raise DamagedData(
-                f"{where}/{name} is damaged at offset {tear.offset}: what stood there was durable once"
-                f" (a mark at position {mark} says so). {_ADVICE}.",
+                f"{where}/{name} is damaged at offset {tear.offset}: what stood there was durable"
+                f" once (a mark at position {mark} says so). {_ADVICE}.",
                 file=name,
                 offset=tear.offset,
             )
@@ -194,8 +196,8 @@ def _cut(files: Files, contents: dict[int, bytes], tear: _Tear) -> None:
 def _make_durable(files: Files, contents: dict[int, bytes], state: _State) -> None:
     """Write everything behind the last mark again, then sync.
 
-    It was read from memory: a process that was killed may not have synced it, and after a sync that failed the
-    kernel believes that pages are clean which never reached the disk.
+    It was read from memory: a process that was killed may not have synced it, and after a sync
+    that failed the kernel believes that pages are clean which never reached the disk.
     """
     for segment in state.segments:
         start = max(state.last_mark - segment.base_position, 0)

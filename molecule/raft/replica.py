@@ -1,37 +1,36 @@
 """One voter, deterministic: messages, time and finished syncs in, one `Outbox` out.
 
-No thread, no asyncio, no clock, no socket: `driver.py` or the simulator supply them. What an `Outbox` holds may
-leave the process at once; everything that depends on the disk was held back until the disk had it.
+No thread, no asyncio, no clock, no socket: `driver.py` or the simulator supply them. What an
+`Outbox` holds may leave the process at once; everything that depends on the disk was held back
+until the disk had it.
 """
 
-import random
 from typing import Final
 
-from google.protobuf.message import DecodeError
-
-from molecule.model.errors import DamagedData, NoLeader, StorageFull, invariant
+from molecule.model.errors import NoLeader, StorageFull, invariant
 from molecule.raft.appends import Appends
 from molecule.raft.dispatch import Dispatch
 from molecule.raft.elections import Elections
 from molecule.raft.formation import Formation, FormationRecord
 from molecule.raft.journal import Journal
 from molecule.raft.keepalive import KeepAlives, Rounds
-from molecule.raft.library import Core
-from molecule.raft.links import Links
+from molecule.raft.leading import Leading
 from molecule.raft.log import NO_OPERATION
 from molecule.raft.outbox import Committed, Outbox, Role, SnapshotMark
-from molecule.raft.parts import Parts
+from molecule.raft.parts import assemble
 from molecule.raft.proposals import Proposals
 from molecule.raft.settings import Bounds, Guards, Timing
-from molecule.raft.snapshots import SnapshotNeeds, is_worth_installing
-from molecule.wire.v1.raft_pb2 import RaftFrame
+from molecule.raft.snapshots import SnapshotNeeds, is_worth_installing, join
 
 _FOREVER: Final = float("inf")
 _ALLOCATION_PAUSE_SECONDS: Final = 1.0
 
 
 class Replica:
-    """This node's copy of the log and its part in consensus. Call `round` after every input and at `wake_at`."""
+    """A node's copy of the log and its part in consensus.
+
+    Call `round` after every input and at `wake_at`.
+    """
 
     def __init__(
         self,
@@ -50,8 +49,8 @@ class Replica:
         invariant(me in voters, "a replica must be one of the voters", me=me)
         guards, bounds = guards or Guards(), bounds or Bounds()
         if snapshot is not None:
-            _join(journal, snapshot, guards)
-        core = Core(
+            join(journal, snapshot, guards)
+        self._parts = assemble(
             me=me,
             voters=voters,
             journal=journal,
@@ -61,26 +60,16 @@ class Replica:
             seed=seed,
             now=now,
         )
-        others = tuple(sorted(set(voters) - {me}))
-        self._parts = Parts(
-            me=me,
-            voters=voters,
-            others=others,
-            core=core,
-            journal=journal,
-            links=Links(me, guards.check_sender),
-            timing=timing,
-            guards=guards,
-            bounds=bounds,
-            chance=random.Random(seed),  # noqa: S311  # spreads timeouts, guards nothing
-        )
         self._appends = Appends(self._parts)
         self._elections = Elections(self._parts, deadline=now)
         self._elections.restart_timer(now)
-        if not others:
+        if not self._parts.others:
             self._elections.deadline = now
-        self._keep_alives = KeepAlives(self._parts, Rounds(others))
+        self._keep_alives = KeepAlives(self._parts, Rounds(self._parts.others))
         self._snapshots = SnapshotNeeds(pause_seconds=timing.keepalive)
+        self._leading = Leading(
+            self._parts, self._appends, self._elections, self._keep_alives, self._snapshots
+        )
         self._proposals = Proposals()
         self._formation = formation
         self._dispatch = Dispatch(
@@ -89,12 +78,9 @@ class Replica:
         self._now = now
         self._no_room_because = ""
         self._was_leader = False
-        self._was_term = core.term
-        self._role = Role(core.term, None, is_leader=False)
+        self._was_term = self.term
+        self._role = Role(self.term, None, is_leader=False)
         self._handed_out_index = journal.head.index
-        self._log_grew = False
-        self._transfer_until: float | None = None
-        self._transfer_told = False
         self._allocate_again_at = 0.0
         self._gave_way = False
         self._frozen = False
@@ -110,7 +96,10 @@ class Replica:
 
     @property
     def is_leader(self) -> bool:
-        """This node won the election of its term. Leadership of the cluster is a committed claim on top."""
+        """Whether this node won the election of its term.
+
+        Leadership of the cluster is a committed claim on top.
+        """
         return self._parts.core.is_leader
 
     @property
@@ -122,6 +111,11 @@ class Replica:
     def commit_index(self) -> int:
         """The last index known to be committed."""
         return self._parts.core.commit_index
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it stands still for an installed snapshot."""
+        return self._frozen
 
     @property
     def journal(self) -> Journal:
@@ -156,19 +150,18 @@ class Replica:
         self._elections.link_broke(now, peer)
 
     def receive(self, peer: str, connection: int, frame: bytes, now: float) -> None:
-        """A serialized `RaftFrame` of a peer. One that is malformed, stale or repeated is dropped."""
+        """A serialized `RaftFrame` of a peer.
+
+        One that is malformed, stale or repeated is dropped.
+        """
         self._passes(now)
         if self._frozen:
             return
-        heard = RaftFrame()
-        try:
-            heard.ParseFromString(frame)
-        except DecodeError:
-            return
-        if not self._parts.links.accepts(peer, connection, heard):
+        heard = self._dispatch.read(peer, connection, frame)
+        if heard is None:
             return
         if not self._is_formed():
-            # An empty voter speaks of nothing but forming, until all voters agree that they are new.
+            # An empty voter hears of nothing else until all voters agree that they are new.
             self._dispatch.hear_formation(peer, heard)
             return
         self._dispatch.hear(now, peer, heard)
@@ -184,8 +177,8 @@ class Replica:
         """A write or sync failed. What is durable is unknown for ever, so the node stops."""
         self._passes(now)
         self._fatal = (
-            f"the journal could not be synced: {message}. After a failed sync nothing is known about what is"
-            " on the disk; mend the disk, then start the node again"
+            f"the journal could not be synced: {message}. After a failed sync nothing is known"
+            " about what is on the disk; mend the disk, then start the node again"
         )
 
     def allocated(self, now: float) -> None:
@@ -195,7 +188,10 @@ class Replica:
         self._gave_way = False
 
     def allocation_failed(self, message: str, now: float) -> None:
-        """There is no room for a spare segment: lead no more, and take entries only while the last one lasts."""
+        """There is no room for a spare segment.
+
+        Lead no more, and take entries only while the last one lasts.
+        """
         self._passes(now)
         self._parts.journal.allocation_failed()
         self._allocate_again_at = now + _ALLOCATION_PAUSE_SECONDS
@@ -219,7 +215,10 @@ class Replica:
                 self._parts.say(peer, self._formation.frame())
 
     def propose(self, data: bytes, ticket: int, now: float) -> None:
-        """Put a command into the log. Raises NoLeader or StorageFull; then it never will be in it."""
+        """Put a command into the log.
+
+        Raises NoLeader or StorageFull; then it never will be in it.
+        """
         self._passes(now)
         invariant(data, "a command is never empty")
         size = len(data) + 1
@@ -236,10 +235,13 @@ class Replica:
             )
         index = self._parts.core.propose(now, data)
         self._proposals.add(index, self.term, ticket)
-        self._log_grew = True
+        self._leading.log_grew = True
 
     def barrier(self, ticket: int, now: float) -> None:
-        """Answer this ticket with an index after a majority round begun from now on. Raises NoLeader."""
+        """Answer this ticket with an index after a majority round begun from now on.
+
+        Raises NoLeader.
+        """
         self._passes(now)
         self._refuse_unless_leading()
         self._keep_alives.barrier(ticket)
@@ -247,15 +249,17 @@ class Replica:
     def _refuse_unless_leading(self) -> None:
         if self._frozen or self._fatal is not None or not self.is_leader:
             raise NoLeader("this node does not lead", leader=self.leader_id)
-        if self._transfer_until is not None:
+        if self._leading.is_handing_over:
             raise NoLeader("this node is handing its leadership over")
 
     def transfer(self, now: float) -> None:
-        """As leader: hand leadership to the follower that has every entry first, within an election timeout."""
+        """As leader.
+
+        Hand leadership to the follower that has every entry first, within an election timeout.
+        """
         self._passes(now)
-        if self.is_leader and self._parts.others and self._transfer_until is None:
-            self._transfer_until = now + self._parts.timing.election_max
-            self._transfer_told = False
+        if self.is_leader:
+            self._leading.hand_over(now)
 
     def snapshot_saved(self, mark: SnapshotMark, now: float) -> None:
         """The state at this index is durable outside; the journal below may go."""
@@ -279,7 +283,10 @@ class Replica:
             self._appends.probe(now, peer)
 
     def freeze(self, now: float) -> None:
-        """Nothing enters or leaves any more: the journal is about to be replaced by an installed one."""
+        """Nothing enters or leaves any more.
+
+        The journal is about to be replaced by an installed one.
+        """
         self._passes(now)
         self._frozen = True
 
@@ -316,63 +323,19 @@ class Replica:
         if self.is_leader and self._keep_alives.must_step_down(now):
             self._parts.core.step_down(now)
             self._after_core(now)
-        if self.is_leader:
-            self._lead(now)
-        else:
-            self._tick(now, send=False, reachable=self._parts.links.peers_up())
-
-    def _lead(self, now: float) -> None:
-        guards = self._parts.guards
-        if guards.one_append_in_flight:
-            lacking = self._appends.lacking(now)
-            if not guards.keepalives and now >= self._keep_alives.next_at:
-                # Then appends are the only sign of life, as they are for the library.
-                lacking = self._appends.free_peers()
-            self._tick(now, send=bool(lacking), reachable=lacking)
-        else:
-            peers = [
-                p for p in self._parts.links.peers_up() if p not in self._appends.behind_journal()
-            ]
-            self._tick(now, send=True if self._log_grew else None, reachable=peers)
-        self._log_grew = False
         if not self.is_leader:
+            self._tick(now, send=False, reachable=self._parts.links.peers_up())
             return
-        if guards.keepalives:
-            self._tell_commit()
-        behind = self._appends.behind_journal()
-        self._out.snapshots_wanted += self._snapshots.wanted(now, behind)
-        self._keep_alives.round(now, behind)
-        self._hand_over(now)
-
-    def _tell_commit(self) -> None:
-        """Tell a commit at once to all who can use it and were not told by an append (row 13)."""
-        for peer in self._parts.others:
-            index = self._appends.commit_to_tell(peer)
-            if index is not None:
-                self._keep_alives.tell(peer, 0)
-                self._appends.told_commit(peer, index)
+        send, receivers = self._leading.receivers(now)
+        self._tick(now, send=send, reachable=receivers)
+        if self.is_leader:
+            self._leading.round(now, self._out)
 
     def _tick(self, now: float, *, send: bool | None, reachable: list[str]) -> None:
         self._parts.core.tick(
             now, reachable=reachable, send=send, durable_index=self._parts.journal.durable_index
         )
         self._after_core(now)
-
-    def _hand_over(self, now: float) -> None:
-        if self._transfer_until is None:
-            return
-        if now >= self._transfer_until:
-            self._transfer_until = None
-            return
-        core, last = self._parts.core, self._parts.journal.last_index
-        ready = [
-            peer
-            for peer in self._parts.others
-            if self._parts.links.is_up(peer) and core.match_index(peer) == last
-        ]
-        if ready and core.commit_index == last and not self._transfer_told:
-            self._transfer_told = True
-            self._elections.hand_over(ready[0])
 
     def _write(self, now: float) -> None:
         journal, guards = self._parts.journal, self._parts.guards
@@ -409,9 +372,7 @@ class Replica:
             return _FOREVER
         wake_at = self._elections.wake_at()
         if self.is_leader:
-            wake_at = min(self._keep_alives.wake_at(now), self._appends.wake_at(now))
-            if self._transfer_until is not None:
-                wake_at = min(wake_at, self._transfer_until)
+            wake_at = self._leading.wake_at(now)
         if now < self._allocate_again_at:
             wake_at = min(wake_at, self._allocate_again_at)
         return wake_at
@@ -423,36 +384,17 @@ class Replica:
         if self._was_leader and not stays:
             self._lose_leadership(now)
         if is_leader and not stays:
-            self._gain_leadership(now)
+            self._leading.begin(now)
         self._was_leader, self._was_term = is_leader, term
         self._dispatch.core_said(now)
-
-    def _gain_leadership(self, now: float) -> None:
-        self._appends.lead()
-        self._keep_alives.lead(now)
-        self._log_grew = True
 
     def _lose_leadership(self, now: float) -> None:
         index = min(self.commit_index, self._parts.journal.durable_index)
         self._out.settled += self._proposals.settle(self._parts.journal.log, index)
         self._out.settled += self._proposals.lose()
         self._out.barriers += self._keep_alives.lose_barriers()
-        self._transfer_until = None
+        self._leading.end()
         self._elections.restart_timer(now)
 
     def _is_formed(self) -> bool:
         return self._formation is None or self._formation.is_formed
-
-
-def _join(journal: Journal, snapshot: SnapshotMark, guards: Guards) -> None:
-    if not guards.own_snapshots and journal.head != snapshot:
-        journal.forget_all_above(snapshot)
-        return
-    if not journal.begin_at(snapshot):
-        raise DamagedData(
-            f"the journal holds the entries {journal.head.index} to {journal.last_index} and cannot be joined to"
-            f" the snapshot of entry {snapshot.index} in term {snapshot.term}: one of them was replaced or is"
-            " damaged. Put both back from the same moment, or remove this node and let it join again",
-            journal_last=journal.last_index,
-            snapshot=snapshot.index,
-        )

@@ -1,7 +1,7 @@
 """The durations, bounds and guards of a replica.
 
-Leaves reading them from a file to `molecule.config`; converts them to seconds here. Guards exist for the
-simulator alone: a product that passes anything but the default is broken.
+Leaves reading them from a file to `molecule.config`; converts them to seconds here. Guards exist
+for the simulator alone: a product that passes anything but the default is broken.
 """
 
 from dataclasses import dataclass
@@ -62,7 +62,10 @@ class Guards:
     """
 
     durable_journal: bool = True
-    """Row 1: syncs, and a node that lost its tail does not vote alone. Off: nothing is ever synced."""
+    """Row 1: syncs, and a node that lost its tail does not vote alone.
+
+    Off: nothing is ever synced.
+    """
     durable_before_sending: bool = True
     """Row 2: what leaves waits for the disk. Off: it leaves when memory changed."""
     one_append_in_flight: bool = True

@@ -1,13 +1,16 @@
 """Who needs a snapshot, and which snapshots are worth installing (row 10).
 
-The state itself travels outside of raft. Here is only the leader's list of followers behind its journal and
-the follower's answer to an offer.
+The state itself travels outside of raft. Here is only the leader's list of followers behind its
+journal and the follower's answer to an offer.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from molecule.model.errors import DamagedData
+from molecule.raft.journal import Journal
 from molecule.raft.outbox import SnapshotMark
+from molecule.raft.settings import Guards
 
 
 @dataclass(slots=True)
@@ -37,3 +40,19 @@ class SnapshotNeeds:
 def is_worth_installing(mark: SnapshotMark, *, commit_index: int, own_snapshots: bool) -> bool:
     """A snapshot at or below what is committed here would only take entries away."""
     return mark.index > commit_index or not own_snapshots
+
+
+def join(journal: Journal, snapshot: SnapshotMark, guards: Guards) -> None:
+    """Present the journal from a snapshot on. Raises DamagedData when they do not fit."""
+    if not guards.own_snapshots and journal.head != snapshot:
+        journal.forget_all_above(snapshot)
+        return
+    if not journal.begin_at(snapshot):
+        raise DamagedData(
+            f"the journal holds the entries {journal.head.index} to {journal.last_index} and cannot"
+            f" be joined to the snapshot of entry {snapshot.index} in term {snapshot.term}: one of"
+            " them was replaced or is damaged. Put both back from the same moment, or remove this"
+            " node and let it join again",
+            journal_last=journal.last_index,
+            snapshot=snapshot.index,
+        )

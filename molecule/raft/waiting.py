@@ -1,7 +1,7 @@
 """Callers who wait: for their proposal, for a fresh index, for an index to be applied.
 
-Used by the driver only, on its loop. A caller who went away is skipped; none is left waiting when the driver
-stops.
+Used by the driver only, on its loop. A caller who went away is skipped; none is left waiting when
+the driver stops.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Work on files that the journal hands out, to be done off the loop.
 
-Each value is complete: it shares nothing mutable with the journal, so a thread may run it while the journal
-goes on. The journal learns the result from its caller.
+Each value is complete: it shares nothing mutable with the journal, so a thread may run it while
+the journal goes on. The journal learns the result from its caller.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from molecule.raft.ports import Files
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Bytes to put in place and make durable; afterwards the journal is durable up to `position`."""
+    """Bytes to put in place and make durable.
+
+    Afterwards the journal is durable up to `position`.
+    """
 
     files: Files
     pieces: tuple[tuple[str, int, bytes], ...]

@@ -1,7 +1,7 @@
 """Drivers on real disks, joined by links inside the process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from molecule.raft.driver import RaftDriver
@@ -11,7 +11,7 @@ from molecule.raft.settings import Bounds, Timing
 
 
 class Recorder:
-    """A state machine that keeps what it was given; the result of an entry is how many there are."""
+    """A state machine that keeps its entries; the result of one is how many there are."""
 
     def __init__(self) -> None:
         self.entries: list[bytes] = []
@@ -93,6 +93,13 @@ class Member:
     async def stop(self) -> None:
         await self.driver.stop()
         self.folder.close()
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait, with a bound that only a broken test reaches."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  # what is waited for has no event of its own
+            await asyncio.sleep(0.005)
 
 
 class Network:

@@ -9,7 +9,7 @@ import pytest
 from molecule.model.errors import NoLeader, OutcomeUnknown, Overloaded
 from molecule.raft.outbox import Role, SnapshotMark
 from molecule.raft.settings import Bounds
-from tests.adapters.raft.cluster import Member, Network
+from tests.adapters.raft.cluster import Member, Network, until
 
 SMALL = Bounds(
     entry_bytes_max=4096,
@@ -30,9 +30,8 @@ async def network(tmp_path: Path) -> AsyncIterator[Network]:
 
 
 async def all_have(network: Network, entries: list[bytes], names: str = "abc") -> None:
-    async with asyncio.timeout(20):
-        while any(network.members[name].machine.entries != entries for name in names):
-            await asyncio.sleep(0.005)
+    machines = [network.members[name].machine for name in names]
+    await until(lambda: all(machine.entries == entries for machine in machines))
 
 
 def follower_of(network: Network, leader: Member) -> Member:
@@ -160,18 +159,18 @@ async def test_a_stopped_driver_leaves_nobody_waiting(network: Network) -> None:
         await leader.driver.propose(b"y")
 
 
-async def test_a_state_machine_that_raises_stops_the_node(network: Network) -> None:
+async def test_a_state_machine_that_raises_stops_the_node(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     leader = await network.leader()
     follower = follower_of(network, leader)
 
-    def broken(_index: int, _term: int, _data: bytes) -> object:
+    def broken(*_: object) -> object:
         raise MemoryError
 
-    follower.machine.apply = broken  # type: ignore[method-assign]  # a broken one
+    monkeypatch.setattr(follower.machine, "apply", broken)
     await leader.driver.propose(b"x")
-    async with asyncio.timeout(20):
-        while not follower.fatal:
-            await asyncio.sleep(0.005)
+    await until(lambda: follower.fatal)
 
     assert "could not be applied" in follower.fatal[0]
 
@@ -206,9 +205,7 @@ async def test_a_voter_far_behind_installs_a_snapshot_and_starts_again(network: 
     await leader.driver.propose(b"after")
 
     network.connect(behind.name)
-    async with asyncio.timeout(20):
-        while not behind.installed:
-            await asyncio.sleep(0.005)
+    await until(lambda: behind.installed)
     mark = behind.installed[0]
     network.cut(behind.name)
     await behind.stop()
@@ -244,12 +241,14 @@ async def test_a_snapshot_of_the_past_is_answered_but_not_installed(network: Net
     await all_have(network, [b"x"])
     follower = follower_of(network, leader)
 
+    read: list[bytes] = []
+
     async def chunks() -> AsyncIterator[bytes]:
-        raise AssertionError("must not be read")
-        yield b""
+        read.append(b"x")
+        yield b"x"
 
     assert await follower.driver.receive_snapshot(leader.name, SnapshotMark(2, 1), chunks())
-    assert follower.installed == []
+    assert (follower.installed, read) == ([], [])
 
 
 async def test_an_emptied_voter_stops_and_says_so(tmp_path: Path) -> None:
@@ -263,9 +262,7 @@ async def test_an_emptied_voter_stops_and_says_so(tmp_path: Path) -> None:
     emptied.path.rename(tmp_path / "gone")
 
     await network.start(emptied.name, birth="another")
-    async with asyncio.timeout(20):
-        while not emptied.fatal:
-            await asyncio.sleep(0.005)
+    await until(lambda: emptied.fatal)
 
     assert "emptied" in emptied.fatal[0]
     await leader.driver.propose(b"y")

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from molecule.model.errors import DamagedData
-from molecule.raft import generation
+from molecule.raft.files import DiskFiles
 from molecule.raft.formation import FormationRecord
 from molecule.raft.generation import DataFolder, open_data_folder
 from molecule.raft.outbox import SnapshotMark
 from molecule.raft.recovery import open_journal
-from molecule.raft.files import DiskFiles
 from molecule.raft.settings import Bounds
 
 BOUNDS = Bounds(segment_bytes=64 * 1024)
@@ -121,7 +120,7 @@ def test_a_damaged_identity_is_refused(tmp_path: Path, content: str) -> None:
 def test_a_folder_with_strange_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
 
-    with pytest.raises(DamagedData, match="holds photos. It is not started empty"):
+    with pytest.raises(DamagedData, match=r"holds photos\. It is not started empty"):
         opened(tmp_path)
 
 
@@ -196,7 +195,7 @@ def test_a_folder_that_cannot_be_written_is_refused(
     def refuse(*_: object) -> int:
         raise OSError(30, os.strerror(30))
 
-    monkeypatch.setattr(generation.os, "open", refuse)
+    monkeypatch.setattr("molecule.raft.generation.os.open", refuse)
 
     with pytest.raises(DamagedData, match="Read-only file system"):
         opened(tmp_path)

@@ -186,7 +186,7 @@ def lose_tail(voters: Voters, name: str) -> None:
 def test_a_voter_that_lost_its_tail_elects_nobody_who_lacks_it() -> None:
     voters = Voters()
     leader = voters.leader()
-    behind, holder = others(voters, leader)
+    behind, holder = sorted(set(voters.names) - {leader})
     voters.run(0.2)
     voters.cut(behind)
     voters.commit(b"kept", at=leader)

@@ -1,6 +1,7 @@
 """Proposals, commits and what waits for the disk."""
 
 import pickle
+from contextlib import suppress
 
 import pytest
 
@@ -233,10 +234,8 @@ def test_a_full_disk_hands_leadership_over_before_it_matters() -> None:
     number = 0
     while voters[leader].replica.is_leader and number < 5000:
         number += 1
-        try:
+        with suppress(NoLeader, StorageFull):
             voters[leader].replica.propose(bytes(500), number, voters.now)
-        except (NoLeader, StorageFull):
-            pass
         voters.step()
 
     new = voters.leader(among="".join(name for name in "abc" if name != leader))
