@@ -1,0 +1,165 @@
+"""Executions through the runner, against a node's side in memory."""
+
+import asyncio
+
+import pytest
+
+from molecule.config import Limits
+from molecule.wire.v1 import worker_pb2 as w
+from tests.fakes.executions import a_process, documents
+from tests.fakes.node_side import NodeSide, OwnerDied, Owners
+from tests.fakes.target import Target
+from tests.unit.engine.test_ten_steps import EFFECTS, ONCE, TEN
+
+LATE = """
+steps:
+  - id: late
+    type: decision
+    if: minutes > 15
+    then: [{id: store, type: target.put}, {id: tell, type: target.tell}]
+"""
+TELL = "steps: [{id: tell, type: target.tell}]"
+
+
+def owners(steps: str, *values: object, node: NodeSide | None = None) -> Owners:
+    return Owners(a_process(steps), documents(*values), node or NodeSide())
+
+
+async def test_an_execution_without_effects_says_one_word() -> None:
+    found = owners(LATE, {"minutes": 3})
+    ended = await found.run()
+    assert (ended.state, found.node.words) == ("COMPLETED", 1)
+    assert [document.value for document in found.node.results()] == [{"minutes": 3}]
+
+
+async def test_a_late_flight_costs_one_commit_and_the_completion() -> None:
+    found = owners(LATE, {"minutes": 42})
+    ended = await found.run()
+    assert (ended.state, found.node.words) == ("COMPLETED", 2)
+    assert found.target.keys() == ["e1/late/store/0", "e1/late/tell/0"]
+    assert found.node.steps == ["late", "late/store", "late/tell"]
+
+
+async def test_many_documents_go_beside_each_other() -> None:
+    found = owners(
+        "steps: [{id: each, type: foreach, at_once: 5, steps: [{id: tell, type: target.tell}]}]",
+        *range(20),
+    )
+    await found.run()
+    assert found.target.step_counts() == {"each/tell": 20}
+    assert found.node.words < 20
+
+
+async def test_large_documents_are_stored_before_the_word_that_names_them() -> None:
+    large = {"text": "x" * 50_000}
+    found = owners(LATE.replace("minutes > 15", "true"), large)
+    await found.run()
+    assert found.node.store
+    assert found.node.results()[0].value == large
+
+
+async def test_a_position_that_was_stored_is_fetched_again() -> None:
+    died = False
+
+    def after(message: w.FromWorker) -> None:
+        nonlocal died
+        if message.HasField("word") and not died:
+            died = True
+            raise OwnerDied
+
+    found = owners(LATE.replace("minutes > 15", "true"), {"text": "x" * 50_000})
+    found.node.after = after
+    ended = await found.run()
+    # It died between intent and send, and there is no verify.
+    assert ended.state == "IN_DOUBT"
+
+
+@pytest.mark.parametrize("code", ["stale_token", "unknown_execution"])
+async def test_a_word_refused_by_token_stops_the_execution_in_silence(code: str) -> None:
+    node = NodeSide(answers=[w.CallAnswer(done=True, outcomes=[w.WordOutcome(code=code)])])
+    found = owners(TELL, 1, node=node)
+    await found.attempt()
+    assert found.target.received == []
+    assert (node.words, node.ended) == (0, None)
+
+
+async def test_a_word_without_a_sure_answer_is_said_again() -> None:
+    unsure = w.CallAnswer(code="outcome_unknown", definite=False)
+    found = owners(TELL, 1, node=NodeSide(answers=[unsure]))
+    ended = await found.run()
+    assert ended.state == "COMPLETED"
+    assert found.target.keys() == ["e1/tell/0"]
+
+
+async def test_a_word_refused_for_another_reason_ends_the_execution_as_failed() -> None:
+    refused = w.CallAnswer(done=True, outcomes=[w.WordOutcome(code="limit", message="too many")])
+    found = owners(TELL, 1, node=NodeSide(answers=[refused]))
+    ended = await found.run()
+    assert (ended.state, ended.error_code) == ("FAILED", "word_refused")
+    assert found.target.received == []
+
+
+async def test_without_a_lease_nothing_is_sent() -> None:
+    found = owners(TELL, 1)
+    found.lease.is_over = True
+    await found.attempt()
+    assert found.target.received == []
+    assert found.node.ended is None
+
+
+async def test_a_stopped_execution_sends_nothing_more() -> None:
+    found = owners(TELL, 1)
+    started, found.node.hold = asyncio.Event(), asyncio.Event()
+    found.node.before = lambda _message: started.set()
+    running = asyncio.ensure_future(found.attempt())
+    await started.wait()
+    running.cancel()
+    found.node.hold.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert found.target.received == []
+
+
+async def test_an_unreadable_input_fails_the_execution() -> None:
+    found = owners(TELL, 1)
+    found.input = b"no"
+    ended = await found.run()
+    assert (ended.state, ended.error_code) == ("FAILED", "invalid_input")
+
+
+async def test_failed_documents_are_said_as_dead_letters() -> None:
+    found = owners("steps: [{id: bad, type: raise, code: X, on_error: dead_letter}]", {"n": 1})
+    ended = await found.run()
+    assert ended.state == "COMPLETED"
+    assert [(d.document, d.step, d.error_code) for d in found.node.dead_letters] == [
+        ("0", "bad", "X")
+    ]
+
+
+async def test_ten_steps_with_the_owner_killed_at_every_message() -> None:
+    process = a_process(TEN)
+    number = 0
+    while True:
+        passed = 0
+        died = False
+
+        def point(message: w.FromWorker, limit: int = number) -> None:
+            nonlocal passed, died
+            del message
+            passed += 1
+            if passed == limit + 1 and not died:
+                died = True
+                raise OwnerDied
+
+        target = Target()
+        node = NodeSide(before=point, after=point)
+        found = Owners(process, documents({"n": 1}), node, target=target, limits=Limits())
+        ended = await found.run()
+        assert ended.state == "COMPLETED", number
+        counts = target.step_counts()
+        assert all(counts[step] == 1 for step in ONCE), (number, counts)
+        assert all(1 <= counts[step] <= 2 for step in EFFECTS), (number, counts)
+        if not died:
+            break
+        number += 1
+    assert number > 10
