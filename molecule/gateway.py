@@ -5,13 +5,14 @@ keeps nothing, so it may be killed at any time, and it imports neither Raft nor 
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -22,9 +23,9 @@ import uvloop
 from molecule.api import listener
 from molecule.api.application import build
 from molecule.config import NodeConfig
-from molecule.model.errors import InvalidConfig
+from molecule.model.errors import DeadlineExceeded, InvalidConfig, OutcomeUnknown, Unavailable
+from molecule.rpc import errors
 from molecule.rpc.channel import local_channel
-from molecule.rpc.errors import translated
 from molecule.telemetry import logs
 from molecule.wire.v1.door_pb2 import (
     ActRequest,
@@ -68,27 +69,48 @@ class GrpcDoor:
 
     async def submit(self, request: SubmitRequest, *, timeout_s: float) -> SubmitReply:
         """As `DoorClient.submit`."""
-        with translated():
+        with _from_node_process():
             reply: SubmitReply = await self._stub.Submit(request, timeout=timeout_s)
         return reply
 
     async def wait_for(self, request: AwaitRequest, *, timeout_s: float) -> AwaitReply:
         """As `DoorClient.wait_for`."""
-        with translated():
+        with _from_node_process():
             reply: AwaitReply = await self._stub.Await(request, timeout=timeout_s)
         return reply
 
     async def read(self, request: ReadRequest, *, timeout_s: float) -> ReadReply:
         """As `DoorClient.read`."""
-        with translated():
+        with _from_node_process():
             reply: ReadReply = await self._stub.Read(request, timeout=timeout_s)
         return reply
 
     async def act(self, request: ActRequest, *, timeout_s: float) -> ReadReply:
         """As `DoorClient.act`."""
-        with translated():
+        with _from_node_process():
             reply: ReadReply = await self._stub.Act(request, timeout=timeout_s)
         return reply
+
+
+@contextlib.contextmanager
+def _from_node_process() -> Iterator[None]:
+    """Errors as the node process raised them; those of the link without places of this machine."""
+    try:
+        with errors.translated():
+            yield
+    except (Unavailable, DeadlineExceeded) as error:
+        if _was_sent(error.__cause__):
+            raise
+        if not error.definite:
+            message = "the node process of this node went away during the call"
+            raise OutcomeUnknown(message) from None
+        raise Unavailable("the node process of this node is away, it is being started") from None
+
+
+def _was_sent(cause: BaseException | None) -> bool:
+    """True for an error that the node process itself told."""
+    trailing: Any = getattr(cause, "trailing_metadata", tuple)()
+    return any(key == errors.METADATA_KEY for key, _ in trailing or ())
 
 
 @dataclass(frozen=True, slots=True)

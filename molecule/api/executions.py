@@ -21,7 +21,7 @@ from molecule.api.shapes import (
     TimelinePage,
 )
 from molecule.api.submissions import Answered, Target
-from molecule.api.surface import Surface, asker, json_answer
+from molecule.api.surface import Surface, asker, json_answer, nothing_happened
 from molecule.config import Limits
 from molecule.model.errors import InvalidInput, LimitExceeded
 from molecule.model.execution import ACTIVE
@@ -211,7 +211,7 @@ async def _wait_for(
         return await surface.door.wait_for(asked, timeout_s=left_s + slack_s)
 
     asking = hold.ask(attempt, patience=surface.patience, within_s=within_s)
-    return await attached(request, asking)
+    return await attached(request, nothing_happened(asking))
 
 
 def _batch(body: BatchBody, header: str | None, *, limits: Limits) -> list[Submission]:

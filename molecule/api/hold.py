@@ -60,13 +60,18 @@ async def ask(
     deadline_s = patience.now_s() + within_s
     while True:
         left_s = max(0.0, deadline_s - patience.now_s())
+        error: MoleculeError | None = None
         try:
             answer = await call(left_s)
-            if is_settled(answer) or patience.now_s() >= deadline_s:
+            if is_settled(answer):
                 return answer
-        except MoleculeError as error:
-            is_late = patience.now_s() >= deadline_s
-            if is_late or not may_pass(type(error), repeat_unknown=repeat_unknown):
+        except MoleculeError as refused:
+            if not may_pass(type(refused), repeat_unknown=repeat_unknown):
                 raise
-        left_s = deadline_s - patience.now_s()
-        await patience.pause_s(min(patience.repeat_s, left_s))
+            error = refused
+        await patience.pause_s(max(0.0, min(patience.repeat_s, deadline_s - patience.now_s())))
+        # No call with no time left: its answer would hide the reason that is known.
+        if patience.now_s() >= deadline_s:
+            if error is not None:
+                raise error
+            return answer

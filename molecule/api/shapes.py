@@ -305,6 +305,7 @@ class ClusterShape(_Answer):
     counts: dict[str, int]
     totals: dict[str, int]
     accepted: int
+    conservation: dict[str, int]
     conservation_gap: int
     groups: list[GroupShape]
 

@@ -3,9 +3,9 @@
 Routers are built by functions that take a `Surface`; none keeps state of its own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -16,9 +16,12 @@ from molecule.api.door import Asker, DoorClient
 from molecule.api.hold import Patience
 from molecule.api.problems import request_id
 from molecule.config import Limits
+from molecule.model.errors import DeadlineExceeded, OutcomeUnknown, Unavailable
 from molecule.wire.v1.door_pb2 import ActRequest, ReadReply, ReadRequest
 
 AGE_HEADER = "molecule-age-ms"
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +52,12 @@ class Surface:
             query=filters,
             fresh=fresh,
         )
-        return await hold.ask(
+        asking = hold.ask(
             lambda left_s: self.door.read(asked, timeout_s=left_s),
             patience=self.patience,
             within_s=self.limits.door_wait_for_leader_ms / 1000,
         )
+        return await nothing_happened(asking)
 
     async def act(self, request: Request, asked: ActRequest, *, repeat_unknown: bool) -> Response:
         """Carry out a change. Repeated after an unknown outcome only when twice is like once."""
@@ -65,6 +69,14 @@ class Surface:
             repeat_unknown=repeat_unknown,
         )
         return json_bytes(reply.json, age_ms=reply.age_ms)
+
+
+async def nothing_happened(reading: Awaitable[Answer]) -> Answer:
+    """The answer of a read. Only its answer can be unknown, so its failure is definite."""
+    try:
+        return await reading
+    except (OutcomeUnknown, DeadlineExceeded) as error:
+        raise Unavailable(error.message, **error.facts) from None
 
 
 def asker(request: Request) -> Asker:

@@ -187,7 +187,12 @@ async def test_gateway_without_a_node_process_lives_but_is_not_ready(node: Node)
 
     assert alive.status_code == 200
     assert ready.status_code == 503
-    assert ready.json()["reasons"][0].startswith("the node process does not answer: ")
+    assert ready.json()["reasons"] == [
+        (
+            "the node process does not answer: "
+            "the node process of this node is away, it is being started"
+        )
+    ]
 
 
 async def test_gateway_ends_with_its_parent(node: Node) -> None:

@@ -68,6 +68,16 @@ async def test_read_gives_the_last_reason_when_its_time_is_over(
     assert answer.headers["retry-after"] == "1"
 
 
+async def test_read_whose_answer_was_lost_is_a_definite_failure(
+    http: httpx2.AsyncClient, door: FakeDoor
+) -> None:
+    door.down = OutcomeUnknown("the link broke")
+    answer = await http.get("/api/v1/cluster")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.json()["definite"] is True
+
+
 async def test_node_process_learns_who_asks_but_not_what_the_gateway_thinks_of_it(
     http: httpx2.AsyncClient, door: FakeDoor
 ) -> None:

@@ -292,7 +292,7 @@ async def test_every_error_of_the_tree_answers_as_the_tree_says(
     error = kind.__new__(kind)
     MoleculeError.__init__(error, "what happened", fact=1)
     door.down = error
-    answer = await http.get("/api/v1/cluster")
+    answer = await http.post(f"{EXECUTIONS}/e1/cancel", json={})
 
     told = answer.json()
     assert answer.status_code == told["status"] == kind.http
