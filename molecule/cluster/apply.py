@@ -121,9 +121,11 @@ class StateMachine:
             is_over = oldest.ended_at_ms + state.bounds.dedup_window_ms < state.time_ms
             if not is_over and len(state.ended) <= state.bounds.dedup_keys_max:
                 return
+            made_ms = made_at_ms(oldest.idempotency_key) or 0
+            # Forgetting it now would make every key of the next moments too old.
+            if made_ms > state.time_ms:
+                return
             self._dirty.mark("ended", oldest.id)
             del state.ended[oldest.id]
             del state.keys[oldest.idempotency_key]
-            made_ms = made_at_ms(oldest.idempotency_key)
-            if made_ms is not None:
-                state.keys_forgotten_ms = max(state.keys_forgotten_ms, min(made_ms, state.time_ms))
+            state.keys_forgotten_ms = max(state.keys_forgotten_ms, made_ms)

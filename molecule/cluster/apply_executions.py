@@ -10,7 +10,7 @@ from typing import Final
 
 from molecule.cluster import documents, placement, queues, records, tokens, transitions
 from molecule.cluster.apply_deployments import actor_text
-from molecule.cluster.bounds import duration, instant
+from molecule.cluster.bounds import KEY_AHEAD_MS_MAX, duration, instant
 from molecule.cluster.changes import Changes
 from molecule.cluster.hashing import fingerprint
 from molecule.cluster.outcome import Applied, Outcome, Rejected
@@ -88,8 +88,8 @@ def _refusal(state: ClusterState, command: wire.SubmitExecution) -> Rejected | N
         window_ms = state.bounds.dedup_window_ms
         if made_ms <= max(state.keys_forgotten_ms, state.time_ms - window_ms):
             return Rejected("too_old", {"made_at_ms": made_ms})
-        # Forgetting such a key later could not be told from its never having been there.
-        if made_ms > state.time_ms + window_ms:
+        # A key is remembered until its time has come, so a wrong clock must not set that far ahead.
+        if made_ms > state.time_ms + KEY_AHEAD_MS_MAX:
             return Rejected("invalid", {"field": "key", "made_at_ms": made_ms})
     name = (command.environment, ProcessName(command.process))
     if command.trigger_token and not tokens.may_fire(state, name, command.trigger_token):

@@ -14,6 +14,9 @@ from molecule.wire.v1 import commands_pb2 as wire
 INSTANT_MS_MAX: Final = 253_402_300_799_000
 """The end of the year 9999: a damaged instant must not overflow a row."""
 
+KEY_AHEAD_MS_MAX: Final = 60_000
+"""How far a key that holds its time may be ahead of the cluster's clock."""
+
 DURATION_MS_MAX: Final = 10 * 366 * 86_400_000
 _COUNT_MAX: Final = 1 << 40
 

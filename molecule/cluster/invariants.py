@@ -83,6 +83,9 @@ def _lanes(state: ClusterState) -> Iterator[str]:
     """A pending execution is in exactly one lane, in order, or its key is held by earlier ones."""
     placed: list[str] = []
     for lane, ids in state.lanes.items():
+        if any(id_ not in state.executions for id_ in ids):
+            yield f"lane {lane} has executions that are not there"
+            continue
         serials = [state.executions[id_].ready_serial for id_ in ids]
         if serials != sorted(serials) or not ids:
             yield f"lane {lane} is out of order"
@@ -109,6 +112,9 @@ def _keys(state: ClusterState) -> Iterator[str]:
     if len(keyed) != sum(len(ids) for ids in state.key_queues.values()):
         yield "key queues and keyed executions differ"
     for name, ids in state.key_queues.items():
+        if any(id_ not in state.executions for id_ in ids):
+            yield f"the queue of key {name} has executions that are not there"
+            continue
         serials = [state.executions[id_].accepted_serial for id_ in ids]
         if serials != sorted(serials):
             yield f"the queue of key {name} is out of order"

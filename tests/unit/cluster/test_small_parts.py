@@ -1,0 +1,103 @@
+"""Bounds, due times, deliveries and the invariants' own eyes."""
+
+from collections import OrderedDict
+
+from molecule.cluster import bounds, delivery, invariants
+from molecule.cluster.due import DueTimes
+from molecule.config import Limits, Timing
+from molecule.model.execution import ExecutionState
+from molecule.model.ids import ExecutionId, NodeId
+from molecule.wire.v1 import commands_pb2 as wire
+from tests.unit.cluster.builders import NOW_MS, Replica
+
+
+def test_due_gives_what_has_come_earliest_first() -> None:
+    due = DueTimes()
+    for at_ms, name in ((5_500, "late"), (1_200, "b"), (1_100, "a"), (1_900, "not yet")):
+        due.add(at_ms, ExecutionId(name))
+    assert [*due.due(1_500)] == ["a", "b"]
+    assert due.earliest_ms() == 1_100
+    due.remove(1_100, ExecutionId("a"))
+    due.remove(1_100, ExecutionId("a"))
+    assert [*due.due(9_000)] == ["b", "not yet", "late"]
+    assert len(due) == 3
+
+
+def test_due_of_nothing_is_nothing() -> None:
+    due = DueTimes()
+    due.remove(1, ExecutionId("a"))
+    assert due.earliest_ms() is None
+    assert [*due.due(10**12)] == []
+
+
+def test_bounds_of_a_configuration_come_back_from_a_claim() -> None:
+    told = bounds.to_wire(Limits(dedup_keys_max=7), Timing(lease_ms=9_000))
+    back = bounds.from_wire(told)
+    assert (back.dedup_keys_max, back.lease_ms) == (7, 9_000)
+
+
+def test_senseless_bounds_give_way_to_defaults() -> None:
+    assert bounds.from_wire(wire.Bounds(dedup_keys_max=-1)) == bounds.Bounds()
+
+
+def test_numbers_from_commands_are_kept_in_range() -> None:
+    assert bounds.duration(-5) == 0
+    assert bounds.duration(2**63 - 1) == bounds.DURATION_MS_MAX
+    assert bounds.instant(2**63 - 1) == bounds.INSTANT_MS_MAX
+
+
+def test_delivery_carries_token_and_what_was_begun() -> None:
+    replica = Replica()
+    replica.deploy("timed", timeout_ms=60_000)
+    token = replica.start("e1", process="timed", origin="e0")
+    replica.intend("e1", token, "a", request=wire.DocumentRef(digest="d", size_bytes=3))
+    replica.at_ms = NOW_MS + 10_000
+    replica.submit("later")
+    order = delivery.run_execution(replica.state, replica.execution("e1"))
+    assert (order.token, order.attempt, order.origin) == (token, 1, "e0")
+    assert order.deadline_in_ms == 50_000
+    (begun,) = order.open_intents
+    assert (begun.intent.effect_key, begun.intent.timeout_ms, begun.token) == ("a", 5_000, token)
+    assert begun.intent.request.digest == "d"
+
+
+def test_delivery_of_a_trigger_carries_its_token() -> None:
+    replica = Replica()
+    replica.deploy("files", trigger_on=True, has_trigger=True)
+    replica.say(
+        assign_trigger=wire.AssignTrigger(
+            epoch=1, environment="test", process="files", node="n1", incarnation=1
+        )
+    )
+    (trigger,) = replica.state.triggers.values()
+    order = delivery.run_trigger(replica.state, trigger)
+    assert (order.process, order.version, order.token) == ("files", "v1", 1)
+
+
+def test_invariants_see_what_is_broken() -> None:
+    def spoiled() -> Replica:
+        replica = Replica()
+        replica.start("e1", concurrency_key="k", input=wire.Payload(inline=b"x"))
+        replica.submit("e2")
+        assert invariants.broken(replica.state) == []
+        return replica
+
+    lost = spoiled()
+    del lost.state.executions[ExecutionId("e2")]
+    counted = spoiled()
+    counted.state.counts[ExecutionState.PENDING] += 1
+    two_owners = spoiled()
+    two_owners.state.nodes[NodeId("n1")].held.clear()
+    out_of_lane = spoiled()
+    out_of_lane.state.lanes.clear()
+    keyless = spoiled()
+    keyless.state.key_queues.clear()
+    doubled = spoiled()
+    doubled.state.keys.clear()
+    waiting = spoiled()
+    waiting.state.waits.add(1, ExecutionId("e2"))
+    parked = spoiled()
+    parked.state.parked = OrderedDict({ExecutionId("e2"): None})
+    for replica in (lost, counted, two_owners, keyless, doubled, waiting, parked):
+        assert invariants.broken(replica.state) != []
+    assert "lanes and ready executions differ" in invariants.broken(out_of_lane.state)
