@@ -4,9 +4,10 @@ One of the named boundaries where any exception is caught: it is logged once and
 `internal`. What must stay true: no handler runs before the caller is proved.
 """
 
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import structlog
@@ -18,11 +19,19 @@ from molecule.rpc.identity import Identity
 
 log = structlog.get_logger(__name__)
 
+_EXIT_BROKEN: Final = 70
+
 Prove = Callable[[Any], Identity]
 """The identity behind a call's context, or an error of the family `Denied`."""
 
 OnBroken = Callable[[BrokenInvariant], None]
 """Told of a broken invariant inside a handler: the process must stop."""
+
+
+def stop_process(error: BrokenInvariant) -> None:
+    """The end of this process, at once: an error raised here would only end the task of the call."""
+    log.critical("invariant_broken", exc_info=error)
+    os._exit(_EXIT_BROKEN)
 
 
 class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # the library has no types
@@ -86,7 +95,6 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # the library ha
             raise error
         if isinstance(error, BrokenInvariant):
             self._on_broken(error)
-            raise error
         if not isinstance(error, MoleculeError):
             log.error("rpc_failed", method=method, peer=context.peer(), exc_info=error)
             error = MoleculeError("the node failed to answer; its log says why")

@@ -107,6 +107,7 @@ class RaftLinks:
         self._jitter = jitter
         self._numbers = dict.fromkeys(self._peers, 0)
         self._links: dict[str, FrameQueue] = {}
+        self._is_stopping = False
         self.counters = LinkCounters()
 
     def attach(self, events: LinkEvents) -> None:
@@ -165,7 +166,10 @@ class RaftLinks:
                 for peer in self._peers:
                     if peer > self._me:
                         group.create_task(self._keep(peer))
-                await asyncio.Event().wait()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self._is_stopping = True
         finally:
             for link in list(self._links.values()):
                 self._down(link, "stopped")
@@ -177,6 +181,10 @@ class RaftLinks:
         while True:
             was = self._numbers[peer]
             await self._dial(peer)
+            # A call that is cancelled may report the end of the call instead: the wish still
+            # stands.
+            if self._is_stopping:
+                raise asyncio.CancelledError
             wait_ms = _REDIAL_FIRST_MS if self._numbers[peer] != was else wait_ms * 2
             wait_ms = min(wait_ms, self._timing.link_redial_max_ms)
             await asyncio.sleep(wait_ms * (0.5 + self._jitter() / 2) / 1000)
@@ -195,8 +203,7 @@ class RaftLinks:
             return
         except asyncio.CancelledError:
             # The library says the same when the other side cancelled the call.
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            if self._is_stopping:
                 raise
         finally:
             await channel.close()

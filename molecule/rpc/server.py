@@ -19,9 +19,9 @@ from typing import Any, Final
 import grpc
 
 from molecule.config import Limits
-from molecule.model.errors import BrokenInvariant, InvalidConfig, Unauthenticated
+from molecule.model.errors import InvalidConfig, Unauthenticated
 from molecule.rpc import options, tls
-from molecule.rpc.guard import Guard, OnBroken, Prove
+from molecule.rpc.guard import Guard, OnBroken, Prove, stop_process
 from molecule.rpc.identity import Identity
 from molecule.rpc.tls import Admit, LiveCredentials
 
@@ -35,16 +35,12 @@ AddServicer = Callable[[Any, Any], None]
 """A generated `add_<Service>Servicer_to_server`."""
 
 
-def _raise(error: BrokenInvariant) -> None:
-    raise error
-
-
 class _Server:
     """What both servers share: services are registered, then it starts, then it stops."""
 
     def __init__(self, limits: Limits, on_broken: OnBroken | None) -> None:
         self._limits = limits
-        self._on_broken = on_broken or _raise
+        self._on_broken = on_broken or stop_process
         self._services: list[tuple[AddServicer, object]] = []
         self._server: Any = None
 
