@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import prometheus_client
 import structlog
 import uvloop
 
@@ -165,6 +166,8 @@ def main() -> int:
         # At once and not gracefully: the next gateway of this node needs the port.
         kernel.die_with_parent(told.supervisor)
         logs.configure(node=told.config.id, role="gateway", level=told.config.log_level)
+        # They would be a second series for each counter, of no use here.
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # has no types
         logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()])
         uvloop.run(run(told))
     except InvalidConfig as error:

@@ -48,7 +48,11 @@ def facts(thing: Mapping[str, Any]) -> None:
     """One thing, a line for each fact; lists and mappings below their names."""
     width = max((len(name) for name in thing), default=0)
     for name, value in thing.items():
-        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        if name == "documents" and isinstance(value, list):
+            print("documents:")
+            for document in value:
+                print(f"  {_json_line(document.get('value'))}")
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             print(f"{name}:")
             for item in value:
                 told = ", ".join(f"{key}={cell(key, inner)}" for key, inner in item.items())
@@ -85,6 +89,12 @@ def instant(at_ms: int) -> str:
 def talk(text: str) -> None:
     """Say something to the person, not to the next program."""
     print(text, file=sys.stderr)
+
+
+def _json_line(value: Any) -> str:
+    import orjson
+
+    return orjson.dumps(value).decode()
 
 
 def _console() -> Any:

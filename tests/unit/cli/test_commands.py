@@ -49,6 +49,13 @@ def test_submit_with_wait_prints_the_documents_as_json(shell: Shell) -> None:
     assert (told["state"], told["documents"][0]["value"]) == ("COMPLETED", 7)
 
 
+def test_documents_of_a_result_are_printed_as_json_lines(shell: Shell) -> None:
+    Path("two.json").write_text('[{"hello": "Ada"}, null]')
+    said = shell.run("execution", "submit", "echo", "-f", "two.json", "--wait", "5s")
+
+    assert said.out.endswith('documents:\n  {"hello":"Ada"}\n  null\n')
+
+
 def test_submit_that_is_not_over_in_time_ends_with_3_and_says_how_to_go_on(
     shell: Shell, door: FakeDoor
 ) -> None:
