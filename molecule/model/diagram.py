@@ -1,7 +1,7 @@
 """The states of an execution as a picture, drawn from the one table.
 
-The docs hold the result, and a test holds them to it. What stays true: the picture shows exactly the
-transitions that the table has.
+The docs hold the result, and a test holds them to it. What stays true: the picture shows exactly
+the transitions that the table has.
 """
 
 from molecule.model.execution import TERMINAL, TRANSITIONS, ExecutionState

@@ -21,7 +21,7 @@ def test_diagram_ends_in_the_terminal_states() -> None:
 
 
 def test_every_state_is_active_parked_or_terminal() -> None:
-    assert ACTIVE | PARKED | TERMINAL == set(ExecutionState)
+    assert set(ExecutionState) == ACTIVE | PARKED | TERMINAL
     assert not ACTIVE & PARKED
     assert not (ACTIVE | PARKED) & TERMINAL
 
