@@ -64,6 +64,7 @@ class Sql:
         self.rows_max = settings.integer("rows_max")
         self._engine: AsyncEngine | None = None
         self._columns: dict[str, dict[str, str]] = {}
+        self._writer = asyncio.Lock()
 
     async def open(self) -> None:
         """Make the pool; the file is opened by the first call."""
@@ -94,12 +95,17 @@ class Sql:
 
         committing = False
         try:
-            async with self._in_time(call), self._connection(write=True) as connection:
+            # SQLite has one writer at a time: ours wait here in line, not on its lock in threads.
+            async with (
+                self._in_time(call),
+                self._writer,
+                self._connection(write=True) as connection,
+            ):
                 await connection.begin()
                 call.before_send()
                 yield connection
                 committing = True
-                await connection.commit()
+                await _commit(connection)
         except TimeoutError:
             raise _error("no answer in time", "timed_out", sent=committing) from None
         except exc.SQLAlchemyError as error:
@@ -211,6 +217,15 @@ def _is_number(value: str | bytes) -> bool:
         return isinstance(value, str) and decimal.Decimal(value.strip()).is_finite()
     except decimal.InvalidOperation:
         return False
+
+
+async def _commit(connection: "AsyncConnection") -> None:
+    try:
+        await connection.commit()
+    except BaseException:
+        # A commit that failed may leave its transaction, and its lock, on the pooled connection.
+        await connection.invalidate()
+        raise
 
 
 def _no_driver_transactions(connection: Any, _record: Any) -> None:

@@ -18,7 +18,7 @@ from molecule.model.errors import InvalidConfig
             "set": Field.mapping("Names to expressions; what yields nothing removes the property.")
         },
         example=Example(
-            config="{type: set, set: {region: $substring(code, 0, 2)}}",
+            config='{type: set, set: {region: "$substring(code, 0, 2)"}}',
             given=({"code": "EU-7"},),
             gives=((None, {"code": "EU-7"}),),
             properties={"region": "EU"},

@@ -2,8 +2,8 @@
 
 A file is known by the digest of its content, a record by its number in it: whoever reads it again
 asks for the same executions under the same keys. Progress is committed together with the
-submissions, so a successor goes on where the record of the group stands. What must stay true: a file
-is moved only when every execution of it is terminal, and its group is settled only after the move.
+submissions, so a successor goes on where the record of the group stands. What must stay true: a
+file is moved only when every execution of it is terminal, and its group is settled after the move.
 """
 
 import asyncio

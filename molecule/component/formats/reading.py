@@ -32,7 +32,8 @@ def read(chunks: Iterable[bytes], declared: Declared) -> Iterator[Read]:
     if declared.format == "csv":
         return csv_records(lines(plain, declared.record_bytes_max), declared)
     if declared.format == "json_lines":
-        return _json_lines(lines(plain, declared.record_bytes_max))
+        bound = declared.record_bytes_max
+        return _json_lines(lines(plain, bound), bound)
     return _whole(plain, declared)
 
 
@@ -63,19 +64,24 @@ def unzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def lines(chunks: Iterable[bytes], bytes_max: int) -> Iterator[bytes]:
-    """Lines with their ends; one longer than the bound is cut into pieces just over it."""
+    """Lines with their ends; of one longer than the bound, the beginning up to just over it."""
     waiting = bytearray()
+    skipping = False
     for chunk in chunks:
         waiting += chunk
         start = 0
         while (end := waiting.find(b"\n", start)) >= 0:
-            yield bytes(waiting[start : end + 1])
+            if not skipping:
+                yield bytes(waiting[start : min(end + 1, start + bytes_max + 1)])
+            skipping = False
             start = end + 1
         del waiting[:start]
         if len(waiting) > bytes_max:
-            yield bytes(waiting)
+            if not skipping:
+                yield bytes(waiting[: bytes_max + 1])
+            skipping = True
             waiting.clear()
-    if waiting:
+    if waiting and not skipping:
         yield bytes(waiting)
 
 
@@ -95,14 +101,19 @@ def parse_json(content: bytes) -> Any:
     return exact(orjson.loads(content))
 
 
-def _json_lines(found: Iterator[bytes]) -> Iterator[Read]:
+def _json_lines(found: Iterator[bytes], bytes_max: int) -> Iterator[Read]:
     number = 0
     for line, content in enumerate(found, start=1):
         text = content.strip()
         if not text:
             continue
         try:
-            yield Record(number, line, parse_json(text), len(content))
+            if len(content) > bytes_max:
+                yield BadRecord(
+                    number, line, f"longer than {bytes_max} bytes", content[:KEPT_BYTES]
+                )
+            else:
+                yield Record(number, line, parse_json(text), len(content))
         except ValueError as error:
             yield BadRecord(number, line, f"not JSON: {error}", content[:KEPT_BYTES])
         number += 1

@@ -1,7 +1,6 @@
 """Document values to bytes in a declared format. Equal values give equal bytes."""
 
 import csv
-import io
 from typing import Any
 
 import orjson
@@ -30,6 +29,16 @@ def write(value: Any, format_: str, *, charset: str = "utf-8") -> bytes:
     return _encoded(_csv(rows), charset)
 
 
+class _Lines:
+    """As much of a file as the writer needs."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def write(self, text: str) -> None:
+        self.parts.append(text)
+
+
 def _csv(rows: list[Any]) -> str:
     names: dict[str, None] = {}
     for row in rows:
@@ -39,11 +48,11 @@ def _csv(rows: list[Any]) -> str:
         for name, item in row.items():
             if isinstance(item, dict | list | bytes):
                 raise data_error(f"format csv cannot hold the field {name}", field=name)
-    out = io.StringIO()
+    out = _Lines()
     writer = csv.writer(out)
     writer.writerow(names)
     writer.writerows([["" if row.get(n) is None else row[n] for n in names] for row in rows])
-    return out.getvalue()
+    return "".join(out.parts)
 
 
 def _encoded(text: str, charset: str) -> bytes:

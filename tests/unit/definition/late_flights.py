@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - the text stands as its author would write it
 """The late-flights repository, as a user writes it."""
 
 PROCESS = """\

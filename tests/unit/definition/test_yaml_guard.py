@@ -36,7 +36,9 @@ def test_a_whole_number_beyond_2_to_53_stays_a_text() -> None:
 
 
 def test_an_alias_bomb_is_refused_at_its_first_anchor() -> None:
-    bomb = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}]\n" for a, b in ["ab", "bc", "cd"])
+    bomb = "a: &a [x, x]\n" + "".join(
+        f"{b}: &{b} [*{a}, *{a}]\n" for a, b in [("a", "b"), ("b", "c")]
+    )
     (fault,) = faults(bomb)
     assert (fault.line, fault.column) == (1, 4)
     assert "anchors are refused" in fault.what

@@ -1,0 +1,1 @@
+"""Components against real local servers, folders and databases."""
