@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from typing import Protocol
 
+from molecule.model.errors import BrokenInvariant
 from tests.simulation.clock import EventQueue, MemberClock
 from tests.simulation.disk import Disk, Killed
 from tests.simulation.invariants import Checker
@@ -67,6 +68,7 @@ class Host:
         factory: MemberFactory,
         make_register: Callable[[], Register],
         rng: random.Random,
+        forgives: bool = False,
     ) -> None:
         self.name = name
         self.voters = voters
@@ -85,6 +87,7 @@ class Host:
         self._events = events
         self._factory = factory
         self._make_register = make_register
+        self._forgives = forgives
         self._backlog: list[Callable[[], None]] = []
         self._wake_local_s = 0.0
         self._wake_event_s = -1.0
@@ -174,7 +177,10 @@ class Host:
             self.refusal = str(stopped)
             self._end(str(stopped), restart_s=None)
             return
-        except Exception as error:  # whatever a member raises is a finding, not the end of the run
+        except BrokenInvariant as broken:
+            self._broken(broken)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever a member raises is a finding
             detail = "".join(traceback.format_exception(error)[-5:])
             self._checker.missed("a member does not fail by itself", f"{self.name}: {detail}")
             return
@@ -186,6 +192,13 @@ class Host:
                 self.view = view
                 self._checker.seen(self.name, view)
             self._events.changed(self)
+
+    def _broken(self, broken: BrokenInvariant) -> None:
+        """The member noticed by itself and stops. With a guard off the run goes on to see what others notice."""
+        if self._forgives:
+            self._end(str(broken), restart_s=None)
+        else:
+            self._checker.missed("a member's own invariants hold", f"{self.name}: {broken}")
 
     def _end(self, reason: str, *, restart_s: float | None) -> None:
         self._events.ended(self, reason, restart_s=restart_s)

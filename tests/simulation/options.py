@@ -35,6 +35,8 @@ class Options:
     traffic: TrafficProfile = field(default_factory=TrafficProfile)
     troubles_minority: bool = True
     checks_epoch: bool = True
+    # A member that finds one of its own invariants broken just stops; otherwise that ends the run.
+    forgives: bool = False
 
     def disk_profile(self) -> DiskProfile:
         """The speed of an untroubled disk of this run."""

@@ -63,7 +63,11 @@ class Setup:
         row = self.aim or next(iter(self.guards_off), None)
         if row is not None:
             options = directed(options, row, seed)
-        return replace(options, checks_epoch=EPOCH_CHECK not in self.guards_off)
+        return replace(
+            options,
+            checks_epoch=EPOCH_CHECK not in self.guards_off,
+            forgives=bool(self.guards_off),
+        )
 
     def run(self, seed: int, faults: tuple[Fault, ...] | None = None) -> Report:
         """Run a seed, or what is left of its faults."""

@@ -302,6 +302,7 @@ class World:
             factory=factory,
             make_register=lambda: Register(checks_epoch=options.checks_epoch),
             rng=rng,
+            forgives=options.forgives,
         )
 
     def _rng(self, purpose: str) -> random.Random:

@@ -1,0 +1,48 @@
+"""Fresh seeds in every run: no mix of faults breaks what consensus promises."""
+
+import secrets
+
+import pytest
+
+from tests.simulation.campaign import Sum, all_setups, run_some
+from tests.simulation.setups import Setup
+
+# Together about 20,000 faults. Each part is a test of its own, so that several cores can share them.
+PARTS = 10
+FAULTS_OF_A_PART = 2_000
+ELECTION_TIMEOUT_S = 0.6
+
+
+def _run_until(faults: int) -> Sum:
+    total = Sum()
+    for setup in all_setups(secrets.randbits(40), faults=100):
+        total.merge(run_some((setup,)))
+        if total.failures or total.faults >= faults:
+            break
+    return total
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_replicas_keep_every_promise_under_faults(part: int) -> None:
+    total = _run_until(FAULTS_OF_A_PART)
+
+    assert not total.failures, "\n\n".join(failure.text for failure in total.failures)
+    # A run that proves nothing fails: work was done and leaders changed while faults struck.
+    assert total.written > total.runs * 10
+    assert total.read > total.runs * 3
+    assert total.leader_changes > total.runs
+    # "99 % within three election timeouts", with room for chance in a small sample; the bound of ten
+    # timeouts is an invariant of every single run.
+    late = [seconds for seconds in total.leader_after_s if seconds > 3 * ELECTION_TIMEOUT_S]
+    assert len(late) <= 2 + 0.02 * len(total.leader_after_s), total.leader_after_s
+
+
+@pytest.mark.parametrize("voters", [1, 3, 5])
+def test_replicas_without_faults_elect_once_and_answer_everything(voters: int) -> None:
+    report = Setup(voters=voters, faults=0).run(secrets.randbits(32))
+
+    assert report.violation is None, report.violation
+    assert report.struck == 0
+    assert report.tally.written > 0
+    assert report.tally.read > 0
