@@ -1,0 +1,220 @@
+"""Orders of the node process over a stream in memory: what is begun, stopped, answered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from molecule.config import Limits
+from molecule.model import payload
+from molecule.model.errors import OutcomeUnknown
+from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker.host import WorkerHost
+from molecule.worker.kernel import Lease
+from molecule.worker.packages import Packages
+from molecule.worker.processing import Processing
+from molecule.worker.runner import Services
+from molecule.worker.stream import NodeStream
+from tests.fakes import target as fake_target
+from tests.fakes.executions import documents
+
+FILES = {
+    "processes/story.yaml": b"""
+molecule: 1
+process: story
+trigger: {type: target.never}
+options: {concurrency: {by: $string(n), limit: 1}}
+steps: [{id: shape, type: map, to: {n: n * 2}}]
+""",
+    "environments/test.yaml": b"environment: test\n",
+}
+
+
+class QuietLease(Lease):
+    """Counts renewals instead of arming the kernel."""
+
+    def renew(self, until_us: int) -> None:
+        self.until_us = until_us
+
+    @property
+    def is_held(self) -> bool:
+        return self.until_us > 0
+
+
+class NodeEnd:
+    """The other end of the stream: `orders` go in, `said` comes out."""
+
+    def __init__(self) -> None:
+        self.orders: asyncio.Queue[w.ToWorker | None] = asyncio.Queue()
+        self.said: list[w.FromWorker] = []
+        self._news = asyncio.Event()
+
+    def order(self, **kind: Any) -> None:
+        self.orders.put_nowait(w.ToWorker(**kind))
+
+    def end(self) -> None:
+        self.orders.put_nowait(None)
+
+    async def heard(self, wanted: Callable[[w.FromWorker], bool]) -> w.FromWorker:
+        while True:
+            for message in self.said:
+                if wanted(message):
+                    return message
+            self._news.clear()
+            await self._news.wait()
+
+    async def kind(self, name: str) -> w.FromWorker:
+        return await self.heard(lambda message: message.WhichOneof("kind") == name)
+
+    async def open(self, outgoing: AsyncIterator[w.FromWorker]) -> AsyncIterator[w.ToWorker]:
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(self._read(outgoing))
+            while (order := await self.orders.get()) is not None:
+                yield order
+            reading.cancel()
+
+    async def _read(self, outgoing: AsyncIterator[w.FromWorker]) -> None:
+        async for message in outgoing:
+            self.said.append(message)
+            self._news.set()
+
+
+class Working:
+    """A host that works with a `NodeEnd` inside `async with`."""
+
+    def __init__(self) -> None:
+        registry = fake_target.registry()
+        self.node = NodeEnd()
+        self.stream = NodeStream()
+        self.lease = QuietLease()
+        self.packages = Packages(registry, Limits())
+        self.processing = Processing()
+        services = Services(
+            self.stream, self.lease, self.packages, self.processing, Limits(), settle_ms=10
+        )
+        self.host = WorkerHost(self.stream, services, registry)
+
+    async def __aenter__(self) -> NodeEnd:
+        hello = w.WorkerHello(worker="w1", pid=1, software="test")
+        self.running = asyncio.ensure_future(self.host.run(hello, self.node.open))
+        await self.node.kind("hello")
+        return self.node
+
+    async def __aexit__(self, *_: object) -> None:
+        self.node.end()
+        await self.running
+        self.processing.close()
+
+
+async def built(node: NodeEnd) -> w.WorkerReply:
+    node.order(
+        request=w.WorkerRequest(number=1, build=w.BuildPackage(environment="test", files=FILES))
+    )
+    return (await node.kind("reply")).reply
+
+
+async def with_package(node: NodeEnd) -> str:
+    reply = await built(node)
+    assert not reply.findings, reply.findings
+    version = reply.versions[0]
+    node.order(package=w.PutPackage(version=version.version, content=version.package))
+    settings = reply.environment_settings
+    node.order(package=w.PutPackage(version="environment:test", content=settings))
+    return str(version.version)
+
+
+def run_order(version: str, token: int = 1) -> w.RunExecution:
+    return w.RunExecution(
+        execution="e1",
+        token=token,
+        attempt=1,
+        process="story",
+        version=version,
+        environment="test",
+        input=payload.encode_documents(documents({"n": 21})),
+    )
+
+
+def is_word(message: w.FromWorker) -> bool:
+    return message.WhichOneof("kind") == "word"
+
+
+async def test_nothing_runs_before_the_first_lease() -> None:
+    async with Working() as node:
+        version = await with_package(node)
+        node.order(run=run_order(version))
+        await node.kind("status")
+        assert not any(is_word(message) for message in node.said)
+        node.order(lease=w.LeaseRenewal(until_boottime_us=10**15))
+        word = await node.kind("word")
+        assert word.word.commands[0].end_attempt.state == "COMPLETED"
+
+
+async def test_an_order_that_was_taken_back_before_the_lease_never_runs() -> None:
+    async with Working() as node:
+        version = await with_package(node)
+        node.order(run=run_order(version))
+        node.order(stop=w.StopExecution(execution="e1", token=1))
+        node.order(lease=w.LeaseRenewal(until_boottime_us=10**15))
+        node.order(request=w.WorkerRequest(number=9, door=w.EvaluateDoor(version="none")))
+        await node.heard(lambda message: message.reply.number == 9)
+        assert not any(is_word(message) for message in node.said)
+
+
+async def test_a_higher_token_replaces_the_attempt() -> None:
+    async with Working() as node:
+        version = await with_package(node)
+        node.order(lease=w.LeaseRenewal(until_boottime_us=10**15))
+        node.order(run=run_order(version, token=1))
+        node.order(run=run_order(version, token=2))
+        said = await node.heard(
+            lambda message: is_word(message) and message.word.commands[0].end_attempt.token == 2
+        )
+        assert said.word.commands[0].end_attempt.state == "COMPLETED"
+
+
+async def test_a_package_that_is_missing_fails_the_execution_with_its_name() -> None:
+    async with Working() as node:
+        node.order(lease=w.LeaseRenewal(until_boottime_us=10**15))
+        node.order(run=run_order("nobody-gave-it"))
+        end = (await node.kind("word")).word.commands[0].end_attempt
+        assert (end.state, end.error_code) == ("FAILED", "not_found")
+
+
+async def test_the_door_is_evaluated_with_the_error_of_each_input_apart() -> None:
+    async with Working() as node:
+        version = await with_package(node)
+        inputs = [payload.encode_documents(documents({"n": 7})), b"no documents"]
+        door = w.EvaluateDoor(version=version, environment="test", inputs=inputs)
+        node.order(request=w.WorkerRequest(number=2, door=door))
+        reply = (await node.heard(lambda message: message.reply.number == 2)).reply
+        assert [stamp.concurrency_key for stamp in reply.stamps] == ["7", ""]
+        assert [stamp.code for stamp in reply.stamps] == ["", "invalid_input"]
+
+
+async def test_faults_of_a_repository_are_answered_all_at_once() -> None:
+    async with Working() as node:
+        files = {**FILES, "processes/bad.yaml": b"molecule: 1\nprocess: bad\nstepz: []\n"}
+        asked = w.BuildPackage(environment="test", files=files)
+        node.order(request=w.WorkerRequest(number=3, build=asked))
+        reply = (await node.heard(lambda message: message.reply.number == 3)).reply
+        assert {fault.file for fault in reply.findings} == {"processes/bad.yaml"}
+        assert len(reply.findings) > 1
+        assert not reply.versions
+
+
+async def test_the_status_names_what_runs() -> None:
+    async with Working() as node:
+        status = (await node.kind("status")).status
+        assert status.resident_bytes > 0
+        assert not status.running
+
+
+async def test_a_call_fails_when_the_stream_ends() -> None:
+    working = Working()
+    async with working as node:
+        call = asyncio.ensure_future(working.stream.call(w.FromWorker(group_get=w.GroupGet())))
+        await node.kind("group_get")
+    with pytest.raises(OutcomeUnknown):
+        await call

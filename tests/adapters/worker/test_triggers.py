@@ -1,0 +1,130 @@
+"""What a running trigger may ask of the cluster."""
+
+import pytest
+
+from molecule.component.contract import BadRecord, GroupRecord, TriggerSubmission
+from molecule.config import Limits
+from molecule.model.ids import DocumentId
+from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker.kernel import Fenced
+from molecule.worker.triggers import TriggerRefused, TriggerRunner
+from tests.fakes.executions import a_process, documents
+from tests.fakes.node_side import HeldLease, OnePackage
+from tests.fakes.target import Target
+
+
+class Heard:
+    """Answers with what it was given, then with success; remembers what was said."""
+
+    def __init__(self, *answers: w.CallAnswer) -> None:
+        self.said: list[w.FromWorker] = []
+        self._answers = list(answers)
+
+    async def call(self, message: w.FromWorker) -> w.CallAnswer:
+        self.said.append(message)
+        if self._answers:
+            return self._answers.pop(0)
+        if message.HasField("document_put"):
+            answer = w.CallAnswer(done=True)
+            answer.reference.digest = "d1"
+            return answer
+        return w.CallAnswer(done=True, group=w.GroupState(known=True, through=7, open=2))
+
+
+def a_trigger(heard: Heard, limits: Limits | None = None) -> TriggerRunner:
+    order = w.RunTrigger(environment="test", process="story", version="v1", token=4)
+    process = a_process("steps: [{id: a, type: log, message: x}]")
+    packages = OnePackage(process, Target())
+    return TriggerRunner(order, heard, HeldLease(), packages, limits or Limits())
+
+
+def submissions(number: int, value: object = 1) -> list[TriggerSubmission]:
+    return [TriggerSubmission(documents(value), f"key-{at}") for at in range(number)]
+
+
+GROUP = GroupRecord("g1", "flights.csv", through=3, closed=True)
+
+
+async def test_submissions_and_progress_go_in_one_message() -> None:
+    heard = Heard()
+    await a_trigger(heard).submit(submissions(2), GROUP)
+    (message,) = heard.said
+    asked = message.trigger_submit
+    assert [one.idempotency_key for one in asked.submissions] == ["key-0", "key-1"]
+    assert {one.trigger_token for one in asked.submissions} == {4}
+    assert {one.group for one in asked.submissions} == {"g1"}
+    assert (asked.group.through, asked.group.closed, asked.group.trigger_token) == (3, True, 4)
+
+
+async def test_the_same_documents_have_the_same_body_digest() -> None:
+    heard = Heard()
+    trigger = a_trigger(heard)
+    await trigger.submit(submissions(1))
+    await trigger.submit(submissions(1))
+    first, second = (message.trigger_submit.submissions[0] for message in heard.said)
+    assert first.body_digest == second.body_digest != ""
+
+
+async def test_many_submissions_go_in_parts_and_the_progress_with_the_last() -> None:
+    heard = Heard()
+    limits = Limits().model_copy(update={"submissions_per_batch_max": 2})
+    await a_trigger(heard, limits).submit(submissions(5), GROUP)
+    parts = [message.trigger_submit for message in heard.said]
+    assert [len(part.submissions) for part in parts] == [2, 2, 1]
+    assert [part.HasField("group") for part in parts] == [False, False, True]
+
+
+async def test_progress_alone_can_be_recorded_with_bad_records() -> None:
+    heard = Heard()
+    bad = BadRecord(DocumentId("r1"), "flights.csv:9", "no number", {"raw": "x"})
+    group = GroupRecord("g1", "flights.csv", 3, closed=False, rejected=1, bad_records=(bad,))
+    await a_trigger(heard).submit((), group)
+    (kept,) = heard.said[0].trigger_submit.group.bad_records
+    assert (kept.document, kept.error) == ("r1", "flights.csv:9: no number")
+
+
+async def test_large_input_is_stored_first() -> None:
+    heard = Heard()
+    await a_trigger(heard).submit(submissions(1, "x" * 50_000))
+    kinds = [message.WhichOneof("kind") for message in heard.said]
+    assert kinds == ["document_put", "trigger_submit"]
+    assert heard.said[1].trigger_submit.submissions[0].input.stored.digest == "d1"
+
+
+async def test_a_submit_without_a_sure_answer_is_said_again() -> None:
+    heard = Heard(w.CallAnswer(code="no_leader", definite=True))
+    await a_trigger(heard).submit(submissions(1))
+    assert len(heard.said) == 2
+
+
+async def test_a_moved_trigger_is_fenced() -> None:
+    moved = w.CallAnswer(done=True, outcomes=[w.WordOutcome(code="stale_token")])
+    with pytest.raises(Fenced):
+        await a_trigger(Heard(moved)).submit(submissions(1))
+
+
+async def test_another_refusal_is_told() -> None:
+    refused = w.CallAnswer(code="limit_exceeded", message="too many", definite=True)
+    with pytest.raises(TriggerRefused, match="too many"):
+        await a_trigger(Heard(refused)).submit(submissions(1))
+
+
+async def test_without_a_lease_nothing_is_submitted() -> None:
+    heard = Heard()
+    trigger = a_trigger(heard)
+    trigger._lease.is_over = True  # type: ignore[attr-defined]
+    with pytest.raises(Fenced):
+        await trigger.submit(submissions(1))
+    assert heard.said == []
+
+
+async def test_the_progress_of_a_group_is_asked() -> None:
+    progress = await a_trigger(Heard()).group("g1")
+    assert (progress.known, progress.through, progress.open) == (True, 7, 2)
+
+
+async def test_a_group_is_settled_by_a_word_under_the_token() -> None:
+    heard = Heard()
+    await a_trigger(heard).settle_group("g1")
+    said = heard.said[0].word.commands[0].settle_group
+    assert (said.group, said.trigger_token) == ("g1", 4)
