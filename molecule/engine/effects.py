@@ -152,6 +152,11 @@ def verified(run: Run, frame: Effects, child: Sequence) -> None:
     """The steps of `verify` came to their end."""
     verdict, why = verification.judge(run, frame, child)
     frame.verify = None
+    # What the cluster itself told needs no confirmation; what `verify` found out does.
+    if verdict is Verdict.HAPPENED:
+        run.confirm(frame.key, "verified_done")
+    elif verdict is Verdict.DID_NOT_HAPPEN:
+        run.confirm(frame.key, "verified_not_done")
     _act_on(run, frame, verdict, why)
 
 
@@ -188,17 +193,16 @@ def _resolve(run: Run, frame: Effects, known: OpenIntent) -> None:
     verdict = verification.known_of(known)
     if verdict is Verdict.UNKNOWN and verification.ask(run, frame):
         return
+    run.open.pop(frame.key, None)
     _act_on(run, frame, verdict, "an earlier owner began it and nobody knows how it ended")
 
 
 def _act_on(run: Run, frame: Effects, verdict: Verdict, why: str) -> None:
     match verdict:
         case Verdict.HAPPENED:
-            run.confirm(frame.key, "verified_done")
             _count_result(run, frame)
             _take_values(run, frame, ())
         case Verdict.DID_NOT_HAPPEN:
-            run.confirm(frame.key, "verified_not_done")
             if not frame.sequence.dropped:
                 send(run, frame)
         case Verdict.GIVEN_UP:
@@ -210,7 +214,6 @@ def _act_on(run: Run, frame: Effects, verdict: Verdict, why: str) -> None:
 
 def _give_up(run: Run, frame: Effects) -> None:
     """A person ended this document's way: kept for repair, whatever `on_error` says of errors."""
-    run.open.pop(frame.key, None)
     document = frame.sequence.documents[frame.next]
     message = "given up while it was in doubt whether it had happened"
     failure = Failure(ErrorClass.TRANSIENT_UNKNOWN, "given_up", message, frame.node.path)

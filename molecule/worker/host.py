@@ -56,6 +56,11 @@ class WorkerHost:
         status = w.WorkerStatus(resident_bytes=kernel.resident_bytes(), running=running)
         self._stream.tell(w.FromWorker(status=status))
 
+    def _tell_step(self, execution: str, token: int, step: str) -> None:
+        running = [w.WorkerStatus.Running(execution=execution, token=token, step=step)]
+        status = w.WorkerStatus(resident_bytes=kernel.resident_bytes(), running=running)
+        self._stream.tell(w.FromWorker(status=status))
+
     async def _carry(self, hello: w.WorkerHello, open_stream: OpenStream) -> None:
         try:
             await self._stream.run(hello, open_stream, self.handle)
@@ -102,7 +107,7 @@ class WorkerHost:
             if known[0].token >= order.token:
                 return
             self._cancel(order.execution)
-        runner = ExecutionRunner(order, self._services, self.tell_status)
+        runner = ExecutionRunner(order, self._services, self._tell_step)
         task = self._group.create_task(self._run(order.execution, runner))
         self._executions[order.execution] = (runner, task)
 

@@ -5,7 +5,6 @@ request leaves, lease and token are checked, and a fenced execution stops withou
 """
 
 import asyncio
-import contextlib
 import hashlib
 import time
 from collections import deque
@@ -51,7 +50,7 @@ from molecule.worker import components, speaker
 from molecule.worker.kernel import Fenced, Lease
 from molecule.worker.packages import Opened, Packages
 from molecule.worker.processing import Processing
-from molecule.worker.speaker import Calls, Speaker
+from molecule.worker.speaker import Calls, Refused, Speaker
 
 _log = structlog.get_logger()
 
@@ -71,6 +70,10 @@ class Services:
     settle_ms: int
 
 
+TellStep = Callable[[str, int, str], None]
+"""Tells the node process at once: execution, token, the step that begins."""
+
+
 @dataclass(slots=True)
 class Progress:
     """What an execution is doing, for the status of the worker."""
@@ -86,11 +89,9 @@ class Progress:
 class ExecutionRunner:
     """One attempt. `run` ends when the attempt has ended, or was stopped or fenced."""
 
-    def __init__(
-        self, order: w.RunExecution, services: Services, tell_status: Callable[[], None]
-    ) -> None:
+    def __init__(self, order: w.RunExecution, services: Services, tell_step: TellStep) -> None:
         self._order = order
-        self._tell_status = tell_status
+        self._tell_step = tell_step
         self._services = services
         self._speaker = Speaker(services.calls, order.execution, order.token, services.limits)
         self._events: asyncio.Queue[Event] = asyncio.Queue()
@@ -250,17 +251,22 @@ class ExecutionRunner:
         self.progress.steps[call] = step
         if self._order.attempt > 1:
             # Should this very step kill the worker, the node process must have heard of it.
-            self._tell_status()
+            self._tell_step(self._order.execution, self.token, step)
             await asyncio.sleep(_EVIDENCE_S)
 
     async def _give_up(self, code: str, message: str) -> None:
-        """End the attempt without the interpreter: FAILED, or IN_DOUBT when effects are open."""
-        is_open = any(one.resolution in ("", "ask") for one in self._order.open_intents)
-        state = ExecutionState.IN_DOUBT if is_open else ExecutionState.FAILED
+        """End the attempt without the interpreter."""
         failure = Failure(ErrorClass.PERMANENT, code, message)
-        end = Finish(state, (), None, (), (), (), failure=failure, reason=code)
-        with contextlib.suppress(Fenced, MoleculeError):
-            await self._speaker.finish(end)
+        # The cluster knows whether effects are in doubt, and refuses the first word when none are.
+        for state in (ExecutionState.IN_DOUBT, ExecutionState.FAILED):
+            end = Finish(state, (), None, (), (), (), failure=failure, reason=code)
+            try:
+                await self._speaker.finish(end)
+            except Refused:
+                continue
+            except (Fenced, MoleculeError):
+                pass
+            return
 
     async def _started(self) -> Started:
         order = self._order

@@ -249,14 +249,17 @@ class Execution:
     def _commit(self, item: Commit) -> None:
         kept = self.kept
         kept.words += 1
-        for confirmed in item.confirmations:
-            kept.intents.pop(confirmed.effect_key, None)
+        self._confirm(item)
         self._checkpoint(item)
         for intent in item.intents:
             assert kept.intents.get(intent.effect_key) not in ("", "ask"), "an intent twice"
             kept.intents[intent.effect_key] = ""
             kept.steps[intent.effect_key] = intent.step
             kept.intents_ever.append(intent.effect_key)
+
+    def _confirm(self, item: Commit | Finish) -> None:
+        for confirmed in item.confirmations:
+            assert self.kept.intents.pop(confirmed.effect_key) in ("", "ask"), confirmed
 
     def _checkpoint(self, item: Commit | Finish) -> None:
         kept = self.kept
@@ -275,9 +278,11 @@ class Execution:
     def _finish(self, item: Finish) -> Finish:
         self._point("before", item)
         self.kept.words += 1
-        for confirmed in item.confirmations:
-            self.kept.intents.pop(confirmed.effect_key, None)
+        self._confirm(item)
         self._checkpoint(item)
+        if item.checkpoint is None:
+            kept = self.kept
+            kept.intents = {key: how for key, how in kept.intents.items() if how in ("", "ask")}
         self.finishes.append(item)
         return item
 

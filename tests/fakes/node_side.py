@@ -129,6 +129,8 @@ class NodeSide:
                     intent, _ = self.intents[one.effect_key]
                     self.intents[one.effect_key] = (intent, CONFIRMED.get(one.how, "not_done"))
             case "end_attempt":
+                if said.state == "IN_DOUBT" and all(how for _, how in self.intents.values()):
+                    return w.WordOutcome(code="nothing_in_doubt")
                 self._end(said)
         return w.WordOutcome(applied=True)
 
@@ -176,6 +178,8 @@ class Owners:
         self.packages = OnePackage(process, self.target)
         self.lease = HeldLease()
         self.attempts = 0
+        self.told_steps: list[str] = []
+        self.attempt_number = 1
 
     async def run(self, *, attempts_max: int = 50) -> c.EndAttempt:
         """Until COMPLETED, FAILED or IN_DOUBT."""
@@ -196,11 +200,15 @@ class Owners:
             self.node, self.lease, self.packages, processing, self.limits, settle_ms=10
         )
         try:
-            await ExecutionRunner(self.order(), services, lambda: None).run()
+            await ExecutionRunner(self.order(), services, self._tell_step).run()
         except OwnerDied:
             pass
         finally:
             processing.close()
+
+    def _tell_step(self, execution: str, token: int, step: str) -> None:
+        del execution, token
+        self.told_steps.append(step)
 
     def order(self) -> w.RunExecution:
         """What the node would deliver now."""
@@ -208,7 +216,7 @@ class Owners:
         return w.RunExecution(
             execution="e1",
             token=node.token,
-            attempt=1,
+            attempt=self.attempt_number,
             version="v1",
             environment="test",
             input=self.input,

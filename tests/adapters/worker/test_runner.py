@@ -107,6 +107,25 @@ async def test_without_a_lease_nothing_is_sent() -> None:
     assert found.node.ended is None
 
 
+async def test_without_a_lease_nothing_that_runs_beside_is_sent_either() -> None:
+    found = owners(
+        "steps: [{id: each, type: foreach, at_once: 5, steps: [{id: put, type: target.put}]}]",
+        *range(9),
+    )
+    found.lease.is_over = True
+    await found.attempt()
+    assert found.target.received == []
+    assert found.node.ended is None
+
+
+async def test_a_repeated_attempt_tells_each_step_before_it_runs() -> None:
+    found = owners(LATE, {"minutes": 42})
+    found.attempt_number = 2
+    await found.run()
+    assert found.told_steps[0] == "late"
+    assert set(found.told_steps) == {"late", "late/store", "late/tell"}
+
+
 async def test_a_stopped_execution_sends_nothing_more() -> None:
     found = owners(TELL, 1)
     started, found.node.hold = asyncio.Event(), asyncio.Event()
