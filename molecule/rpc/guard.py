@@ -29,7 +29,7 @@ OnBroken = Callable[[BrokenInvariant], None]
 
 
 def stop_process(error: BrokenInvariant) -> None:
-    """The end of this process, at once: an error raised here would only end the task of the call."""
+    """End this process at once: an error raised here would only end the task of the call."""
     log.critical("invariant_broken", exc_info=error)
     os._exit(_EXIT_BROKEN)
 

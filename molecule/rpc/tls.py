@@ -110,8 +110,8 @@ def _only(values: Any) -> bytes:
 async def probe(host: str, port: int) -> None:
     """Ask our own server for TLS 1.2 and 1.3; `InvalidConfig` unless it has only the newer.
 
-    The only setting for this is read when the library is imported, so an import in the wrong order
-    would go unnoticed without this.
+    The only setting for this is read once by the library, so a use of it before this package was
+    imported would go unnoticed otherwise.
     """
     old, new = await asyncio.gather(
         asyncio.to_thread(_handshake, host, port, ssl.TLSVersion.TLSv1_2),
@@ -120,7 +120,7 @@ async def probe(host: str, port: int) -> None:
     if old or not new:
         raise InvalidConfig(
             f"the internal port {port} {'accepts TLS 1.2' if old else 'does not speak TLS 1.3'}: "
-            f"grpc was imported before molecule.rpc, or another program answers on this port",
+            f"grpc was used before molecule.rpc, or another program answers here",
             port=port,
         )
 

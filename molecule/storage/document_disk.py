@@ -8,7 +8,7 @@ What must stay true: a row is never there without its bytes having been durable 
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,13 +180,12 @@ class DocumentDisk:
                 self._place(digest).unlink(missing_ok=True)
         return len(removed)
 
-    def sweep(self, is_pending: Callable[[str], bool]) -> int:
-        """Remove files without a row: what a crash between file and row, or row and file, left."""
+    def sweep(self, prefix: str) -> int:
+        """Remove files without a row in one folder: what a crash between the two left; how many."""
         swept = 0
         with schema.storage_errors(self._folder):
-            for path in self._folder.glob("[0-9a-f][0-9a-f]/*"):
-                digest = path.parent.name + path.name
-                if not is_pending(digest) and not self._present([digest]):
+            for path in self._folder.glob(f"{prefix}/*"):
+                if not self._present([prefix + path.name]):
                     path.unlink(missing_ok=True)
                     swept += 1
         return swept

@@ -6,6 +6,7 @@ crash, and the bytes handed out are the bytes that were put.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import re
@@ -25,6 +26,7 @@ from molecule.model.errors import (
     MoleculeError,
     Overloaded,
     StorageFull,
+    Unavailable,
 )
 from molecule.model.ids import Digest
 from molecule.storage import schema
@@ -36,6 +38,7 @@ log = structlog.get_logger(__name__)
 _T = TypeVar("_T")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _SLICE: Final = 500
+_PREFIXES: Final = tuple(f"{number:02x}" for number in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,8 @@ class DocumentStore:
         self._wishes: list[_Wish] = []
         self._committing: Future[frozenset[str]] | None = None
         self._names = itertools.count()
-        self._pending: dict[str, int] = {}
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._broken: MoleculeError | None = None
         self.damaged_total = 0
 
@@ -93,7 +97,9 @@ class DocumentStore:
             raise
 
     async def close(self) -> None:
-        """Finish what was begun and give the folder back."""
+        """Finish what was begun, refuse what comes, and give the folder back."""
+        self._broken = Unavailable("the document store was closed")
+        await self._idle.wait()
         await asyncio.to_thread(self._pool.shutdown)
         await asyncio.to_thread(self._writer.shutdown)
         self._disk.close()
@@ -134,7 +140,8 @@ class DocumentStore:
             free = [digest for digest in old if not is_referenced(digest)]
             if free:
                 removed += await self._in(self._writer, self._disk.remove, free, before_ms)
-        await self._in(self._writer, self._disk.sweep, self._pending.__contains__)
+        for prefix in _PREFIXES:
+            await self._in(self._writer, self._disk.sweep, prefix)
         await self._in(self._writer, self._disk.note_time, now_ms)
         return removed
 
@@ -168,16 +175,19 @@ class DocumentStore:
         if len(payload) <= self._limits.document_small_bytes_max:
             await self._commit((Put(digest, len(payload), payload, None),), ())
             return
-        # Until its row is committed, a file under the final name must not be taken for a left-over.
-        self._pending[digest] = self._pending.get(digest, 0) + 1
+        name = f"{digest}.{next(self._names)}"
+        writing = self._pool.submit(self._disk.write_temporary, name, payload)
         try:
-            name = f"{digest}.{next(self._names)}"
-            file = await self._in(self._pool, self._disk.write_temporary, name, payload)
+            file = await asyncio.wrap_future(writing)
+        except asyncio.CancelledError:
+            # The thread may be in the middle of it: it cleans up when it ends.
+            writing.add_done_callback(_unlink_result)
+            raise
+        try:
             await self._commit((Put(digest, len(payload), None, file),), ())
-        finally:
-            self._pending[digest] -= 1
-            if not self._pending[digest]:
-                del self._pending[digest]
+        except MoleculeError:
+            await self._in(self._pool, _unlink, file)
+            raise
 
     async def _commit(self, puts: tuple[Put, ...], touches: tuple[str, ...]) -> frozenset[str]:
         if self._broken is not None:
@@ -188,6 +198,7 @@ class DocumentStore:
             )
         done: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
         self._wishes.append(_Wish(puts, touches, done))
+        self._idle.clear()
         self._start_commit()
         here = await done
         return frozenset(digest for digest in touches if digest in here)
@@ -220,6 +231,8 @@ class DocumentStore:
             else:
                 wish.done.set_result(ended.result())
         self._start_commit()
+        if self._committing is None:
+            self._idle.set()
 
     # ---- small things
 
@@ -249,6 +262,16 @@ class DocumentStore:
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[..., _T], *values: object) -> _T:
         return await asyncio.get_running_loop().run_in_executor(pool, work, *values)
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def _unlink_result(writing: "Future[Path]") -> None:
+    if not writing.cancelled() and writing.exception() is None:
+        _unlink(writing.result())
 
 
 def _digest(payload: bytes) -> str:

@@ -20,6 +20,7 @@ from molecule.model.errors import (
     LimitExceeded,
     Overloaded,
     StorageFull,
+    Unavailable,
 )
 from molecule.storage import schema
 from molecule.storage.document_disk import DocumentDisk
@@ -353,3 +354,27 @@ async def test_disk_left_alone_makes_no_files_besides_its_own(tmp_path: Path) ->
         "documents.db",
         "temporary",
     ]
+
+
+async def test_large_put_that_is_given_up_leaves_no_file_behind(
+    tmp_path: Path, clock: Clock
+) -> None:
+    store = await DocumentStore.open(tmp_path / "documents", limits=LIMITS, clock_ms=clock)
+    for turns in range(20):
+        put = asyncio.ensure_future(store.put(LARGE + b"%d" % turns))
+        for _ in range(turns):
+            await asyncio.sleep(0.0005)
+        put.cancel()
+        await asyncio.gather(put, return_exceptions=True)
+    await store.close()
+    assert list((tmp_path / "documents" / "temporary").iterdir()) == []
+
+
+async def test_closed_store_takes_nothing_more(tmp_path: Path, clock: Clock) -> None:
+    store = await DocumentStore.open(tmp_path / "documents", limits=LIMITS, clock_ms=clock)
+    begun = asyncio.ensure_future(store.pin([digest_of(SMALL)]))
+    await asyncio.sleep(0)
+    await store.close()
+    assert await begun == frozenset()
+    with pytest.raises(Unavailable):
+        await store.pin([digest_of(SMALL)])
