@@ -1,8 +1,8 @@
 """The end of a run: faults stop, and what must then happen is waited for.
 
-First, in some runs, only a majority is left in peace while the others stay in trouble; then everybody is. Faults and
-traffic are left to others. What must stay true: in peace a leader exists soon and stays, everything asked is answered,
-and all members end with one state.
+First, in some runs, only a majority is left in peace while the others stay in trouble; then
+everybody is. Faults and traffic are left to others. What must stay true: in peace a leader exists
+soon and stays, everything asked is answered, and all members end with one state.
 """
 
 import random
@@ -17,7 +17,7 @@ from tests.simulation.network import Network
 from tests.simulation.options import Options
 
 _POLL_S = 0.02
-# In election timeouts: how long a leader may be missing, when its absence of change begins, and for how long.
+# In election timeouts: how long a leader may be missing, from when it must stay, for how long.
 _LEADERLESS_MAX = 10
 _SETTLING = 3
 _LOAD = 5

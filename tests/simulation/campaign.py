@@ -1,14 +1,14 @@
 """Many runs, one after another or on several processes, and the sum of what they did.
 
-One run is left to `setups.py`. What must stay true: a failure carries all that is needed to replay it, and a sum
-tells whether the runs proved anything.
+One run is left to `setups.py`. What must stay true: a failure carries all that is needed to replay
+it, and a sum tells whether the runs proved anything.
 """
 
 import itertools
 import subprocess
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -78,7 +78,8 @@ class Sum:
             f"{self.faults / max(self.cpu_s, 0.001):.0f} faults/s per core, "
             f"{self.virtual_s / max(self.cpu_s, 0.001):.0f} times real time; "
             f"a leader after {self.leader_after_p99_s():.2f} s (p99), "
-            f"{max(self.leader_after_s, default=0.0):.2f} s (longest); {len(self.failures)} failures"
+            f"{max(self.leader_after_s, default=0.0):.2f} s (longest); "
+            f"{len(self.failures)} failures"
         )
 
 
@@ -124,7 +125,7 @@ def run_many(first_seed: int, total_faults: int, *, faults: int, processes: int)
     seeds = all_setups(first_seed, faults)
     # Fresh interpreters: a forked one would share what the parent had imported and patched.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        running = []
+        running: list[Future[Sum]] = []
         while total.faults < total_faults and len(total.failures) < _BATCH:
             while len(running) < 2 * processes:
                 running.append(pool.submit(run_some, tuple(itertools.islice(seeds, _BATCH))))
@@ -136,7 +137,7 @@ def run_many(first_seed: int, total_faults: int, *, faults: int, processes: int)
 
 def _commit() -> str:
     found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - whichever git the developer uses
+        ["git", "rev-parse", "--short", "HEAD"],
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,

@@ -1,7 +1,9 @@
-"""Traffic: clients that write and read, and on every member a leader loop that claims epochs and gives jobs away.
+"""Traffic: clients that write and read, and on every member a leader loop that claims epochs and
+gives jobs away.
 
-Faults and checks are left to others; a client only remembers what it was told. What must stay true: an answer that never
-came is "unknown", never "failed"; a read's floor is what was acknowledged to anybody before the read began.
+Faults and checks are left to others; a client only remembers what it was told. What must stay
+true: an answer that never came is "unknown", never "failed"; a read's floor is what was
+acknowledged to anybody before the read began.
 """
 
 import random

@@ -1,7 +1,8 @@
 """Virtual time: one queue of future events, and the crooked clock that each member reads.
 
-Who does what at which instant is left to the world, the network and the faults. What must stay true: events at
-the same instant run in the order in which they were put in, so that a seed replays event for event.
+Who does what at which instant is left to the world, the network and the faults. What must stay
+true: events at the same instant run in the order in which they were put in, so that a seed replays
+event for event.
 """
 
 import heapq
@@ -22,7 +23,7 @@ class EventQueue:
     def at(self, when_s: float, action: Callable[..., None], *args: object) -> None:
         """Run `action(*args)` at an instant; an instant in the past means now."""
         self._sequence += 1
-        instant_s = when_s if when_s > self.now_s else self.now_s
+        instant_s = max(self.now_s, when_s)
         heapq.heappush(self._heap, (instant_s, self._sequence, action, args))
 
     def after(self, delay_s: float, action: Callable[..., None], *args: object) -> None:

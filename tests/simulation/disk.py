@@ -1,8 +1,9 @@
 """The disk of one machine: what processes see (page cache) and what would survive a power loss.
 
-Which faults happen is left to `faults.py`; what a process makes of them is its own affair. What must stay true: after a
-power loss a file holds what was synced, plus whatever part of the later writes the kernel happened to write back, and
-the folder holds its names as of some moment not before the last folder sync.
+Which faults happen is left to `faults.py`; what a process makes of them is its own affair. What
+must stay true: after a power loss a file holds what was synced, plus whatever part of the later
+writes the kernel happened to write back, and the folder holds its names as of some moment not
+before the last folder sync.
 """
 
 import enum
@@ -72,7 +73,7 @@ class DiskProfile:
 
 
 class Disk:
-    """Files by absolute path. Everything a process writes is visible at once and durable when synced."""
+    """Files by absolute path: what is written is visible at once and durable when synced."""
 
     def __init__(self, rng: random.Random, profile: DiskProfile) -> None:
         self._rng = rng
@@ -166,7 +167,7 @@ class Disk:
             _write(inode.durable, change)
 
     def sync_folder(self, folder: str) -> None:
-        """Names in this folder become durable, and all name changes before them: metadata is journalled in order."""
+        """Names in this folder become durable, and all name changes before them, as journalled."""
         self._step()
         if self.is_failing:
             self._fail(errno.EIO)

@@ -1,7 +1,7 @@
 """Faults: what is planned from a seed, and how each kind is done to a world and undone.
 
-When runs begin and end is left to the world. What must stay true: a plan is a list of plain values, so that a
-minimiser can drop them one by one, and a fault counts only when it took effect.
+When runs begin and end is left to the world. What must stay true: a plan is a list of plain
+values, so that a minimiser can drop them one by one, and a fault counts only when it took effect.
 """
 
 import enum
@@ -259,7 +259,7 @@ def _reset(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _held_words(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    """A leader's only follower is heard late, after others led and perhaps the same leader again."""
+    """A leader's only follower is heard late, after others led and perhaps it again."""
     host = _choose(scene, replace(fault, target="leader"), rng)
     if host is None or len(scene.hosts) < 2:
         return False
@@ -270,7 +270,9 @@ def _held_words(scene: Scene, fault: Fault, rng: random.Random) -> bool:
     # The leader gets much to do that only this follower hears of.
     scene.burst(host, rng.choice((5, 40)))
     soon_s = 0.2 * rng.random()
-    scene.queue.after(soon_s, _cut_again, scene, [(held, host.name)], _HELD_S * (0.7 + rng.random()))
+    scene.queue.after(
+        soon_s, _cut_again, scene, [(held, host.name)], _HELD_S * (0.7 + rng.random())
+    )
     successor = scene.hosts[rng.choice(peers)]
     scene.queue.after(_HELD_S * (0.45 + 0.2 * rng.random()), _stop_again, scene, successor)
     return True

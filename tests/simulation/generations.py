@@ -1,7 +1,9 @@
-"""A voter's data folder on the simulated disk: generations of journal and state, and which one is current.
+"""A voter's data folder on the simulated disk: generations of journal and state, and which one is
+current.
 
-What the files mean is left to `molecule.raft` and the register. What must stay true: each step from one generation
-or snapshot to the next is one rename, so that a kill anywhere leaves the old one or the new one.
+What the files mean is left to `molecule.raft` and the register. What must stay true: each step
+from one generation or snapshot to the next is one rename, so that a kill anywhere leaves the old
+one or the new one.
 """
 
 import json

@@ -1,7 +1,8 @@
 """One simulated machine: a disk, a clock, and at most one living process with a member in it.
 
-Which member, and what happens to the machine, is left to the world and the faults. What must stay true: a stopped process
-sees nothing until it is woken, then everything in order; what a dead process had asked for never happens.
+Which member, and what happens to the machine, is left to the world and the faults. What must stay
+true: a stopped process sees nothing until it is woken, then everything in order; what a dead
+process had asked for never happens.
 """
 
 import enum
@@ -54,7 +55,7 @@ MemberFactory = Callable[[Port], Member]
 class Host:
     """One machine. Changed by the world and the faults through its methods only."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a machine; each is used by name
+    def __init__(
         self,
         name: str,
         voters: tuple[str, ...],
@@ -194,7 +195,7 @@ class Host:
             self._events.changed(self)
 
     def _broken(self, broken: BrokenInvariant) -> None:
-        """The member noticed by itself and stops. With a guard off the run goes on to see what others notice."""
+        """The member noticed by itself; with a guard off it just stops, for others to notice."""
         if self._forgives:
             self._end(str(broken), restart_s=None)
         else:
@@ -235,7 +236,9 @@ class Host:
 
     def applied(self, index: int, term: int, data: bytes) -> None:
         outcome = self.register.apply(index, data)
-        self._checker.applied(self.name, index, term, data, self.register.chain, outcome)
+        self._checker.applied(
+            self.name, index, term, data, chain=self.register.chain, outcome=outcome
+        )
         self._events.applied(self, outcome)
 
     def loaded(self, index: int) -> None:

@@ -1,8 +1,9 @@
 """What must hold in every run, whatever the members, the network and the disks do.
 
-The checker sees everything and takes part in nothing: it is told each thing that leaves a member and compares it with all
-that was ever told. Faults and traffic are left to others. What must stay true: a violation is recorded once, the first
-one, with what is needed to understand it; a checker never mends or forgets.
+The checker sees everything and takes part in nothing: it is told each thing that leaves a member
+and compares it with all that was ever told. Faults and traffic are left to others. What must stay
+true: a violation is recorded once, the first one, with what is needed to understand it; a checker
+never mends or forgets.
 """
 
 from dataclasses import dataclass
@@ -96,12 +97,12 @@ class Checker:
             )
 
     def spoke(self, member: str, term: int) -> None:
-        """A member said something as of a term; what it only thought of may be forgotten with its life."""
+        """A member said something in a term; a term it only thought of may be forgotten."""
         life = self._lives[member]
         life.spoken_term = max(life.spoken_term, term)
 
     def starting(self, member: str) -> None:
-        """A new life begins: its state machine holds nothing until a snapshot or the log fills it."""
+        """A new life begins; its state machine is empty until a snapshot or the log fills it."""
         life = self._lives[member]
         life.view = None
         life.applied = 0
@@ -141,9 +142,9 @@ class Checker:
             )
 
     def applied(
-        self, member: str, index: int, term: int, data: bytes, chain: bytes, outcome: Outcome
+        self, member: str, index: int, term: int, data: bytes, *, chain: bytes, outcome: Outcome
     ) -> None:
-        """A member applied an entry: the same one, in the same order, with the same result, on every member."""
+        """A member applied an entry; each member does so in one order with one result."""
         life = self._lives[member]
         if index <= life.applied:
             self._broken(
@@ -181,15 +182,13 @@ class Checker:
         """A member took its state from a snapshot of an index."""
         known = self._committed.get(index)
         if known is not None and known.chain != chain:
-            self._broken(
-                "applied prefixes are equal", f"{member} loaded another state for {index}"
-            )
+            self._broken("applied prefixes are equal", f"{member} loaded another state for {index}")
         self._lives[member].applied = index
 
     def counted(
-        self, leader: str, follower: str, index: int, own: int | None, theirs: int | None
+        self, leader: str, follower: str, index: int, *, own: int | None, theirs: int | None
     ) -> None:
-        """A leader counts an entry as acknowledged by a follower of its term; the terms that both hold there."""
+        """A leader counts an entry as held by a follower of its term; the terms found at both."""
         if own is not None and own != theirs:
             self._broken(
                 "durable is never less than acknowledged",
@@ -209,7 +208,7 @@ class Checker:
         self.acknowledged_last = max(self.acknowledged_last, index)
 
     def read(self, member: str, index: int, floor: int) -> None:
-        """A read that began when `floor` was known to be committed was served from the state at `index`."""
+        """A read begun when `floor` was known to be committed was served from `index`."""
         if index < floor:
             self._broken(
                 "a fresh read sees what was acknowledged before it",

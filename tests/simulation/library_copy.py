@@ -1,8 +1,9 @@
-"""A private copy of the unmodified library whose clock, chance, files and poller belong to the simulation.
+"""A private copy of the unmodified library whose clock, chance, files and poller belong to the
+simulation.
 
-The product uses its own copy of the library in the same process, so this one is imported apart from it. No line of the
-library is changed: only module globals that reach outside are replaced. What must stay true: the copy never touches
-the real clock, disk or network.
+The product uses its own copy of the library in the same process, so this one is imported apart
+from it. No line of the library is changed: only module globals that reach outside are replaced.
+What must stay true: the copy never touches the real clock, disk or network.
 """
 
 import functools
@@ -20,7 +21,7 @@ from tests.simulation.member import Port
 _NAMES = ("pysyncobj.syncobj", "pysyncobj.journal", "pysyncobj.serializer", "pysyncobj.node")
 
 
-# Each look at the clock costs a little, as it does in life: the library has loops that only time ends.
+# Each look at the clock costs a little, because the library has loops that only time ends.
 _LOOK_S = 0.00002
 
 

@@ -1,7 +1,8 @@
 """The unmodified library as a member: ticked by hand, nothing mended.
 
-It shows that the simulator finds the library's known faults, and so that it would find them again. Files and clock are
-left to `library_copy.py`. What must stay true: observing it changes nothing in it.
+It shows that the simulator finds the library's known faults, and so that it would find them again.
+Files and clock are left to `library_copy.py`. What must stay true: observing it changes nothing in
+it.
 """
 
 import struct
@@ -231,7 +232,7 @@ def _make_journal(modules: Any) -> Any:
     class Journal(modules.journal.FileJournal):  # type: ignore[misc] # as above
         """The library's own file journal, which tells what it cuts."""
 
-        def deleteEntriesFrom(self, entryFrom: int) -> None:  # noqa: N802, N803
+        def deleteEntriesFrom(self, entryFrom: int) -> None:  # noqa: N803
             for _, index, term in self[entryFrom:]:
                 STAGE.port.cut(index, term)
             super().deleteEntriesFrom(entryFrom)

@@ -1,7 +1,8 @@
 """The seam between the simulated world and a consensus implementation under test.
 
-Adapters (`library_member.py`, `replica_member.py`) implement `Member` and speak through `Port`; the world implements
-`Port`. What must stay true: a member reaches time, network, disk and chance through its port only.
+Adapters (`library_member.py`, `replica_member.py`) implement `Member` and speak through `Port`;
+the world implements `Port`. What must stay true: a member reaches time, network, disk and chance
+through its port only.
 """
 
 import enum
@@ -37,7 +38,7 @@ class View:
     matched: tuple[tuple[str, int], ...] = ()
 
 
-class MemberStopped(Exception):  # noqa: N818 - a fact about the member, not a fault of the simulator
+class MemberStopped(Exception):
     """The member refuses to go on and says why; its process ends."""
 
 

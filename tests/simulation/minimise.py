@@ -1,7 +1,7 @@
 """The shortest fault list that still breaks the same invariant.
 
-Runs are repeated with ever fewer faults; nothing else of the run changes. What must stay true: the list returned was run
-and did break it.
+Runs are repeated with ever fewer faults; nothing else of the run changes. What must stay true: the
+list returned was run and did break it.
 """
 
 from collections.abc import Callable

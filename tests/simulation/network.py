@@ -1,9 +1,9 @@
 """A network of TCP-like connections, one between each pair of members.
 
-Inside a connection frames arrive in the order in which they were sent or not at all; a cut holds them, a reset
-drops them, and each direction has latency and bandwidth. Which faults happen is left to `faults.py`. What must stay
-true: nothing is reordered or repeated inside one connection; what an old connection still delivers after a new one was
-opened carries the old one's number.
+Inside a connection frames arrive in the order in which they were sent or not at all; a cut holds
+them, a reset drops them, and each direction has latency and bandwidth. Which faults happen is left
+to `faults.py`. What must stay true: nothing is reordered or repeated inside one connection; what
+an old connection still delivers after a new one was opened carries the old one's number.
 """
 
 import random
@@ -106,7 +106,7 @@ class Network:
                 self._dial_later(_pair(member, peer), self._rng.random() * self._profile.redial_s)
 
     def stop(self, member: str, *, silently: bool = False) -> None:
-        """A process ended. The kernel closes its connections, unless the machine died (`silently`)."""
+        """A process ended; its connections are closed unless the machine died (`silently`)."""
         for old in self._replaced:
             if member in old.open:
                 old.open[member] = False
@@ -123,7 +123,7 @@ class Network:
                 self._transmit(connection, peer, _CLOSE, 0)
 
     def send(self, source: str, target: str, number: int, frame: object, size_bytes: int) -> None:
-        """Put a frame on the stream `number` as `source` counts; dropped when that stream is over."""
+        """Put a frame on the stream that `source` calls `number`; dropped when that is over."""
         connection = self._connections.get(_pair(source, target))
         if connection is None or connection.numbers[source] != number:
             return
@@ -162,7 +162,7 @@ class Network:
         return bool(self._blocked.get((source, target)))
 
     def reset(self, a: str, b: str) -> None:
-        """Break the connection between two members; both ends learn at once, frames under way are lost."""
+        """Break a connection; both ends learn at once, frames under way are lost."""
         connection = self._connections.get(_pair(a, b))
         if connection is None:
             return
@@ -172,13 +172,13 @@ class Network:
             self._close_end(connection, end)
 
     def abandon(self, a: str, b: str) -> None:
-        """`a` gives its connection to `b` up and dials anew; `b` still reads what was on its way."""
+        """`a` gives up its connection and dials anew; `b` still reads what was on its way."""
         connection = self._connections.get(_pair(a, b))
         if connection is not None:
             self._close_end(connection, a)
 
     def slow(self, a: str, b: str, extra_s: float) -> None:
-        """Add latency to a link in both directions, on average; nothing (0) makes it normal again."""
+        """Add latency to both directions of a link, on average; 0 makes it normal again."""
         self._slow[a, b] = self._slow[b, a] = extra_s
 
     def is_linked(self, a: str, b: str) -> bool:
@@ -206,15 +206,14 @@ class Network:
         direction = connection.to[target]
         profile = self._profile
         now_s = self._queue.now_s
-        start_s = direction.free_at_s if direction.free_at_s > now_s else now_s
+        start_s = max(now_s, direction.free_at_s)
         direction.free_at_s = start_s + size_bytes / profile.bandwidth_bytes_s
         latency_s = profile.latency_s + profile.jitter_s * self._rng.random()
         extra_s = self._slow.get((source, target))
         if extra_s:
             latency_s += extra_s * (0.5 + self._rng.random())
         arrives_s = direction.free_at_s + latency_s
-        if arrives_s < direction.last_at_s:
-            arrives_s = direction.last_at_s
+        arrives_s = max(arrives_s, direction.last_at_s)
         direction.last_at_s = arrives_s
         self._queue.at(arrives_s, self._arrive, connection, target, source)
 

@@ -1,7 +1,7 @@
 """What kind of run a seed stands for: which faults, which links, disks, clocks and clients.
 
-Each seed switches fault kinds on and off, so that runs differ in kind and not only in order. Carrying them out is left
-to the world. What must stay true: options are drawn from the seed alone.
+Each seed switches fault kinds on and off, so that runs differ in kind and not only in order.
+Carrying them out is left to the world. What must stay true: options are drawn from the seed alone.
 """
 
 import random
@@ -102,7 +102,7 @@ def _towards_crossing_appends(rng: random.Random) -> Changes:
 
 
 def _towards_snapshots(rng: random.Random) -> Changes:
-    """Rows 4 and 10: followers behind the journal, deposed leaders among them, and slow transfers."""
+    """Rows 4 and 10: followers and deposed leaders behind the journal, slow transfers."""
     return {
         "kinds": (
             FaultKind.ISOLATE,

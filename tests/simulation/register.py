@@ -1,13 +1,14 @@
-"""The small replicated state of the simulator: a rolling hash, an epoch with its leader, and jobs given out.
+"""The small replicated state of the simulator: a rolling hash, an epoch with its leader, and jobs
+given out.
 
-It stands for the cluster state: leadership is a committed claim, and what a leader says carries the epoch of its claim.
-Who proposes what is left to `clients.py`. What must stay true: `apply` depends on nothing but the state and the bytes.
+It stands for the cluster state: leadership is a committed claim, and what a leader says carries
+the epoch of its claim. Who proposes what is left to `clients.py`. What must stay true: `apply`
+depends on nothing but the state and the bytes.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
-
 
 
 def put(identifier: str, padding: int = 0) -> bytes:
@@ -27,7 +28,7 @@ def give_job(member: str, epoch: int, job: int, nonce: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one command did: the epoch it minted, or the job given out, by whom and in which epoch."""
+    """What one command did: the epoch it minted, or the job given out, by whom and when."""
 
     epoch: int | None = None
     leader: str | None = None

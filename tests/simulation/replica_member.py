@@ -1,7 +1,7 @@
-"""`molecule.raft.Replica` as a member: the driver's duties done by hand, on simulated disk and time.
+"""`molecule.raft.Replica` as a member: the driver's duties, on simulated disk and time.
 
-Snapshots travel in `snapshot_transfer.py`, folders are laid out in `generations.py`. What must stay true: nothing is
-decided here that the product's driver would not decide the same way.
+Snapshots travel in `snapshot_transfer.py`, folders are laid out in `generations.py`. What must
+stay true: nothing is decided here that the product's driver would not decide the same way.
 """
 
 import math
@@ -135,7 +135,7 @@ class _ReplicaMember:
         return self._journal.log.term_at(index)
 
     def _matched(self) -> tuple[tuple[str, int], ...]:
-        core = self._replica._parts.core  # noqa: SLF001 - an observer
+        core = self._replica._parts.core
         return tuple((peer, core.match_index(peer)) for peer in self._others)
 
     # --- one round ----------------------------------------------------------------------------
@@ -251,7 +251,7 @@ class _ReplicaMember:
         self._replica.snapshot_sent(peer, arrived, self._port.now_s())
 
     def install(self, mark: SnapshotMark, content: bytes, done: Callable[[], None]) -> None:
-        """Put a received snapshot in place of everything here, say so, and begin a new life on it."""
+        """Put a received snapshot in place of everything here, say so, begin a new life."""
         self._replica.freeze(self._port.now_s())
         self._is_ended = True
 

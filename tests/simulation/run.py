@@ -4,8 +4,8 @@
     python -m tests.simulation.run --seed 7 --guards-off 3 --trace
     python -m tests.simulation.run --total-faults 100000 --processes 2
 
-The runs themselves are `setups.py` and `campaign.py`. What must stay true: every failure is printed with the command that
-replays it, and the exit code says whether there was one.
+The runs themselves are `setups.py` and `campaign.py`. What must stay true: every failure is
+printed with the command that replays it, and the exit code says whether there was one.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What is simulated: the replica or the unmodified library, and which guards are off.
 
-Worlds and options are built from here, so that a test, the command line and the minimiser mean the same run. What must
-stay true: a setup and a seed together name one run.
+Worlds and options are built from here, so that a test, the command line and the minimiser mean the
+same run. What must stay true: a setup and a seed together name one run.
 """
 
 from dataclasses import dataclass, replace
@@ -37,7 +37,7 @@ ROWS = (*GUARDS, EPOCH_CHECK)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One kind of run. Guards off, or a row to aim at, direct the options towards what they guard."""
+    """One kind of run; guards off, or a row to aim at, bend its options towards that row."""
 
     voters: int = 3
     faults: int = 100

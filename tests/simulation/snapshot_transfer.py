@@ -1,7 +1,8 @@
 """Snapshots on their way between members: an offer, chunks one at a time, and word of the end.
 
-What a snapshot holds and when it is worth having is left to the owner. What must stay true: one chunk of a transfer is
-under way at a time, so a transfer takes the time that the link's bandwidth asks for without delaying other frames.
+What a snapshot holds and when it is worth having is left to the owner. What must stay true: one
+chunk of a transfer is under way at a time, so a transfer takes the time that the link's bandwidth
+asks for without delaying other frames.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ import pytest
 from tests.simulation.setups import ROWS, Setup
 from tests.simulation.world import Report
 
-# Row 5 needs the most seeds: about every third run of its kind breaks, so 80 in a row never fail by chance.
+# Row 5 needs the most seeds: every third run breaks, so 80 in a row do not fail by chance.
 SEEDS_MAX = 80
 FAULTS = 60
 

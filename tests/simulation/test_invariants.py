@@ -20,7 +20,7 @@ def a_view(
 def apply(checker: Checker, member: str, index: int, data: bytes = b"a", **other: object) -> None:
     outcome = other.get("outcome", NOTHING)
     assert isinstance(outcome, Outcome)
-    checker.applied(member, index, 1, data, bytes([index]) + data, outcome)
+    checker.applied(member, index, 1, data, chain=bytes([index]) + data, outcome=outcome)
 
 
 def _good(checker: Checker) -> None:
@@ -32,7 +32,7 @@ def _good(checker: Checker) -> None:
         checker.acknowledged(ONE, index, b"a")
         apply(checker, TWO, index)
     checker.promised(TWO, 3)
-    checker.counted(ONE, TWO, 3, 1, 1)
+    checker.counted(ONE, TWO, 3, own=1, theirs=1)
     checker.cut(THREE, 3, 2)
     checker.read(ONE, 3, 3)
     checker.starting(TWO)
@@ -82,7 +82,7 @@ def _garbage_loaded(checker: Checker) -> None:
 
 
 def _miscounted(checker: Checker) -> None:
-    checker.counted(ONE, TWO, 3, 1, None)
+    checker.counted(ONE, TWO, 3, own=1, theirs=None)
 
 
 def _changed_entry(checker: Checker) -> None:
@@ -99,7 +99,7 @@ def _skipped_entry(checker: Checker) -> None:
 
 
 def _other_state(checker: Checker) -> None:
-    checker.applied(TWO, 3, 1, b"a", b"another", NOTHING)
+    checker.applied(TWO, 3, 1, b"a", chain=b"another", outcome=NOTHING)
 
 
 def _other_snapshot(checker: Checker) -> None:

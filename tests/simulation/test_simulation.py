@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.campaign import Sum, all_setups, run_some
 from tests.simulation.setups import Setup
 
-# Together about 20,000 faults. Each part is a test of its own, so that several cores can share them.
+# Together about 20,000 faults; each part is a test of its own, so that cores can share them.
 PARTS = 10
 FAULTS_OF_A_PART = 2_000
 ELECTION_TIMEOUT_S = 0.6
@@ -32,8 +32,8 @@ def test_replicas_keep_every_promise_under_faults(part: int) -> None:
     assert total.written > total.runs * 10
     assert total.read > total.runs * 3
     assert total.leader_changes > total.runs
-    # "99 % within three election timeouts", with room for chance in a small sample; the bound of ten
-    # timeouts is an invariant of every single run.
+    # 99 % within three election timeouts, with room for chance in a small sample. The bound of
+    # ten timeouts is an invariant of every single run.
     late = [seconds for seconds in total.leader_after_s if seconds > 3 * ELECTION_TIMEOUT_S]
     assert len(late) <= 2 + 0.02 * len(total.leader_after_s), total.leader_after_s
 

@@ -1,7 +1,8 @@
 """One simulated run: machines, network, traffic and faults from one seed, first unsafe, then calm.
 
-The parts do their own work; the world wires them, keeps the phases and hands every observation to the checker. What must
-stay true: a run is a function of its seed, its options and its fault list, down to the last event.
+The parts do their own work; the world wires them, keeps the phases and hands every observation to
+the checker. What must stay true: a run is a function of its seed, its options and its fault list,
+down to the last event.
 """
 
 import random
@@ -178,9 +179,7 @@ class World:
                     self._apart_since.setdefault((name, peer), now_s)
 
     def has_met_majority(self, member: str, since_s: float) -> bool:
-        apart = sum(
-            self._apart_since.get((member, peer), since_s) < since_s for peer in self.hosts
-        )
+        apart = sum(self._apart_since.get((member, peer), since_s) < since_s for peer in self.hosts)
         return len(self.hosts) - apart > len(self.hosts) // 2
 
     # What the network tells (`network.Listener`).
@@ -257,7 +256,7 @@ class World:
                 continue
             if index and follower.view.term == view.term and index > follower.view.log_first:
                 own, theirs = host.member.log_term(index), follower.member.log_term(index)
-                self.checker.counted(host.name, peer, index, own, theirs)
+                self.checker.counted(host.name, peer, index, own=own, theirs=theirs)
 
     def _strike(self, fault: Fault) -> None:
         self.note("fault", fault)
