@@ -59,7 +59,7 @@ def assign(
 ) -> Token:
     """Give it to `node` under a new token."""
     changes.touch(execution)
-    _leave(state, execution)
+    _leave(state, execution, changes)
     state.token_last = Token(state.token_last + 1)
     execution.node = node.id
     execution.incarnation = node.incarnation
@@ -251,7 +251,7 @@ def _forget(state: ClusterState, execution: Execution, changes: Changes) -> None
         group.dead_letters += execution.progress.dead_letters if execution.progress else 0
 
 
-def _leave(state: ClusterState, execution: Execution, changes: Changes | None = None) -> None:
+def _leave(state: ClusterState, execution: Execution, changes: Changes) -> None:
     """Take it out of the indexes of the state it is in."""
     match execution.state:
         case _S.PENDING:
@@ -260,8 +260,7 @@ def _leave(state: ClusterState, execution: Execution, changes: Changes | None = 
             node = state.nodes[execution.node]
             del node.held[execution.id]
             queues.give_share(state, execution)
-            if changes is not None:
-                changes.nodes[node.id] = None
+            changes.nodes[node.id] = None
         case _S.WAITING:
             state.waits.remove(execution.wait_until_ms, execution.id)
         case _S.IN_DOUBT | _S.QUARANTINED | _S.HELD | _S.COMPENSATION_FAILED:

@@ -9,7 +9,7 @@ from typing import Any
 
 from molecule.cluster.apply import StateMachine
 from molecule.cluster.state import ClusterState
-from molecule.model.ids import ExecutionId, NodeId
+from molecule.model.ids import ExecutionId, NodeId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
 from tests.properties.model import FAILOVER, LIMIT
 
@@ -55,7 +55,16 @@ def setting_up() -> list[wire.Command]:
                 ),
             ),
         ]
-    return commands
+    options = wire.VersionOptions(has_trigger=True)
+    files = wire.PutVersion(process="files", version="v1", options=options)
+    switched_on = wire.ActivateVersion(
+        environment=ENVIRONMENT, process="files", version="v1", trigger_on=True
+    )
+    return [
+        *commands,
+        wire.Command(version=1, put_version=files),
+        wire.Command(version=1, activate_version=switched_on),
+    ]
 
 
 def entry(at_ms: int, *commands: wire.Command) -> bytes:
@@ -283,6 +292,49 @@ def _claim(_: ClusterState, a: int, _b: int, _c: int, _d: int) -> dict[str, Any]
     return {"claim_leadership": wire.ClaimLeadership(node=NODES[a % 3])}
 
 
+def _trigger(state: ClusterState, a: int, b: int, c: int, _d: int) -> dict[str, Any]:
+    node = NODES[a % 3]
+    return {
+        "assign_trigger": wire.AssignTrigger(
+            epoch=_epoch(state, b),
+            environment=ENVIRONMENT,
+            process="files",
+            node=node if c % 5 else "",
+            incarnation=_incarnation(state, node, c),
+        )
+    }
+
+
+def _group(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, Any]:
+    trigger = state.triggers.get((ENVIRONMENT, ProcessName("files")))
+    word = wire.RecordGroup(
+        group=f"g{a % 2}",
+        environment=ENVIRONMENT,
+        process="files",
+        trigger_token=trigger.token if trigger and d % 4 else 1,
+        through=b,
+        closed=c % 3 == 0,
+        rejected=c % 2,
+        bad_records=[wire.DeadLetter(document="bad")] if c % 2 else [],
+    )
+    return {"record_group": word}
+
+
+def _settle(state: ClusterState, a: int, _b: int, _c: int, d: int) -> dict[str, Any]:
+    trigger = state.triggers.get((ENVIRONMENT, ProcessName("files")))
+    token = trigger.token if trigger and d % 4 else 1
+    return {"settle_group": wire.SettleGroup(group=f"g{a % 2}", trigger_token=token)}
+
+
+def _submit_of_group(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, Any]:
+    trigger = state.triggers.get((ENVIRONMENT, ProcessName("files")))
+    made = _submit(state, a, b, c, d)
+    made["submit_execution"].process = "files"
+    made["submit_execution"].group = f"g{a % 2}"
+    made["submit_execution"].trigger_token = trigger.token if trigger and d % 4 else 1
+    return made
+
+
 _Writer = Callable[[ClusterState, int, int, int, int], dict[str, Any]]
 
 _WRITERS: tuple[_Writer, ...] = (
@@ -301,8 +353,13 @@ _WRITERS: tuple[_Writer, ...] = (
     _cancel,
     _fail,
     _claim,
+    _trigger,
+    _group,
+    _settle,
+    _submit_of_group,
 )
 
-WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 1)
+WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 1, 3, 3, 2, 6)
 
-KINDS = len(_WRITERS)
+KINDS_OF_THE_MODEL = _WRITERS.index(_claim) + 1
+"""The first ones; the model knows nothing of triggers and groups."""

@@ -11,7 +11,9 @@ from tests.properties import logs
 from tests.properties.model import Model, Run
 
 # Kinds weighted as in `logs`: executions must start before anything can happen to them.
-_KINDS = st.sampled_from([kind for kind in range(logs.KINDS) for _ in range(logs.WEIGHTS[kind])])
+_KINDS = st.sampled_from(
+    [kind for kind in range(logs.KINDS_OF_THE_MODEL) for _ in range(logs.WEIGHTS[kind])]
+)
 _NUMBER = st.integers(0, 11)
 CHOICES = st.tuples(_KINDS, _NUMBER, _NUMBER, _NUMBER, _NUMBER)
 STEPS = st.lists(st.tuples(st.sampled_from([0, 10, 1_000, 5_000]), CHOICES), max_size=60)

@@ -73,6 +73,10 @@ class World:
     def check(self) -> None:
         """Every invariant holds, and nobody believes to hold what another one holds too."""
         assert invariants.broken(self.state) == []
+        twin = StateMachine.restore(
+            self.machine.rows(), index=self.machine.index, term=1, rolling_hash=b""
+        )
+        assert twin.state_hash() == self.machine.state_hash()
         owners: dict[str, str] = {}
         for agent in self.agents.values():
             for execution in agent.holds if agent.lease_until_ms > self.now_ms else ():
