@@ -13,6 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 from molecule.expression.names import Names
 from molecule.model.document import Document
 from molecule.model.effect import Effect
+from molecule.model.errors import MoleculeError
 from molecule.model.ids import DocumentId, EffectKey
 
 TRIGGER_PROPERTY = "trigger"
@@ -191,6 +192,18 @@ class TriggerSubmission:
     documents: tuple[Document, ...]
     idempotency_key: str
     stamp: Stamp = Stamp()
+    content: str = ""
+    """What makes two submissions under one key equal; empty: the documents, byte by byte."""
+
+
+class SubmissionRefused(MoleculeError):
+    """The cluster will never accept this submission; `reason_code` is its reason."""
+
+    code = "submission_refused"
+
+    def __init__(self, reason_code: str, message: str = "") -> None:
+        super().__init__(f"{reason_code}: {message}" if message else reason_code)
+        self.reason_code = reason_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +248,10 @@ class TriggerContext(Protocol):
     def submit(
         self, submissions: Sequence[TriggerSubmission], group: GroupRecord | None = None
     ) -> Awaitable[None]:
-        """Done when all of it, `group` included, is committed; waits and repeats until then."""
+        """Done when all of it, `group` included, is committed; waits and repeats until then.
+
+        Raises `SubmissionRefused` when a part of it can never be accepted.
+        """
         ...
 
     def group(self, group: str) -> Awaitable[GroupProgress]:

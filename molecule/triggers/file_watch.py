@@ -19,6 +19,7 @@ from molecule.component.contract import (
     GroupProgress,
     GroupRecord,
     Stamp,
+    SubmissionRefused,
     TriggerContext,
     TriggerSubmission,
 )
@@ -28,7 +29,7 @@ from molecule.component.registry import trigger
 from molecule.component.spec import Example, Field, Spec
 from molecule.connectors.file import File
 from molecule.model.document import Document
-from molecule.model.errors import InvalidConfig, LimitExceeded, StepError
+from molecule.model.errors import InvalidConfig, StepError
 from molecule.model.ids import DocumentId
 from molecule.model.payload import encode_value
 from molecule.triggers.watched_files import (
@@ -46,6 +47,8 @@ _BATCH: Final = 1_000
 _BATCH_BYTES: Final = 1024 * 1024
 _FILES_OPEN_MAX: Final = 16
 _STATES: Final = ("completed", "failed")
+_NEVER: Final = frozenset({"limit_exceeded", "invalid_input"})
+"""Refusals that lie in the file: asking again would be refused again."""
 
 
 @trigger(
@@ -156,7 +159,13 @@ class FileWatch:
             if reading.through:
                 reading.keep_apart(reading.through, file.name, "changed while it was read", None)
                 await context.submit((), reading.record(closed=True))
-        except (records.Unreadable, LimitExceeded, OSError) as error:
+        except SubmissionRefused as error:
+            if error.reason_code not in _NEVER:
+                raise
+            reading.through = progress.through
+            reading.keep_apart(reading.through, file.name, error.message, None)
+            await context.submit((), reading.record(closed=True))
+        except (records.Unreadable, OSError) as error:
             reading.keep_apart(reading.through, file.name, str(error), None)
             await context.submit((), reading.record(closed=True))
 
@@ -205,7 +214,7 @@ class FileWatch:
             stamp = self._stamp(context, reading, documents, 0)
             if stamp is not None:
                 key = f"{reading.group}/event"
-                submissions.append(TriggerSubmission(tuple(documents), key, stamp))
+                submissions.append(TriggerSubmission(tuple(documents), key, stamp, content=key))
         await context.submit(submissions, reading.record(closed=True))
 
     def _submission(
@@ -218,7 +227,9 @@ class FileWatch:
         stamp = self._stamp(context, reading, documents, record.number)
         if stamp is None:
             return None
-        return TriggerSubmission(tuple(documents), f"{reading.group}/{record.number}", stamp)
+        # The key names the content: the same file under another name is the same submission.
+        key = f"{reading.group}/{record.number}"
+        return TriggerSubmission(tuple(documents), key, stamp, content=key)
 
     def _stamp(
         self, context: TriggerContext, reading: "_Reading", documents: list[Document], number: int

@@ -17,6 +17,7 @@ from molecule.component.contract import (
     Door,
     GroupProgress,
     GroupRecord,
+    SubmissionRefused,
     TriggerSubmission,
 )
 from molecule.config import Limits
@@ -140,7 +141,8 @@ class TriggerRunner:
         self, one: TriggerSubmission, group: GroupRecord | None
     ) -> c.SubmitExecution:
         content = payload.encode_documents(one.documents)
-        body = f"{self.environment}\n{self.process}\n".encode() + content
+        compared = one.content.encode() or content
+        body = f"{self.environment}\n{self.process}\n".encode() + compared
         return c.SubmitExecution(
             idempotency_key=one.idempotency_key,
             body_digest=hashlib.sha256(body).hexdigest(),
@@ -202,7 +204,7 @@ _FINAL: Final = frozenset(
 )
 
 
-class TriggerRefused(MoleculeError):
+class TriggerRefused(SubmissionRefused):
     """The cluster refused what a trigger asked for; the message says why."""
 
     code = "trigger_refused"
@@ -211,4 +213,4 @@ class TriggerRefused(MoleculeError):
 def _refuse(code: str, message: str) -> None:
     if code in _MOVED:
         raise Fenced
-    raise TriggerRefused(f"{code}: {message}" if message else code)
+    raise TriggerRefused(code, message)

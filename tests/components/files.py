@@ -13,6 +13,7 @@ from molecule.component.contract import (
     GroupProgress,
     GroupRecord,
     Stamp,
+    SubmissionRefused,
     TriggerSubmission,
 )
 from molecule.model.document import Document
@@ -35,12 +36,16 @@ class Cluster:
     bad: list[tuple[str, str]] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
+    accepts_max: int = 1_000
     finished: bool = False
     """True: executions are terminal as soon as they are accepted."""
 
     def take(self, submissions: Sequence[TriggerSubmission], group: GroupRecord | None) -> None:
+        if len(submissions) > self.accepts_max:
+            raise SubmissionRefused("limit_exceeded", "too many")
         for submission in submissions:
-            self.executions.setdefault(submission.idempotency_key, submission)
+            first = self.executions.setdefault(submission.idempotency_key, submission)
+            assert _compared(first) == _compared(submission), "one key, one content"
         if group is not None:
             known = self.groups.get(group.group)
             assert known is None or group.through >= known.through, "progress never goes back"
@@ -69,6 +74,10 @@ class Cluster:
             for submission in self.executions.values()
             for document in submission.documents
         ]
+
+
+def _compared(submission: TriggerSubmission) -> object:
+    return submission.content or submission.documents
 
 
 @dataclass

@@ -221,6 +221,14 @@ async def test_per_event_the_whole_file_is_one_execution(tmp_path: Path) -> None
     assert names(tmp_path) == ["done/flights-1.csv"]
 
 
+async def test_a_file_that_the_cluster_will_never_accept_goes_to_failed(tmp_path: Path) -> None:
+    (tmp_path / "flights-1.csv").write_text("a\nx\n")
+    cluster = Cluster(finished=True, accepts_max=0)
+    await live(tmp_path, cluster, a_trigger(per="event"))
+    assert cluster.bad == [("flights-1.csv", "limit_exceeded: too many")]
+    assert names(tmp_path) == ["failed/flights-1.csv"]
+
+
 async def test_elements_of_a_json_list_are_records(tmp_path: Path) -> None:
     (tmp_path / "flights-1.csv").write_text('[{"a": 1}, {"a": 2}]')
     cluster = Cluster()
