@@ -44,11 +44,5 @@ class DueTimes:
                 if at_ms <= now_ms:
                     yield execution
 
-    def earliest_ms(self) -> int | None:
-        """The next instant at which something is due, if any."""
-        if not self._buckets:
-            return None
-        return min(self._buckets[min(self._buckets)].values())
-
     def __len__(self) -> int:
         return sum(len(held) for held in self._buckets.values())

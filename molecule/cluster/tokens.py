@@ -42,12 +42,6 @@ def may_charge(execution: Execution, token: int) -> bool:
     return holds(execution, token)
 
 
-def may_write_documents(state: ClusterState, execution_id: str, token: int) -> bool:
-    """True when this token may put documents; asked before the write, not by apply."""
-    execution = state.executions.get(ExecutionId(execution_id))
-    return execution is not None and holds(execution, token)
-
-
 def may_fire(state: ClusterState, deployment: DeploymentName, token: int) -> bool:
     """True when a trigger under this token may submit and record progress."""
     trigger = state.triggers.get((deployment[0], ProcessName(deployment[1])))

@@ -14,7 +14,6 @@ from molecule.cluster import queues
 from molecule.cluster.commands import VERSION
 from molecule.cluster.state import NO_NODE, ClusterState, Execution, Lane, Share
 from molecule.config import Limits, Timing
-from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId
 from molecule.scheduler import liveness as judging
 from molecule.scheduler import triggers
@@ -170,13 +169,3 @@ def _assignment(
         not_chosen=[wire.NodeNotChosen(node=other.node, reason=other.reason) for other in told],
     )
     return Planned(wire.Command(version=VERSION, assign_execution=command), reason)
-
-
-def is_idle(state: ClusterState, moment: Moment) -> bool:
-    """True when nothing pends and nothing is due: the leader's loop may wait for the next word."""
-    waits_ms, deadlines_ms = state.waits.earliest_ms(), state.deadlines.earliest_ms()
-    next_ms = min(
-        (at_ms for at_ms in (waits_ms, deadlines_ms) if at_ms is not None),
-        default=moment.time_ms + 1,
-    )
-    return not state.counts[ExecutionState.PENDING] and next_ms > moment.time_ms

@@ -16,7 +16,6 @@ def test_due_gives_what_has_come_earliest_first() -> None:
     for at_ms, name in ((5_500, "late"), (1_200, "b"), (1_100, "a"), (1_900, "not yet")):
         due.add(at_ms, ExecutionId(name))
     assert [*due.due(1_500)] == ["a", "b"]
-    assert due.earliest_ms() == 1_100
     due.remove(1_100, ExecutionId("a"))
     due.remove(1_100, ExecutionId("a"))
     assert [*due.due(9_000)] == ["b", "not yet", "late"]
@@ -26,7 +25,6 @@ def test_due_gives_what_has_come_earliest_first() -> None:
 def test_due_of_nothing_is_nothing() -> None:
     due = DueTimes()
     due.remove(1, ExecutionId("a"))
-    assert due.earliest_ms() is None
     assert [*due.due(10**12)] == []
 
 
