@@ -180,10 +180,14 @@ class Execution:
             )
             assert waiting, "the interpreter waits for nothing"
             choices = [item for item in waiting if not self._is_deadline(item)] or waiting
-            chosen = choices[self._chance.randrange(len(choices))]
+            chosen = self.choose(choices)
             waiting.remove(chosen)
             event = self._obey(chosen)
         raise AssertionError
+
+    def choose(self, choices: list[Instruction]) -> Instruction:
+        """Which of the things under way ends next."""
+        return choices[self._chance.randrange(len(choices))]
 
     def _is_deadline(self, item: Instruction) -> bool:
         return isinstance(item, StartTimer) and item.timer == 1 and not self.fire_deadline

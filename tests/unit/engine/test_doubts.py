@@ -2,12 +2,19 @@
 
 import pytest
 
+from molecule.component.config import Config
+from molecule.component.contract import Request, StepContext
+from molecule.component.registry import operation
+from molecule.component.spec import Spec
 from molecule.definition.definition import MaxFailed
 from molecule.engine.instructions import Commit, Instruction, PerformRequest
+from molecule.model.document import Document
 from molecule.model.effect import ErrorClass
 from molecule.model.execution import ExecutionState
+from molecule.model.ids import EffectKey
+from tests.fakes import target as fake_target
 from tests.fakes.executions import Crash, Execution, a_process, documents
-from tests.fakes.target import Target
+from tests.fakes.target import Target, Tell
 
 COMPLETED, IN_DOUBT, WAITING = (
     ExecutionState.COMPLETED,
@@ -117,6 +124,64 @@ def test_an_answer_is_not_forgotten_when_another_checkpoint_comes_first() -> Non
     assert execution.target.step_counts() == {"tell": 2, "after": 3}
 
 
+def test_a_known_answer_outlives_a_checkpoint_that_comes_before_its_step() -> None:
+    crash = killed("before", PerformRequest)
+    process = a_process("steps: [{id: tell, type: target.tell}]")
+    execution = Execution(process, documents({"n": 1}, {"n": 2}), crash=crash)
+    execution.forgets_resolved = True
+    execution.kept.intents[EffectKey("e1/tell/1")] = "done"
+    execution.kept.steps[EffectKey("e1/tell/1")] = "tell"
+    assert execution.run().state is IN_DOUBT
+    assert execution.attempts == 2
+    assert execution.target.received == []
+
+
+def test_a_scope_that_fails_takes_its_documents_in_doubt_with_it() -> None:
+    target = Target(failures={"safe/tell": [(UNKNOWN, True)]})
+    process = a_process("""
+steps:
+  - id: safe
+    type: try
+    body:
+      - {id: tell, type: target.tell}
+      - {id: bad, type: raise, code: X, when: n = 2}
+      - {id: never, type: target.put}
+    catch: [{errors: [X], steps: [{id: caught, type: map, to: {caught: n}}]}]
+  - {id: after, type: target.put}
+""")
+    execution = Execution(process, documents({"n": 1}, {"n": 2}), target=target)
+    assert execution.run().state is IN_DOUBT
+    execution.answer("e1/safe/tell/0", "done")
+    finish = execution.run()
+    assert [document.value for document in finish.documents] == [{"caught": 1}, {"caught": 2}]
+    assert target.step_counts() == {"safe/tell": 2, "after": 2}
+
+
+def test_a_repeat_sends_the_bytes_that_were_stored_not_those_of_today() -> None:
+    prepared = 0
+
+    @operation("test.changing", Spec(summary="Another request each time.", effect=None, errors="-"))
+    class Changing(Tell):
+        def __init__(self, config: Config) -> None:
+            del config
+
+        def prepare(self, document: Document, context: StepContext) -> Request:
+            nonlocal prepared
+            del document, context
+            prepared += 1
+            return Request("target", prepared)
+
+    registry = fake_target.registry()
+    registry.add(Changing)
+    process = a_process(
+        "steps: [{id: tell, type: test.changing, timeout: 5s" + VERIFY + "}]", registry=registry
+    )
+    crash = killed("before", PerformRequest)
+    execution = Execution(process, documents({"n": 1}), crash=crash)
+    assert execution.run().state is COMPLETED
+    assert execution.target.received == [("e1/tell/0", b"1")]
+
+
 def test_verify_that_cannot_tell_leaves_the_doubt_open() -> None:
     crash = killed("before", PerformRequest)
     execution = Execution(a_process(TELL % UNDECIDED), documents({"n": 1}), crash=crash)
@@ -206,8 +271,8 @@ steps:
 def test_an_intent_whose_step_is_never_met_again_is_not_forgotten() -> None:
     process = a_process("steps: [{id: put, type: target.put}]")
     execution = Execution(process, documents({"n": 1}))
-    execution.kept.intents["e1/gone/0"] = ""  # type: ignore[index]
-    execution.kept.steps["e1/gone/0"] = "gone"  # type: ignore[index]
+    execution.kept.intents[EffectKey("e1/gone/0")] = ""
+    execution.kept.steps[EffectKey("e1/gone/0")] = "gone"
     assert execution.run().state is IN_DOUBT
     execution.answer("e1/gone/0", "done")
     assert execution.run().state is COMPLETED

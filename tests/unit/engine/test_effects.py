@@ -93,6 +93,33 @@ def test_an_effect_is_committed_before_the_next_read() -> None:
     assert execution.order == ["send put", "commit", "send read"]
 
 
+def test_a_result_that_came_while_a_word_was_under_way_is_not_covered_by_it() -> None:
+    process = a_process("""
+steps:
+  - id: each
+    type: foreach
+    at_once: 2
+    steps:
+      - {id: tell, type: target.tell, when: n = 1}
+      - {id: read, type: target.read, when: n = 2, output: {into: found}}
+      - {id: put, type: target.put, when: n = 2}
+""")
+
+    class ReadFirst(Watched):
+        """The word of the first item stays under way until the second has read."""
+
+        def choose(self, choices: list[Instruction]) -> Instruction:
+            others = [item for item in choices if not isinstance(item, Commit)]
+            return (others or choices)[0]
+
+    execution = ReadFirst(process, documents({"n": 1}, {"n": 2}))
+    execution.run()
+    commits = [step for step in execution.order if step.startswith("commit")]
+    put_at = execution.order.index("send each/put")
+    assert execution.order.index("send each/read") < execution.order.index("commit each/tell")
+    assert len([step for step in execution.order[:put_at] if step in commits]) == 2
+
+
 def test_intents_of_items_under_way_at_once_share_a_word() -> None:
     process = a_process("""
 steps: [{id: each, type: foreach, at_once: 4, steps: [{id: tell, type: target.tell}]}]
