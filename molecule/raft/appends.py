@@ -23,6 +23,11 @@ class Slot:
     id: int
     sent_at: float
 
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What an answer must repeat."""
+        return self.connection, self.term, self.id
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -185,19 +190,19 @@ class Appends:
         """Remember that a peer was told."""
         self._told_commit[peer] = max(index, self._told_commit.get(peer, 0))
 
-    def answered(self, now: float, peer: str, answer: AppendAnswer) -> Slot | None:
-        """A follower's answer.
-
-        The slot it freed, or None if it answers nothing that is waited for.
-        """
+    def answered(self, now: float, peer: str, term: int, answer: AppendAnswer) -> Slot | None:
+        """A follower's answer; the slot it freed, or None if it answers nothing waited for."""
         core, guards = self.parts.core, self.parts.guards
         slot = self._slots.get(peer)
-        if not core.is_leader or slot is None:
+        if not core.is_leader:
             return None
-        expected = Slot(self.parts.links.connection(peer), core.term, answer.id, slot.sent_at)
-        if guards.check_sender and guards.one_append_in_flight and slot != expected:
-            return None
-        del self._slots[peer]
+        if guards.check_sender:
+            if term != core.term:
+                return None
+            asked = (self.parts.links.connection(peer), core.term, answer.id)
+            if guards.one_append_in_flight and (slot is None or slot.key != asked):
+                return None
+        self._slots.pop(peer, None)
         if answer.no_room:
             self._paused_until[peer] = now + self.parts.timing.keepalive
             self._tell_core(now, peer, answer.next_index, accepted=False, moves=True)

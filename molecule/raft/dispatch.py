@@ -46,7 +46,7 @@ class Dispatch:
             case "append":
                 self._hear_append(now, peer, frame.term, frame.append)
             case "append_answer":
-                slot = self.appends.answered(now, peer, frame.append_answer)
+                slot = self.appends.answered(now, peer, frame.term, frame.append_answer)
                 if slot is not None:
                     self.keep_alives.rounds.alive(peer, slot.sent_at)
             case "keep_alive":

@@ -6,6 +6,7 @@ and one that makes room; the loop is woken by inputs and deadlines, never by a s
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 
 from molecule.model.errors import BrokenInvariant, NoLeader, Overloaded
@@ -166,10 +167,10 @@ class RaftDriver:
         self._refuse_when_stopped()
         if self._waiting.count >= self._proposals_max:
             raise Overloaded("too many proposals wait for their commit", limit=self._proposals_max)
-        ticket, now = self._waiting.next_ticket(), self._loop.time()
-        self._replica.propose(data, ticket, now)
+        ticket = self._waiting.next_ticket()
+        self._replica.propose(data, ticket, self._loop.time())
         future: asyncio.Future[object] = self._loop.create_future()
-        self._waiting.proposal(ticket, future, now)
+        self._waiting.proposal(ticket, future, time.monotonic())
         self._wake()
         return await future
 
@@ -268,9 +269,8 @@ class RaftDriver:
             self._begin_allocation()
         if out.save_formation:
             self._begin_saving_formation()
-        now = self._loop.time()
         for settled in out.settled:
-            seconds = self._waiting.settled(settled, now)
+            seconds = self._waiting.settled(settled, time.monotonic())
             if seconds is not None:
                 self._metrics.committed(seconds)
         for answer in out.barriers:

@@ -133,8 +133,12 @@ _replace_globals()
 class _Voter(Node):  # type: ignore[misc]  # the library has no types
     """A voter whose hash is the same in every process, so that sets of voters keep one order."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._hash = int.from_bytes(name.encode()[-7:], "big")
+
     def __hash__(self) -> int:
-        return int.from_bytes(self.id.encode()[-7:], "big")
+        return self._hash
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Node) and self.id == other.id

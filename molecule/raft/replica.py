@@ -48,8 +48,7 @@ class Replica:
     ) -> None:
         invariant(me in voters, "a replica must be one of the voters", me=me)
         guards, bounds = guards or Guards(), bounds or Bounds()
-        if snapshot is not None:
-            join(journal, snapshot, guards)
+        join(journal, snapshot, guards)
         self._parts = assemble(
             me=me,
             voters=voters,

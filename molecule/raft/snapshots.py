@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from molecule.model.errors import DamagedData
-from molecule.raft.journal import Journal
+from molecule.raft.journal import BEGINNING, Journal
 from molecule.raft.outbox import SnapshotMark
 from molecule.raft.settings import Guards
 
@@ -42,8 +42,17 @@ def is_worth_installing(mark: SnapshotMark, *, commit_index: int, own_snapshots:
     return mark.index > commit_index or not own_snapshots
 
 
-def join(journal: Journal, snapshot: SnapshotMark, guards: Guards) -> None:
+def join(journal: Journal, snapshot: SnapshotMark | None, guards: Guards) -> None:
     """Present the journal from a snapshot on. Raises DamagedData when they do not fit."""
+    if snapshot is None:
+        if journal.head != BEGINNING:
+            raise DamagedData(
+                f"the journal begins at entry {journal.head.index + 1}, but there is no snapshot of"
+                " what was before: the state was lost. Put it back, or remove this node and let it"
+                " join again",
+                journal_first=journal.head.index + 1,
+            )
+        return
     if not guards.own_snapshots and journal.head != snapshot:
         journal.forget_all_above(snapshot)
         return

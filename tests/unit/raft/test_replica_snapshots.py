@@ -1,5 +1,8 @@
 """Snapshots: who is asked for, what is installed, what survives it."""
 
+import pytest
+
+from molecule.model.errors import DamagedData
 from molecule.raft.outbox import SnapshotMark
 from molecule.raft.recovery import open_journal
 from tests.unit.raft.disk import MemoryFiles
@@ -119,3 +122,21 @@ def test_a_frozen_replica_says_and_takes_nothing() -> None:
 
     assert voters[leader].sent == []
     assert voters.leader(among="".join(name for name in "abc" if name != leader))
+
+
+def test_a_journal_without_the_snapshot_it_was_cut_for_is_refused() -> None:
+    voters, leader, _, _ = a_cluster_with_one_far_behind()
+    files = MemoryFiles()
+    voters[leader].replica.journal.install(files, SnapshotMark(30, 1))
+
+    with pytest.raises(DamagedData, match="the state was lost"):
+        voters._replica(leader, open_journal(files, bounds=SMALL), None)
+
+
+def test_a_snapshot_beyond_the_journal_is_refused() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    files = voters[leader].files
+
+    with pytest.raises(DamagedData, match="cannot be joined to the snapshot of entry 99 in term 7"):
+        voters._replica(leader, open_journal(files, bounds=SMALL), SnapshotMark(99, 7))
