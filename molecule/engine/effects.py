@@ -173,7 +173,7 @@ def _dealt_with(frame: Effects, going: list[Document]) -> None:
     if frame.batch:
         frame.batch.popleft()
     frame.stage = Stage.IDLE
-    frame.key, frame.request, frame.stored, frame.tries = NO_KEY, None, False, 0
+    frame.key, frame.request, frame.tries = NO_KEY, None, 0
 
 
 def _count_result(run: Run, frame: Effects) -> None:
@@ -263,8 +263,7 @@ def _begin(run: Run, frame: Effects, document: Document, request: Request) -> No
             proceed(run, frame)
         return
     frame.key = key
-    if not frame.stored:
-        frame.request = request
+    frame.request = request
     known = run.open.get(key)
     if known is not None:
         _resolve(run, frame, known)

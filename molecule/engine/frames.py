@@ -87,8 +87,6 @@ class Effects:
     key: EffectKey = NO_KEY
     request: Request | None = None
     """What is being sent; for `once` part of the position, so that a repeat sends the same."""
-    stored: bool = False
-    """`request` came from a position: it is sent as it stands, whatever `prepare` would say now."""
     is_fresh: bool = False
     """In doubt, and it was this owner that sent it."""
     tries: int = 0

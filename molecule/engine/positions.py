@@ -290,7 +290,6 @@ class _Reader:
             stored = payload.decode_value(self._content(tree["request"]))
             frame.key = EffectKey(tree["key"])
             frame.request = Request(stored["target"], stored["body"])
-            frame.stored = True
         return frame
 
     def _content(self, block: Mapping[str, Any]) -> bytes:

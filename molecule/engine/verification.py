@@ -75,7 +75,7 @@ def set_apart(run: Run, frame: Effects, *, is_fresh: bool) -> bool:
     run.open.pop(frame.key, None)
     is_kept = run.is_closing or not frame.sequence.dropped
     if is_kept and _is_alone(frame):
-        frame.stage, frame.is_fresh, frame.stored = Stage.IN_DOUBT, is_fresh, True
+        frame.stage, frame.is_fresh = Stage.IN_DOUBT, is_fresh
         run.doubts.append(frame)
         return False
     copy = strand(frame.sequence, frame.sequence.documents[frame.next])
@@ -85,7 +85,6 @@ def set_apart(run: Run, frame: Effects, *, is_fresh: bool) -> bool:
         stage=Stage.IN_DOUBT,
         key=frame.key,
         request=frame.request,
-        stored=True,
         failed=frame.failed,
         started_at_ms=frame.started_at_ms,
         is_fresh=is_fresh,
