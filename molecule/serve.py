@@ -147,15 +147,17 @@ class Supervisor:
         """Obey the node process: lines of JSON, `{"start_worker": id}` or `{"kill_worker": id}`."""
         loop = asyncio.get_running_loop()
         buffer = b""
-        while received := await loop.sock_recv(control, 65536):
-            buffer += received
-            *lines, buffer = buffer.split(b"\n")
-            for line in lines:
-                request = json.loads(line)
-                if worker := request.get("start_worker"):
-                    await self._start_worker(worker)
-                elif (worker := request.get("kill_worker")) in self._workers:
-                    self._workers[worker].kill()
+        # A node process that dies resets the line; its end is seen by whoever waits for it.
+        with contextlib.suppress(ConnectionError):
+            while received := await loop.sock_recv(control, 65536):
+                buffer += received
+                *lines, buffer = buffer.split(b"\n")
+                for line in lines:
+                    request = json.loads(line)
+                    if worker := request.get("start_worker"):
+                        await self._start_worker(worker)
+                    elif (worker := request.get("kill_worker")) in self._workers:
+                        self._workers[worker].kill()
 
     async def _start_worker(self, worker: str) -> None:
         process = await asyncio.create_subprocess_exec(

@@ -136,7 +136,7 @@ class Demo:
         status = await observer.status()
         if status is None:
             return None
-        law, states = status["conservation"], status["executions"]
+        law, states = status["conservation"], status["counts"]
         if law["active"] or law["accepted"] < self._work + breaker.probes:
             return None
         # Parked executions wait for a person, and the file for them: that run ends here, badly.

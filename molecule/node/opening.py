@@ -11,6 +11,7 @@ from pathlib import Path
 
 from molecule.cluster.apply import StateMachine
 from molecule.config import NodeConfig
+from molecule.node import clock
 from molecule.raft.generation import DataFolder, open_data_folder
 from molecule.storage.documents import DocumentStore
 from molecule.storage.rows import EMPTY_MARK
@@ -52,7 +53,11 @@ async def open_data(config: NodeConfig) -> Opened:
         store = await StateStore.open(state_file, limits=config.limits)
     else:
         store = await StateStore.create(state_file, limits=config.limits)
-    documents = await DocumentStore.open(Path(config.data) / "documents", limits=config.limits)
+    documents = await DocumentStore.open(
+        Path(config.data) / "documents",
+        limits=config.limits,
+        clock_ms=lambda: clock.boottime_us() // 1000,
+    )
     mark = store.mark
     machine = StateMachine()
     if mark != EMPTY_MARK:

@@ -3,13 +3,14 @@
 A node speaks only for itself: what names a node in a message must be the node of the certificate.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from molecule.config import NodeConfig
-from molecule.model.errors import Forbidden, InvalidInput, NoLeader
+from molecule.model.errors import Forbidden, InvalidInput, NoLeader, Unavailable
 from molecule.node import wire
-from molecule.node.forwarder import Commands, Forwarder
+from molecule.node.forwarder import Commands
 from molecule.node.leader import Leader
 from molecule.node.proposer import GroupResult, Proposer
 from molecule.rpc import errors, identity
@@ -17,8 +18,6 @@ from molecule.rpc.channel import PeerChannels
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import peer_pb2_grpc
-
-_REPORT_WITHIN_S = 10.0
 
 _ONLY_BY_LEADER = frozenset(
     {
@@ -40,12 +39,10 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         self,
         *,
         proposer: Proposer,
-        forwarder: Forwarder,
         leader: Leader,
         barrier: Callable[[], Awaitable[int]],
     ) -> None:
         self._proposer = proposer
-        self._forwarder = forwarder
         self._leader = leader
         self._barrier = barrier
 
@@ -65,11 +62,14 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         await self._leader.serve(identity.caller().name, request_iterator, context.write)
 
     async def ReportDeath(self, request: c.ReportNodeDeath, _context: Any) -> p.ReportDeathReply:  # noqa: N802
-        """A node's supervisor tells the end of a life of that same node."""
+        """A node's supervisor tells the end of a life of that same node. `NoLeader` elsewhere.
+
+        It is not forwarded: the leader must see by the certificate that the node speaks of itself.
+        """
         if request.node != identity.caller().name:
             raise Forbidden(f"{identity.caller().name} cannot report the end of {request.node}")
         command = c.Command(version=1, report_node_death=request)
-        result = await self._forwarder.insist([command], within_s=_REPORT_WITHIN_S)
+        result = await self._proposer.propose([command])
         return p.ReportDeathReply(applied=wire.outcome_to_wire(result.outcomes[0]).applied)
 
     async def ReadIndex(self, _request: p.ReadIndexRequest, _context: Any) -> p.ReadIndexReply:  # noqa: N802
@@ -135,13 +135,18 @@ class RemoteSession:
     async def send(self, message: p.FromAgent) -> None:
         """Raises an error of the tree when the session is broken."""
         with errors.translated():
-            await self._call.write(message)
+            try:
+                await self._call.write(message)
+            except asyncio.InvalidStateError as ended:
+                # The stream ended between two heartbeats; only reading tells how.
+                raise Unavailable("the session has ended") from ended
 
     async def incoming(self) -> AsyncIterator[p.ToAgent]:
         """What the leader says, until the session breaks."""
         with errors.translated():
             async for message in self._call:
                 yield message
+        raise Unavailable("the leader ended the session")
 
     def close(self) -> None:
         """End the stream."""

@@ -74,6 +74,7 @@ class Reads:
             "counts": {name.value: count for name, count in state.counts.items()},
             "totals": dict(state.totals),
             "accepted": sides["accepted"],
+            "conservation": sides,
             "conservation_gap": sides["accepted"]
             - sum(count for name, count in sides.items() if name != "accepted"),
             "groups": [views.group(group) for group in state.groups.values()],

@@ -259,7 +259,6 @@ class Runtime:
             add_PeerServicer_to_server,
             PeerService(
                 proposer=self._proposer,
-                forwarder=self._forwarder,
                 leader=self._leader,
                 barrier=self._driver.barrier,
             ),
@@ -307,7 +306,8 @@ class Runtime:
             self._driver.saved(SnapshotMark(mark.index, mark.term))
 
     async def _lacking(self) -> Sequence[Digest]:
-        return await self._opened.documents.missing(list(self._replica.state.documents))
+        known = list(self._replica.state.documents)
+        return [Digest(digest) for digest in await self._opened.documents.missing(known)]
 
     # ---- what the parts ask of each other
 
