@@ -35,6 +35,9 @@ def record_intents(state: ClusterState, command: wire.RecordIntents, changes: Ch
     execution = state.executions.get(ExecutionId(command.execution))
     if execution is None or not tokens.may_intend(execution, command.token):
         return tokens.refuse(state, command.execution, command.token, changes, word="intent")
+    if command.sequence and command.sequence != execution.sequence:
+        # A copy that was held up on its way: what it begins is over and must not be in doubt again
+        return Rejected("stale_sequence", {"current": execution.sequence})
     fresh: dict[EffectKey, wire.Intent] = {}
     for asked in command.intents:
         key = EffectKey(asked.effect_key)
@@ -102,7 +105,10 @@ def _begin(
 
 
 def confirm_effects(state: ClusterState, command: wire.ConfirmEffects, changes: Changes) -> Outcome:
-    """Note what became of effects; all of the batch or nothing."""
+    """Note what became of effects; all of the batch or nothing.
+
+    An effect that is not remembered lies behind a checkpoint: the word was said and applied before.
+    """
     execution = state.executions.get(ExecutionId(command.execution))
     if execution is None or not tokens.may_confirm(execution, command.token):
         return tokens.refuse(state, command.execution, command.token, changes, word="confirm")
@@ -114,7 +120,7 @@ def confirm_effects(state: ClusterState, command: wire.ConfirmEffects, changes: 
         if resolution is None:
             return Rejected("invalid", {"field": "how"})
         if known is None:
-            return Rejected("unknown_effect", {"effect": confirmation.effect_key})
+            continue
         if known.is_open:
             told[key] = confirmation.how
         elif known.resolution != resolution:

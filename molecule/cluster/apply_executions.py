@@ -15,6 +15,7 @@ from molecule.cluster.changes import Changes
 from molecule.cluster.hashing import fingerprint
 from molecule.cluster.outcome import Applied, Outcome, Rejected
 from molecule.cluster.state import NO_GROUP, NO_NODE, ClusterState, Execution, Group, Node, Version
+from molecule.model.effect import Effect
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId, GroupId, IdempotencyKey, NodeId, ProcessName, VersionId
 from molecule.model.keys import made_at_ms
@@ -213,11 +214,15 @@ def record_checkpoint(
 def _forget_covered(
     state: ClusterState, execution: Execution, command: wire.RecordCheckpoint, changes: Changes
 ) -> None:
-    """Effects of the steps that the checkpoint has behind it need not be remembered one by one."""
+    """What is known of effects is in the position now, so it need not be remembered here.
+
+    An effect that is still open stays, but for an idempotent one whose step is over: it was sent.
+    """
     passed = {step.step for step in command.steps}
     intents = transitions.progress_of(execution).intents
     for key, intent in list(intents.items()):
-        if intent.step in passed and not intent.is_in_doubt:
+        is_over = intent.step in passed and intent.effect is Effect.IDEMPOTENT
+        if is_over or not intent.is_open:
             if intent.request_digest:
                 documents.release(state, changes, (intent.request_digest,))
             del intents[key]

@@ -57,7 +57,7 @@ class Intent:
     """An effect that was about to be sent, and what is known of it since.
 
     `resolution` is empty while nobody knows, `ask` when `verify` shall be asked again, `done`,
-    `not_done` or `fail` once it is known. It is kept until a checkpoint stands after its step.
+    `not_done` or `fail` once it is known; what is known is kept until the next checkpoint.
     """
 
     effect_key: EffectKey

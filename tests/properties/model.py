@@ -261,7 +261,7 @@ class Model:
         run.effects = {
             key: effect
             for key, effect in run.effects.items()
-            if effect.step not in passed or (effect.once and effect.open)
+            if effect.open and (effect.once or effect.step not in passed)
         }
         return True
 
@@ -292,12 +292,14 @@ class Model:
         for item in said.confirmations:
             known = run.effects.get(item.effect_key)
             if known is None:
-                return False
+                continue
             told = "done" if item.how in happened else "not_done"
             if not known.open and known.known != told:
                 return False
         for item in said.confirmations:
-            run.effects[item.effect_key].known = "done" if item.how in happened else "not_done"
+            if item.effect_key in run.effects:
+                known_now = "done" if item.how in happened else "not_done"
+                run.effects[item.effect_key].known = known_now
         return True
 
     def end_attempt(self, said: wire.EndAttempt) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from molecule.cluster import delivery, views
+from molecule.cluster import views
 from molecule.cluster.outcome import Applied, Outcome
 from molecule.config import Limits
 from molecule.model.ids import ExecutionId, GroupId, ProcessName
@@ -349,11 +349,10 @@ class Runner:
     def do_effects(self, command: Command) -> None:
         """effects e1: what the holder is told of effects that were begun."""
         execution = self.world.state.executions[ExecutionId(command.words[0])]
-        order = delivery.run_execution(self.world.state, execution)
-        for item in order.open_intents:
+        for intent in execution.intents.values():
             self.world.output.append(
-                f"{item.intent.effect_key} {item.intent.effect} begun_under={item.token}"
-                f" resolution={item.resolution or 'unknown'}"
+                f"{intent.effect_key} {intent.effect} begun_under={intent.token}"
+                f" resolution={intent.resolution or 'unknown'}"
             )
 
     def do_timeline(self, command: Command) -> None:

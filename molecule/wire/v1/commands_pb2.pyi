@@ -1065,8 +1065,11 @@ class RecordIntents(_message.Message):
     EXECUTION_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
     INTENTS_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     token: _builtins.int
+    sequence: _builtins.int
+    """not 0: of the last checkpoint; refused when there is a later one"""
     @_builtins.property
     def intents(self) -> _containers.RepeatedCompositeFieldContainer[Global___Intent]: ...
     def __init__(
@@ -1075,10 +1078,11 @@ class RecordIntents(_message.Message):
         execution: _builtins.str = ...,
         token: _builtins.int = ...,
         intents: _abc.Iterable[Global___Intent] | None = ...,
+        sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "intents", b"intents", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "intents", b"intents", "sequence", b"sequence", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -178,6 +178,34 @@ def test_intent_without_key_or_class_is_refused_with_its_batch() -> None:
     assert replica.execution("e1").intents == {}
 
 
+def test_checkpoint_forgets_what_is_known_and_keeps_what_is_open() -> None:
+    replica = Replica()
+    token = replica.start("e1")
+    replica.intend("e1", token, "done", "open")
+    replica.intend("e1", token, "sent", effect="idempotent")
+    confirmed = wire.ConfirmEffects(
+        execution="e1",
+        token=token,
+        confirmations=[wire.Confirmation(effect_key="done", how="sent")],
+    )
+    replica.say(confirm_effects=confirmed)
+    replica.checkpoint("e1", token, 1, steps=[wire.StepRecord(step="tell")])
+    assert [*replica.execution("e1").intents] == ["open"]
+    # The whole word comes again when its answer was lost.
+    assert replica.say(confirm_effects=confirmed) == Applied(0, {"confirmed": 0})
+
+
+def test_copy_of_an_intent_that_was_held_up_is_refused() -> None:
+    replica = Replica()
+    token = replica.start("e1")
+    replica.checkpoint("e1", token, 1)
+    intent = wire.Intent(effect_key="a", effect="once")
+    word = wire.RecordIntents(execution="e1", token=token, intents=[intent], sequence=1)
+    assert isinstance(replica.say(record_intents=word), Applied)
+    replica.checkpoint("e1", token, 2)
+    assert replica.say(record_intents=word) == Rejected("stale_sequence", {"current": 2})
+
+
 def test_timeline_is_bounded_and_still_tells_the_end() -> None:
     replica = Replica(timeline_rows_per_execution_max=3)
     token = replica.start("e1")

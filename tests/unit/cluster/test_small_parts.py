@@ -1,14 +1,14 @@
-"""Bounds, due times, deliveries and the invariants' own eyes."""
+"""Bounds, due times and the invariants' own eyes."""
 
 from collections import OrderedDict
 
-from molecule.cluster import bounds, delivery, invariants
+from molecule.cluster import bounds, invariants
 from molecule.cluster.due import DueTimes
 from molecule.config import Limits, Timing
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId, NodeId
 from molecule.wire.v1 import commands_pb2 as wire
-from tests.unit.cluster.builders import NOW_MS, Replica
+from tests.unit.cluster.builders import Replica
 
 
 def test_due_gives_what_has_come_earliest_first() -> None:
@@ -42,34 +42,6 @@ def test_numbers_from_commands_are_kept_in_range() -> None:
     assert bounds.duration(-5) == 0
     assert bounds.duration(2**63 - 1) == bounds.DURATION_MS_MAX
     assert bounds.instant(2**63 - 1) == bounds.INSTANT_MS_MAX
-
-
-def test_delivery_carries_token_and_what_was_begun() -> None:
-    replica = Replica()
-    replica.deploy("timed", timeout_ms=60_000)
-    token = replica.start("e1", process="timed", origin="e0")
-    replica.intend("e1", token, "a", request=wire.DocumentRef(digest="d", size_bytes=3))
-    replica.at_ms = NOW_MS + 10_000
-    replica.submit("later")
-    order = delivery.run_execution(replica.state, replica.execution("e1"))
-    assert (order.token, order.attempt, order.origin) == (token, 1, "e0")
-    assert order.deadline_in_ms == 50_000
-    (begun,) = order.open_intents
-    assert (begun.intent.effect_key, begun.intent.timeout_ms, begun.token) == ("a", 5_000, token)
-    assert begun.intent.request.digest == "d"
-
-
-def test_delivery_of_a_trigger_carries_its_token() -> None:
-    replica = Replica()
-    replica.deploy("files", trigger_on=True, has_trigger=True)
-    replica.say(
-        assign_trigger=wire.AssignTrigger(
-            epoch=1, environment="test", process="files", node="n1", incarnation=1
-        )
-    )
-    (trigger,) = replica.state.triggers.values()
-    order = delivery.run_trigger(replica.state, trigger)
-    assert (order.process, order.version, order.token) == ("files", "v1", 1)
 
 
 def test_invariants_see_what_is_broken() -> None:
