@@ -148,6 +148,13 @@ class Journal:
             self._spare is not None and needed <= self._bounds.segment_bytes - records.HEADER_BYTES
         )
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether not even a mark and a doubt fit into the segment in use."""
+        current = self._segments[-1]
+        rest = current.base_position + current.size_bytes - self._end
+        return rest < 2 * records.record_bytes(0)
+
     def add(self, entry: Entry) -> None:
         """Append an entry; `has_room` must have said yes."""
         command, index, term = entry

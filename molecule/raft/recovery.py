@@ -73,7 +73,8 @@ def open_journal(files: Files, *, bounds: Bounds | None = None, where: str = "jo
 
 
 def _record_doubt(journal: Journal) -> None:
-    allocation = journal.take_allocation()
+    # A full disk must not keep a node from starting if it can be helped.
+    allocation = journal.take_allocation() if journal.is_at_end else None
     if allocation is not None:
         allocation.run()
         journal.allocated()

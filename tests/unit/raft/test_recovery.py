@@ -56,6 +56,34 @@ def test_doubt_survives_restarts_until_it_is_lifted() -> None:
     assert not open_journal(files, bounds=SMALL).is_doubtful
 
 
+def test_a_torn_tail_is_cut_on_a_full_disk_too() -> None:
+    files = a_disk(batches=2)
+    flip(files, records_of(files)[-1].position + 20)
+    files.full = True
+
+    assert open_journal(files, bounds=SMALL).is_doubtful
+
+
+def test_a_tail_torn_at_the_very_end_of_a_segment_is_cut() -> None:
+    files = MemoryFiles()
+    journal = a_journal(files)
+    fill(journal, 3)
+    sync(journal)
+    free = SMALL.segment_bytes - journal.position
+    overhead = 3 * records.RECORD_BYTES + 2 * 16
+    journal.add((bytes(free - overhead - 8), journal.last_index + 1, 1))
+    journal.add((bytes(8), journal.last_index + 1, 1))
+    assert journal.position == SMALL.segment_bytes
+    sync(journal)
+    flip(files, SMALL.segment_bytes - 1)
+
+    after = open_journal(files, bounds=SMALL)
+
+    assert after.is_doubtful
+    assert after.last_index == 5
+    assert open_journal(files, bounds=SMALL).is_doubtful
+
+
 def test_a_journal_goes_on_behind_a_cut() -> None:
     files = a_disk(batches=2)
     flip(files, records_of(files)[-1].position + 20)
