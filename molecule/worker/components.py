@@ -8,7 +8,7 @@ before the interpreter sees it.
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from molecule.component.contract import (
     CallContext,
@@ -26,6 +26,9 @@ from molecule.engine.instructions import PerformRequest, PrepareRequests, RunSte
 from molecule.model.document import Document
 from molecule.model.effect import ErrorClass
 from molecule.model.errors import StepError
+
+_BACKSTOP_S: Final = 0.1
+"""How much later than an operation's own time-out it is ended; less than the lease's margin."""
 
 
 def run_step(instruction: RunStep) -> tuple[Outcome, ...]:
@@ -61,7 +64,8 @@ async def perform(instruction: PerformRequest, client: Any, call: CallContext) -
     """
     step = instruction.step
     try:
-        async with asyncio.timeout(call.timeout_s):
+        # The operation's own time-out comes first: it knows whether anything was sent.
+        async with asyncio.timeout(call.timeout_s + _BACKSTOP_S):
             reply = await step.component.perform(client, instruction.request, call)
     except StepError as error:
         return failures.of_error(error).at(step.path)
