@@ -111,6 +111,9 @@ class Limits(_Settings):
     steps_per_process_max: int = 500
     findings_max: int = 100
     retry_attempts_max: int = 100
+    retry_default_max: int = 5
+    retry_default_first_ms: int = 500
+    retry_default_cap_ms: int = 10_000
     effects_per_checkpoint_max: int = 500
     step_timeout_ms: int = 30_000
     staged_rows_max: int = 50_000

@@ -124,19 +124,20 @@ def _take_values(run: Run, frame: Effects, values: tuple[object, ...]) -> None:
 def request_failed(run: Run, frame: Effects, event: RequestFailed) -> None:
     """The target refused, or nobody knows: sent again, given up, or in doubt."""
     frame.duration_us += event.duration_us
-    frame.failed = event.failure.at(frame.node.path)
+    failure = retries.as_known(event.failure, sent=event.sent).at(frame.node.path)
+    frame.failed = failure
     is_once = frame.node.effect is Effect.ONCE
-    if is_once and not retries.is_certain(event.failure, sent=event.sent):
+    if is_once and not retries.is_certain(failure, sent=event.sent):
         _doubt(run, frame, is_fresh=True)
         return
     if is_once:
         run.confirm(frame.key, "failed_definitely")
     frame.tries += 1
-    delay_ms = retries.delay_ms(frame.node, event.failure, tries=frame.tries)
+    delay_ms = retries.delay_ms(frame.node, failure, tries=frame.tries, limits=run.limits)
     if delay_ms is None:
         _count_result(run, frame)
         document = frame.sequence.documents[frame.next]
-        if not frame.sequence.dropped and _refused(run, frame, document, event.failure):
+        if not frame.sequence.dropped and _refused(run, frame, document, failure):
             proceed(run, frame)
         return
     frame.retries += 1

@@ -13,7 +13,7 @@ from molecule.config import Limits
 from molecule.definition import package as packages
 from molecule.definition.built import Built, BuiltOptions
 from molecule.model import payload
-from molecule.model.errors import Finding, MoleculeError
+from molecule.model.errors import Finding, InvalidProcess, MoleculeError
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker.packages import Packages
@@ -46,7 +46,10 @@ def _build(asked: w.BuildPackage, registry: Registry, limits: Limits) -> w.Worke
 
 def _told(built: Built) -> w.WorkerReply:
     return w.WorkerReply(
+        code=InvalidProcess.code if built.findings else "",
+        message=f"{len(built.findings)} faults were found" if built.findings else "",
         findings=_findings(built.findings),
+        warnings=_findings(built.warnings),
         versions=[
             w.BuiltVersion(
                 process=one.process,
@@ -87,6 +90,7 @@ def _options(options: BuiltOptions) -> c.VersionOptions:
         prefer=dict(options.prefer),
         has_trigger=options.has_trigger,
         on_dead_letter=options.on_dead_letter,
+        tracked=options.tracked,
     )
 
 

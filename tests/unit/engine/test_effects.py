@@ -2,8 +2,10 @@
 
 import pytest
 
+from molecule.component.contract import CallContext, Request
 from molecule.engine.instructions import Commit, Instruction, PerformRequest
 from molecule.model.effect import ErrorClass
+from molecule.model.errors import StepError
 from molecule.model.execution import ExecutionState
 from tests.fakes.executions import Execution, a_process, documents
 from tests.fakes.target import Target
@@ -190,6 +192,35 @@ def test_retries_end_with_their_number() -> None:
     finish = Execution(process, documents({"n": 1}), target=target).run()
     assert finish.state is ExecutionState.FAILED
     assert finish.step == "put"
+
+
+def test_a_harmless_repetition_needs_no_retry_to_be_written() -> None:
+    target = Target(failures={"put": [(UNKNOWN, True), (DEFINITE, False)]})
+    process = a_process("steps: [{id: put, type: target.put}]")
+    execution = Execution(process, documents({"n": 1}), target=target)
+    assert execution.run().state is ExecutionState.COMPLETED
+    assert execution.delays == [500, 1000]
+
+
+def test_once_is_not_retried_unless_it_is_written() -> None:
+    target = Target(failures={"tell": [(DEFINITE, False)]})
+    process = a_process("steps: [{id: tell, type: target.tell}]")
+    finish = Execution(process, documents({"n": 1}), target=target).run()
+    assert finish.state is ExecutionState.FAILED
+
+
+def test_what_was_never_sent_did_not_happen_whatever_its_error_says() -> None:
+    class NeverSends(Target):
+        def take(self, request: Request, call: CallContext) -> None:
+            if not self.reads:
+                self.reads += 1
+                raise StepError("no free connection", error_class=UNKNOWN)
+            super().take(request, call)
+
+    process = a_process(RETRIED % ("tell", "transient.definite"))
+    execution = Execution(process, documents({"n": 1}), target=NeverSends())
+    assert execution.run().state is ExecutionState.COMPLETED
+    assert execution.target.step_counts() == {"put": 1}
 
 
 def test_an_error_that_is_not_listed_is_not_retried() -> None:
