@@ -112,7 +112,7 @@ class Limits(_Settings):
     findings_max: int = 100
     retry_attempts_max: int = 100
     retry_default_max: int = 5
-    retry_default_first_ms: int = 500
+    retry_default_first_ms: int = 250
     retry_default_cap_ms: int = 10_000
     effects_per_checkpoint_max: int = 500
     step_timeout_ms: int = 30_000

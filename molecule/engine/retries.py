@@ -1,8 +1,9 @@
 """Whether a failed request is sent again, and after how long.
 
-Pure decisions. An operation whose repetition is harmless is sent again after transient errors
-even without `retry`: an error is like a crash, after which it would be repeated too. What must
-stay true: a `once` request is retried only when it certainly did not happen.
+Pure decisions. A step that declares no `retry` has the default of its effect, because passing
+failures of a target are common and an error is like a crash, after which it would be repeated too;
+`retry: {max: 0}` switches it off. What must stay true: a `once` request is retried only when it
+certainly did not happen.
 """
 
 from dataclasses import replace
@@ -29,21 +30,21 @@ def as_known(failure: Failure, *, sent: bool) -> Failure:
 def delay_ms(node: StepNode, failure: Failure, *, tries: int, limits: Limits) -> int | None:
     """How long to wait before the next try after `tries` failed ones; None: give up."""
     policy = node.retry or _default(node, limits)
-    if policy is None or tries > policy.max_ or not _is_listed(node, policy, failure):
+    if tries > policy.max_ or not _is_listed(node, policy, failure):
         return None
     doubled: int = policy.first_ms * 2 ** min(tries - 1, 30)
     return min(doubled, policy.cap_ms)
 
 
-def _default(node: StepNode, limits: Limits) -> RetryPolicy | None:
-    if node.effect is Effect.ONCE:
-        return None
-    transient = (ErrorClass.TRANSIENT_DEFINITE.value, ErrorClass.TRANSIENT_UNKNOWN.value)
+def _default(node: StepNode, limits: Limits) -> RetryPolicy:
+    errors: tuple[str, ...] = (ErrorClass.TRANSIENT_DEFINITE.value,)
+    if node.effect is not Effect.ONCE:
+        errors += (ErrorClass.TRANSIENT_UNKNOWN.value,)
     return RetryPolicy(
         limits.retry_default_max,
         limits.retry_default_first_ms,
         limits.retry_default_cap_ms,
-        transient,
+        errors,
     )
 
 

@@ -199,12 +199,20 @@ def test_a_harmless_repetition_needs_no_retry_to_be_written() -> None:
     process = a_process("steps: [{id: put, type: target.put}]")
     execution = Execution(process, documents({"n": 1}), target=target)
     assert execution.run().state is ExecutionState.COMPLETED
-    assert execution.delays == [500, 1000]
+    assert execution.delays == [250, 500]
 
 
-def test_once_is_not_retried_unless_it_is_written() -> None:
+def test_once_is_retried_by_default_when_it_certainly_did_not_happen() -> None:
     target = Target(failures={"tell": [(DEFINITE, False)]})
     process = a_process("steps: [{id: tell, type: target.tell}]")
+    execution = Execution(process, documents({"n": 1}), target=target)
+    assert execution.run().state is ExecutionState.COMPLETED
+    assert execution.delays == [250]
+
+
+def test_retries_can_be_switched_off() -> None:
+    target = Target(failures={"put": [(DEFINITE, False)]})
+    process = a_process("steps: [{id: put, type: target.put, retry: {max: 0}}]")
     finish = Execution(process, documents({"n": 1}), target=target).run()
     assert finish.state is ExecutionState.FAILED
 
