@@ -29,6 +29,7 @@ class BuiltOptions:
     prefer: Mapping[str, str]
     has_trigger: bool
     on_dead_letter: str
+    tracked: bool
 
 
 @dataclass(frozen=True, slots=True)

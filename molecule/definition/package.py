@@ -276,6 +276,7 @@ def _options(definition: ProcessDefinition) -> BuiltOptions:
         options.prefer,
         definition.trigger.consumes,
         options.on_dead_letter,
+        bool(options.track),
     )
 
 

@@ -16,7 +16,7 @@ from molecule.demo.faults import ClusterView, NodeView, Place
 from molecule.demo.outside import ENVIRONMENT
 
 _LOOK_S: Final = 1.0
-_PAGE: Final = 1000
+_PAGE: Final = 500
 _ACCEPT_WITHIN_S: Final = 60.0
 
 

@@ -4,7 +4,7 @@ All or nothing: a fault in any file changes nothing, and all faults are told at 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from molecule.access.policy import Action, Actor, refusal
@@ -58,13 +58,9 @@ class DeployDoor:
             )
         build = w.BuildPackage(environment=environment, files=dict(files))
         reply = await self._ask_worker(w.WorkerRequest(build=build))
-        faults = tuple(
-            Finding(fault.file, fault.line, fault.column, fault.where, fault.what, fault.hint)
-            for fault in reply.findings
-        )
+        if reply.findings:
+            raise InvalidProcess(_findings(reply.findings))
         if reply.code:
-            if faults:
-                raise InvalidProcess(faults)
             raise InvalidInput(reply.message)
         commands = await self._commands(actor, environment, reply)
         result = await self._forwarder.insist(commands, within_s=within_s)
@@ -83,7 +79,7 @@ class DeployDoor:
                 }
                 for built in reply.versions
             ],
-            "warnings": [str(fault) for fault in faults],
+            "warnings": [str(warning) for warning in _findings(reply.warnings)],
         }
 
     async def _commands(
@@ -116,3 +112,10 @@ class DeployDoor:
             commands.append(c.Command(version=1, put_version=version))
             commands.append(c.Command(version=1, activate_version=activate))
         return commands
+
+
+def _findings(told: Iterable[w.FoundFault]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(fault.file, fault.line, fault.column, fault.where, fault.what, fault.hint)
+        for fault in told
+    )

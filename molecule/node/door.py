@@ -9,7 +9,7 @@ import orjson
 
 from molecule.access.policy import Action, Actor, refusal
 from molecule.config import Limits
-from molecule.model.errors import InvalidInput, MoleculeError, NotFound
+from molecule.model.errors import InvalidInput, MoleculeError, NoLeader, NotFound
 from molecule.model.execution import ACTIVE, ExecutionState
 from molecule.model.ids import Digest, ExecutionId
 from molecule.node.actions import Actions
@@ -23,6 +23,9 @@ from molecule.storage.rows import PayloadRow
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import door_pb2 as d
 from molecule.wire.v1 import door_pb2_grpc
+
+_ANSWER_MS = 250
+"""Kept of a call's time for its answer to travel."""
 
 Health = Callable[[], Mapping[str, Any]]
 
@@ -65,7 +68,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
     def _within_s(self) -> float:
         return self._limits.door_wait_for_leader_ms / 1000
 
-    async def Submit(self, request: d.SubmitRequest, _context: Any) -> d.SubmitReply:  # noqa: N802
+    async def Submit(self, request: d.SubmitRequest, context: Any) -> d.SubmitReply:  # noqa: N802
         """Accept, and wait for the end when asked."""
         actor = self._identifier.actor(request.credentials.bearer)
         answers, index = await self._submit.submit(actor, request, within_s=self._within_s)
@@ -73,14 +76,18 @@ class DoorService(door_pb2_grpc.DoorServicer):
         if request.wait_ms:
             # This node may be a step behind the leader; then its copy would know nothing of them.
             await self._until_applied(index)
-        await self._wait(results, request.wait_ms)
+        await self._wait(results, _time_left_ms(context, request.wait_ms), accepted=True)
         return d.SubmitReply(results=results)
 
-    async def Await(self, request: d.AwaitRequest, _context: Any) -> d.AwaitReply:  # noqa: N802
+    async def Await(self, request: d.AwaitRequest, context: Any) -> d.AwaitReply:  # noqa: N802
         """Executions as they stand at the end of the wait."""
         self._may(self._identifier.actor(request.credentials.bearer), Action.READ)
+        if any(not self._is_known(execution) for execution in request.executions):
+            # Accepted through another node a moment ago, or a name that nobody ever had.
+            async with _bounded(self._within_s):
+                await self._read_behind()
         results = [d.SubmitResult(execution=execution) for execution in request.executions]
-        await self._wait(results, request.wait_ms)
+        await self._wait(results, _time_left_ms(context, request.wait_ms), accepted=False)
         return d.AwaitReply(results=results)
 
     async def Read(self, request: d.ReadRequest, _context: Any) -> d.ReadReply:  # noqa: N802
@@ -130,7 +137,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
 
     # ---- waiting for ends
 
-    async def _wait(self, results: list[d.SubmitResult], wait_ms: int) -> None:
+    async def _wait(self, results: list[d.SubmitResult], wait_ms: int, *, accepted: bool) -> None:
         """Fill in how each stands once all are terminal or parked, or the wait is over."""
         within_s = min(wait_ms, self._limits.wait_ms_max) / 1000
         with contextlib.ExitStack() as stack:
@@ -146,7 +153,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 await asyncio.wait(pending, timeout=within_s)
         for result in results:
             if result.execution:
-                await self._fill(result)
+                await self._fill(result, accepted=accepted)
 
     async def _is_settled(self, execution: str) -> bool:
         known = self._replica.state.executions.get(ExecutionId(execution))
@@ -157,11 +164,18 @@ class DoorService(door_pb2_grpc.DoorServicer):
             await self._store.history_one(execution) is not None
         )
 
-    async def _fill(self, result: d.SubmitResult) -> None:
+    def _is_known(self, execution: str) -> bool:
+        state = self._replica.state
+        name = ExecutionId(execution)
+        return name in state.executions or name in state.ended
+
+    async def _fill(self, result: d.SubmitResult, *, accepted: bool) -> None:
         try:
             view = await self._reads.read("execution", result.execution, {})
         except NotFound:
-            # Accepted by the leader a moment ago; this node's copy is behind.
+            if not accepted:
+                raise
+            # The leader accepted it a moment ago; this node's copy is behind.
             result.state = ExecutionState.PENDING.value
             return
         result.state = view["state"]
@@ -188,7 +202,13 @@ async def _bounded(within_s: float) -> Any:
         async with asyncio.timeout(within_s):
             yield
     except TimeoutError:
-        raise MoleculeError("no majority confirmed the read in time") from None
+        raise NoLeader("no majority confirmed the read in time") from None
+
+
+def _time_left_ms(context: Any, wait_ms: int) -> int:
+    """The wait, cut to what the call's own deadline leaves for an answer."""
+    left_s = context.time_remaining()
+    return wait_ms if left_s is None else min(wait_ms, max(0, int(left_s * 1000) - _ANSWER_MS))
 
 
 def _result(answer: Accepted) -> d.SubmitResult:

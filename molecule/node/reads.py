@@ -14,9 +14,10 @@ from molecule.cluster.state import ClusterState
 from molecule.config import NodeConfig
 from molecule.model.errors import InvalidInput, NotFound
 from molecule.model.execution import TERMINAL
-from molecule.model.ids import ExecutionId, IdempotencyKey, NodeId
+from molecule.model.ids import Digest, ExecutionId, IdempotencyKey, NodeId
 from molecule.node import searches
-from molecule.storage.rows import DeadLetterQuery
+from molecule.node.payloads import Payloads
+from molecule.storage.rows import DeadLetterQuery, DeadLetterRow
 from molecule.storage.state_store import StateStore
 
 View = Mapping[str, Any]
@@ -31,11 +32,13 @@ class Reads:
         config: NodeConfig,
         state: Callable[[], ClusterState],
         store: StateStore,
+        payloads: Payloads,
         leader: Callable[[], str | None],
     ) -> None:
         self._config = config
         self._state = state
         self._store = store
+        self._payloads = payloads
         self._leader = leader
         self._resources: dict[str, Callable[[str, Mapping[str, str]], Awaitable[View]]] = {
             "cluster": self._cluster,
@@ -180,27 +183,40 @@ class Reads:
                 process=query.get("process"),
                 environment=query.get("environment"),
                 execution=query.get("execution"),
-                error_class=query.get("error_class") or query.get("cause"),
+                error_class=query.get("error_class"),
+                error_code=query.get("error_code"),
             ),
             cursor=query.get("cursor", ""),
             limit=min(int(query.get("limit", "100")), self._config.limits.page_size_max),
         )
-        items = [
-            {
-                "id": f"{row.log_index}.{row.position}",
-                "process": row.process,
-                "environment": row.environment,
-                "execution": row.execution,
-                "step": row.step,
-                "document": row.document,
-                "error_class": row.error_class,
-                "error_code": row.error_code,
-                "error": row.error,
-                "at_ms": row.at_ms,
-            }
-            for row in page.rows
-        ]
-        return {"items": items, "next": page.cursor or None}
+        return {
+            "items": [_letter_head(row) for row in page.rows],
+            "next": page.cursor or None,
+        }
 
     async def _dead_letter(self, name: str, _query: Mapping[str, str]) -> View:
-        raise NotFound(f"there is no dead letter {name}")
+        index, _, number = name.partition(".")
+        row = None
+        if index.isdigit() and number.isdigit():
+            row = await self._store.dead_letter(int(index), int(number))
+        if row is None:
+            raise NotFound(f"there is no dead letter {name}")
+        content = row.inline
+        if content is None and row.digest:
+            content = await self._payloads.get(Digest(row.digest))
+        return {**_letter_head(row), "documents": orjson.loads(content) if content else []}
+
+
+def _letter_head(row: DeadLetterRow) -> dict[str, Any]:
+    return {
+        "id": f"{row.log_index}.{row.position}",
+        "process": row.process,
+        "environment": row.environment,
+        "execution": row.execution,
+        "step": row.step,
+        "document": row.document,
+        "error_class": row.error_class,
+        "error_code": row.error_code,
+        "error": row.error,
+        "at_ms": row.at_ms,
+    }

@@ -237,6 +237,7 @@ class Runtime:
                 config=config,
                 state=lambda: state.state,
                 store=opened.store,
+                payloads=self._payloads,
                 leader=self._leader_id,
             ),
             replica=state,

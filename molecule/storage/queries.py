@@ -31,6 +31,7 @@ SELECT log_index, position, at_ms, process, environment, execution, document, st
 FROM dead_letters
 """
 
+DEAD_LETTER_ONE: Final = _DEAD_LETTERS + "WHERE log_index = ? AND position = ?"
 HISTORY_ONE: Final = _HISTORY + "WHERE h.execution = ?"
 PAYLOAD: Final = (
     "SELECT execution, slot, inline, digest, size_bytes FROM payloads "

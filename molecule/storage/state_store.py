@@ -244,6 +244,11 @@ class StateStore:
         more = len(found) > limit
         return DeadLetterPage(rows, queries.dead_letter_cursor(rows[-1]) if more else "")
 
+    async def dead_letter(self, log_index: int, position: int) -> DeadLetterRow | None:
+        """One dead letter by its key, as of the last flush."""
+        found = await self._all(queries.DEAD_LETTER_ONE, (log_index, position))
+        return DeadLetterRow(*found[0]) if found else None
+
     async def dead_letter_counts(self, process: str | None = None) -> tuple[DeadLetterCount, ...]:
         """How many dead letters each process has of each cause, as of the last flush."""
         found = await self._all(queries.COUNTS, (process,))

@@ -816,6 +816,7 @@ class WorkerReply(_message.Message):
     VERSIONS_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_SETTINGS_FIELD_NUMBER: _builtins.int
     STAMPS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     code: _builtins.str
     """empty: done"""
@@ -827,6 +828,8 @@ class WorkerReply(_message.Message):
     def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___BuiltVersion]: ...
     @_builtins.property
     def stamps(self) -> _containers.RepeatedCompositeFieldContainer[Global___DoorStamp]: ...
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundFault]: ...
     def __init__(
         self,
         *,
@@ -837,10 +840,11 @@ class WorkerReply(_message.Message):
         versions: _abc.Iterable[Global___BuiltVersion] | None = ...,
         environment_settings: _builtins.bytes = ...,
         stamps: _abc.Iterable[Global___DoorStamp] | None = ...,
+        warnings: _abc.Iterable[Global___FoundFault] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "environment_settings", b"environment_settings", "findings", b"findings", "message", b"message", "number", b"number", "stamps", b"stamps", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "environment_settings", b"environment_settings", "findings", b"findings", "message", b"message", "number", b"number", "stamps", b"stamps", "versions", b"versions", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
