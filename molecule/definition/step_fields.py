@@ -78,7 +78,7 @@ class FieldReader:
             max_ = self.reader.integer(
                 items["max"],
                 f"{where}.max",
-                minimum=1,
+                minimum=0,
                 maximum=self.reader.limits.retry_attempts_max,
             )
         first = self._duration(found, where, "first", 1_000)
@@ -96,7 +96,7 @@ class FieldReader:
                 f"a once step must not be retried on {unknown}: it may have happened",
                 "declare verify; or effect_key with target_honours_key: true",
             )
-        return RetryPolicy(max_ or 1, first, max(cap, first), errors)
+        return RetryPolicy(max_ if max_ is not None else 1, first, max(cap, first), errors)
 
     def errors(self, node: Node, where: str) -> tuple[str, ...]:
         """Error classes and codes; a class misspelt is a fault."""

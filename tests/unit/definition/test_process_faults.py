@@ -59,7 +59,7 @@ p.yaml:20:10 steps[2].set: must map names to expressions, is a list
 p.yaml:23:17 steps[3].connection: there is no connection dsk (did you mean desk?)
 p.yaml:24:13 steps[3].method: must be one of GET, HEAD, OPTIONS, PUT, DELETE, POST, PATCH; is PUSH
 p.yaml:25:18 steps[3].path: Syntax error: "b"
-p.yaml:26:18 steps[3].retry.max: must be from 1 to 100, is 500
+p.yaml:26:18 steps[3].retry.max: must be from 0 to 100, is 500
 p.yaml:26:32 steps[3].retry.errors[0]: no error class is transient.maybe (did you mean transient.definite?)
 p.yaml:28:11 steps[4].type: the step split comes later
 """
