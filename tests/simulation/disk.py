@@ -13,6 +13,9 @@ import random
 from dataclasses import dataclass, field
 
 
+_FLIP = 0x41
+
+
 class Killed(BaseException):
     """The process died inside a disk operation; raised through the code that called the disk."""
 
@@ -41,6 +44,7 @@ class Inode:
     durable: bytearray = field(default_factory=bytearray)
     pending: list[_Change] = field(default_factory=list)
     settled: int = 0
+    flipped: tuple[int, int] | None = None
 
     def written(self) -> int:
         """Number of changes ever made to the file."""
@@ -207,9 +211,14 @@ class Disk:
     def flip(self, path: str, offset: int) -> None:
         """Damage one byte, durably."""
         inode = self._inode(path)
-        for content in (inode.data, inode.durable):
-            if offset < len(content):
-                content[offset] ^= 0x41
+        inode.flipped = (offset, inode.data[offset] ^ _FLIP) if offset < len(inode.data) else None
+        _flip(inode, offset)
+
+    def mend(self, path: str, offset: int) -> None:
+        """Undo `flip` where the damaged byte is still in place."""
+        inode = self._names.get(path)
+        if inode is not None and inode.flipped == (offset, *inode.data[offset : offset + 1]):
+            _flip(inode, offset)
 
     def _lose_writes(self, inode: Inode, survival: Survival) -> None:
         pending, inode.pending = inode.pending, []
@@ -266,6 +275,12 @@ class Disk:
     def _fail(self, code: int) -> None:
         self.errors_hit += 1
         raise OSError(code, errno.errorcode[code])
+
+
+def _flip(inode: Inode, offset: int) -> None:
+    for content in (inode.data, inode.durable):
+        if offset < len(content):
+            content[offset] ^= _FLIP
 
 
 def _write(content: bytearray, change: _Change) -> None:

@@ -37,6 +37,7 @@ class FaultKind(enum.Enum):
     SLOW_DISK = "slow_disk"
     SYNC_ERROR = "sync_error"
     DISK_FULL = "disk_full"
+    FLIPPED_BYTE = "flipped_byte"
     DRIFT = "drift"
 
 
@@ -102,6 +103,12 @@ class Scene(Protocol):
 
     def burst(self, host: Host, count: int) -> None:
         """Many clients at once ask this member to write."""
+
+    def damage(self, host: Host, path: str, offset: int) -> None:
+        """Flip a byte; the operator puts it right when the member refuses to start."""
+
+    def is_damaged(self, host: Host) -> bool:
+        """Was its disk damaged and not made good yet."""
 
     def reach_changed(self) -> None:
         """Who can talk with whom is different now."""
@@ -326,6 +333,22 @@ def _disk_full(scene: Scene, fault: Fault, rng: random.Random) -> bool:
     return True
 
 
+def _flipped_byte(scene: Scene, fault: Fault, rng: random.Random) -> bool:
+    """A journal is damaged while its machine is off: the promise holds for a majority of sound disks."""
+    host = _choose(scene, fault, rng)
+    damaged = sum(scene.is_damaged(other) for other in scene.hosts.values() if other is not host)
+    if host is None or damaged >= (len(scene.hosts) - 1) // 2:
+        return False
+    paths = [path for path in host.disk.paths("/data") if path.endswith(".segment")]
+    if not paths:
+        return False
+    scene.crash(host, power=None, restart_s=fault.seconds)
+    path = rng.choice(paths)
+    written = len(host.disk.read(path).rstrip(b"\0"))
+    scene.damage(host, path, rng.randrange(written + 1))
+    return True
+
+
 def _drift(scene: Scene, fault: Fault, rng: random.Random) -> bool:
     host = _choose(scene, fault, rng)
     if host is None:
@@ -383,5 +406,6 @@ _STRIKES: dict[FaultKind, Strike] = {
     FaultKind.SLOW_DISK: _slow_disk,
     FaultKind.SYNC_ERROR: _sync_error,
     FaultKind.DISK_FULL: _disk_full,
+    FaultKind.FLIPPED_BYTE: _flipped_byte,
     FaultKind.DRIFT: _drift,
 }

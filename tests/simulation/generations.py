@@ -10,6 +10,7 @@ import json
 import posixpath
 from dataclasses import dataclass
 
+from molecule.raft.formation import Formation, FormationRecord
 from molecule.raft.journal import Journal
 from molecule.raft.outbox import SnapshotMark
 from molecule.raft.recovery import open_journal
@@ -18,6 +19,7 @@ from tests.simulation.disk import Disk
 
 _ROOT = "/data"
 _CURRENT = f"{_ROOT}/CURRENT"
+_IDENTITY = f"{_ROOT}/identity"
 _GENERATIONS = f"{_ROOT}/generations"
 
 
@@ -84,6 +86,26 @@ class Generation:
                 disk.remove(path)
         return generation
 
+    def formation(self, me: str, voters: tuple[str, ...], new_birth: str) -> Formation:
+        """How far this folder is on its way into a cluster; an empty one gets a birth."""
+        if not self._disk.exists(_IDENTITY):
+            self._put(_IDENTITY, json.dumps([new_birth, {}, False]).encode())
+        birth, births, is_formed = json.loads(self._disk.read(_IDENTITY))
+        return Formation(
+            cluster="simulated",
+            me=me,
+            voters=voters,
+            birth=birth,
+            promised=births,
+            is_formed=is_formed,
+        )
+
+    def save_formation(self, record: FormationRecord) -> None:
+        """Keep what this voter promised."""
+        birth, _, _ = json.loads(self._disk.read(_IDENTITY))
+        content = json.dumps([birth, dict(record.births), record.is_formed])
+        self._put(_IDENTITY, content.encode())
+
     def open_journal(self) -> Journal:
         """The journal as the disk gives it back; raises DamagedData."""
         return open_journal(self.files, bounds=self._bounds)
@@ -99,7 +121,9 @@ class Generation:
 
     def save(self, mark: SnapshotMark, content: bytes) -> None:
         """Put a newer state in place of the saved one."""
-        self._put("state", json.dumps([mark.index, mark.term]).encode() + b"\n" + content)
+        self._put(
+            f"{self._folder}/state", json.dumps([mark.index, mark.term]).encode() + b"\n" + content
+        )
 
     def replace(self, journal: Journal, mark: SnapshotMark, content: bytes) -> None:
         """Make the next generation from a received state and what this journal must keep."""
@@ -109,21 +133,16 @@ class Generation:
         successor.save(mark, content)
         successor._become_current()
 
-    def _put(self, name: str, content: bytes) -> None:
-        disk, path = self._disk, f"{self._folder}/{name}"
+    def _put(self, path: str, content: bytes) -> None:
+        disk = self._disk
         disk.create(f"{path}.new")
         disk.write(f"{path}.new", 0, content)
         disk.sync(f"{path}.new")
         disk.rename(f"{path}.new", path)
-        disk.sync_folder(self._folder)
+        disk.sync_folder(posixpath.dirname(path))
 
     def _become_current(self) -> None:
-        disk = self._disk
-        disk.create(f"{_CURRENT}.new")
-        disk.write(f"{_CURRENT}.new", 0, str(self._number).encode())
-        disk.sync(f"{_CURRENT}.new")
-        disk.rename(f"{_CURRENT}.new", _CURRENT)
-        disk.sync_folder(_ROOT)
+        self._put(_CURRENT, str(self._number).encode())
 
     def _clear(self) -> None:
         for path in self._disk.paths(self._folder):

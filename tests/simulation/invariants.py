@@ -101,6 +101,13 @@ class Checker:
         life = self._lives[member]
         life.spoken_term = max(life.spoken_term, term)
 
+    def damaged(self, member: str) -> None:
+        """Its disk lost what it should have kept: what it said before binds it no more."""
+        life = self._lives[member]
+        life.promised = life.spoken_term = 0
+        for vote in [vote for vote in self._votes if vote[0] == member]:
+            del self._votes[vote]
+
     def starting(self, member: str) -> None:
         """A new life begins; its state machine is empty until a snapshot or the log fills it."""
         life = self._lives[member]

@@ -62,6 +62,9 @@ class _ReplicaMember:
                 now=port.now_s(),
                 guards=guards,
                 bounds=BOUNDS,
+                formation=self._generation.formation(
+                    port.name, port.voters, f"{port.rng.randrange(1 << 60):x}"
+                ),
             )
         except DamagedData as damage:
             raise MemberStopped(str(damage)) from damage
@@ -150,6 +153,8 @@ class _ReplicaMember:
             self._begin_write(self._journal.take_write())
         if out.allocate:
             self._begin_allocation(self._journal.take_allocation())
+        if out.save_formation:
+            self._begin_saving_formation()
         for peer in out.snapshots_wanted:
             self._transfers.begin(peer, self._generation.load())
         if out.fatal is not None:
@@ -227,6 +232,18 @@ class _ReplicaMember:
         else:
             self._replica.allocated(self._port.now_s())
 
+    def _begin_saving_formation(self) -> None:
+        record = self._replica.formation_record()
+
+        def save() -> None:
+            try:
+                self._generation.save_formation(record)
+            except OSError as error:
+                raise MemberStopped(f"cannot keep the formation: {error}") from error
+            self._replica.formation_saved(self._port.now_s())
+
+        self._port.later(self._port.disk.sync_delay_s(), save)
+
     def _save(self, mark: SnapshotMark, content: bytes) -> None:
         self._is_saving = False
         if self._is_ended:
@@ -254,6 +271,9 @@ class _ReplicaMember:
         """Put a received snapshot in place of everything here, say so, begin a new life."""
         self._replica.freeze(self._port.now_s())
         self._is_ended = True
+        if self._journal.log.term_at(mark.index) != mark.term:
+            # What contradicts the snapshot goes with the old generation.
+            self._tell_cut(mark.index + 1)
 
         def replace() -> None:
             try:
@@ -270,8 +290,12 @@ class _ReplicaMember:
         journal, cut_from = self._journal, self._journal.cut_from
 
         def watched(index: int) -> None:
-            for lost in range(max(index, journal.head.index + 1), journal.last_index + 1):
-                self._port.cut(lost, journal.log.term_at(lost) or 0)
+            self._tell_cut(index)
             cut_from(index)
 
         setattr(journal, "cut_from", watched)  # noqa: B010 - an observer, not a new behaviour
+
+    def _tell_cut(self, index: int) -> None:
+        journal = self._journal
+        for lost in range(max(index, journal.head.index + 1), journal.last_index + 1):
+            self._port.cut(lost, journal.log.term_at(lost) or 0)

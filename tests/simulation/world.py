@@ -92,6 +92,7 @@ class World:
         self._chance = self._rng("world")
         self._undos: list[_Undo] = []
         self._apart_since: dict[tuple[str, str], float] = {}
+        self._damages: dict[str, tuple[str, int] | None] = {}
         self._starts: dict[str, int] = {}
         self._refusals = 0
         self._struck = 0
@@ -164,6 +165,14 @@ class World:
     def burst(self, host: Host, count: int) -> None:
         self.traffic.burst(host, count)
 
+    def damage(self, host: Host, path: str, offset: int) -> None:
+        host.disk.flip(path, offset)
+        self._damages[host.name] = (path, offset)
+        self.checker.damaged(host.name)
+
+    def is_damaged(self, host: Host) -> bool:
+        return host.name in self._damages
+
     def sync_normal(self, host: Host) -> None:
         profile = self.options.disk_profile()
         host.disk.profile.sync_min_s = profile.sync_min_s
@@ -215,6 +224,11 @@ class World:
     def changed(self, host: Host) -> None:
         self._rounds += 1
         view = host.view
+        if host.name in self._damages and view is not None:
+            # It came up without some of its tail, and is sound again once others gave it back.
+            self._damages[host.name] = None
+            if not view.has_doubts:
+                del self._damages[host.name]
         if view is None or view.role is not Role.LEADER:
             return
         if view.matched != self._matched.get(host.name):
@@ -230,6 +244,11 @@ class World:
     def ended(self, host: Host, reason: str, *, restart_s: float | None) -> None:
         self.note("ended", host.name, reason)
         power = None
+        place = self._damages.get(host.name)
+        if place is not None and restart_s is None:
+            # It refused, as it must: what is still damaged is put back as it was.
+            host.disk.mend(*place)
+            del self._damages[host.name]
         if restart_s is None:
             # Nobody knows what a disk that failed holds: the operator restarts the machine.
             self._refusals += 1
