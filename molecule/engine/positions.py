@@ -93,6 +93,25 @@ def references(position: bytes) -> list[Digest]:
     return list(dict.fromkeys(found))
 
 
+def requests(position: bytes, blobs: Mapping[Digest, bytes]) -> dict[EffectKey, Request]:
+    """Requests of `once` effects under way or in doubt, by effect key, for people who must decide.
+
+    A large one is left out unless `blobs` holds it.
+    """
+    found: dict[EffectKey, Request] = {}
+    reader = _Reader(blobs)
+    waiting: list[Any] = list(_tree(position)["roots"])
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, dict) and "inline" not in item:
+            waiting.extend(item.values())
+            if "request" in item and item["request"].get("digest", "") in (*blobs, ""):
+                found[EffectKey(item["key"])] = reader.request(item["request"])
+    return found
+
+
 def restore(run: Run, position: bytes, blobs: Mapping[Digest, bytes]) -> None:
     """Put the frames of a position into a run that has none yet."""
     tree = _tree(position)
@@ -287,10 +306,13 @@ class _Reader:
         frame = Effects(sequence, node, tree["next"], self.documents(tree["outputs"]))
         frame.tries = tree["tries"]
         if "request" in tree:
-            stored = payload.decode_value(self._content(tree["request"]))
             frame.key = EffectKey(tree["key"])
-            frame.request = Request(stored["target"], stored["body"])
+            frame.request = self.request(tree["request"])
         return frame
+
+    def request(self, block: Mapping[str, Any]) -> Request:
+        stored = payload.decode_value(self._content(block))
+        return Request(stored["target"], stored["body"])
 
     def _content(self, block: Mapping[str, Any]) -> bytes:
         if "inline" in block:
