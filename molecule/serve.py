@@ -231,18 +231,22 @@ class Supervisor:
 
     async def _wait_or_stop(self, process: asyncio.subprocess.Process) -> int:
         """The child's exit code; if the supervisor stops first, the child is asked, then killed."""
-        ended = asyncio.ensure_future(process.wait())
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not ended.done():
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            await asyncio.wait({ended}, timeout=_GRACE_S)
-        if not ended.done():
+        async with asyncio.TaskGroup() as group:
+            ending = group.create_task(self._end_when_asked(process))
+            code = await process.wait()
+            ending.cancel()
+        return code
+
+    async def _end_when_asked(self, process: asyncio.subprocess.Process) -> None:
+        await self._stopping.wait()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(_GRACE_S):
+                await process.wait()
+        except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-        return await ended
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -64,22 +65,17 @@ async def _run(config: NodeConfig, told: Told) -> int:
     loop.add_signal_handler(signal.SIGTERM, ending.asked)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     opened = await open_data(config)
+    gc.freeze()
     runtime = Runtime(config, told, opened, on_fatal=ending.fatal, on_restart=ending.restart)
-    running = asyncio.ensure_future(runtime.run())
-    stopping = asyncio.ensure_future(ending.event.wait())
-    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if ending.code == 0 and runtime.leads:
-        runtime.hand_over()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_HAND_OVER_S):
-                await runtime.follows.wait()
-    if running.done():
-        await running
-        return 1
-    running.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await running
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(runtime.run())
+        await ending.event.wait()
+        if ending.code == 0 and runtime.leads:
+            runtime.hand_over()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_HAND_OVER_S):
+                    await runtime.follows.wait()
+        running.cancel()
     return ending.code or 0
 
 
@@ -94,6 +90,9 @@ def main() -> int:
         secret=os.environ["MOLECULE_LOCAL_SECRET"],
         control_fd=int(os.environ["MOLECULE_CONTROL_FD"]),
     )
+    # Millions of small objects live as long as their executions: looking through all of them for
+    # cycles would stall the loop that votes.
+    gc.set_threshold(50_000, 20, 100)
     try:
         return uvloop.run(_run(config, told))
     except MoleculeError as error:

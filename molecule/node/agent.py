@@ -5,6 +5,7 @@ the leader wherever it is; on the leader's own node it is a function call.
 """
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
@@ -24,6 +25,7 @@ _log = structlog.get_logger()
 
 _REPORT_WITHIN_S = 30.0
 _RETRY_S = 0.05
+_RETRY_MAX_S = 0.5
 
 
 class LeaderSession(Protocol):
@@ -35,6 +37,10 @@ class LeaderSession(Protocol):
 
     def incoming(self) -> AsyncIterator[p.ToAgent]:
         """What the leader says, until the session breaks."""
+        ...
+
+    async def carry(self) -> None:
+        """What must run for as long as the session is open; raises when it ends."""
         ...
 
     def close(self) -> None:
@@ -117,6 +123,7 @@ class Agent:
     # ---- the session with the leader
 
     async def _follow_leader(self) -> None:
+        pause_s = _RETRY_S
         while True:
             self._leader_changed.clear()
             leader = self._leader()
@@ -126,17 +133,22 @@ class Agent:
             try:
                 async with asyncio.TaskGroup() as group:
                     session = await self._open_session(leader)
-                    beating = group.create_task(self._beat(session))
-                    hearing = group.create_task(self._hear(session))
-                    changed = group.create_task(self._leader_changed.wait())
-                    await asyncio.wait(
-                        {beating, hearing, changed}, return_when=asyncio.FIRST_COMPLETED
-                    )
-                    for task in (beating, hearing, changed):
+                    tasks = [
+                        group.create_task(session.carry()),
+                        group.create_task(self._beat(session)),
+                        group.create_task(self._hear(session)),
+                    ]
+                    await self._leader_changed.wait()
+                    for task in tasks:
                         task.cancel()
+                pause_s = _RETRY_S
             except* MoleculeError as broken:
                 _log.info("session_broken", leader=leader, reason=str(broken.exceptions[0]))
-                await asyncio.sleep(_RETRY_S)
+                # The leader is gone and nobody has said so yet: ask less and less often.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause_s):
+                        await self._leader_changed.wait()
+                pause_s = min(pause_s * 2, _RETRY_MAX_S)
 
     async def _beat(self, session: LeaderSession) -> None:
         while True:

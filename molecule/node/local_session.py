@@ -12,34 +12,27 @@ Serve = Callable[
 
 
 class LocalSession:
-    """An `agent.LeaderSession`; `incoming` carries the leader's side while it is iterated."""
+    """An `agent.LeaderSession`; `carry` is the leader's side of it."""
 
     def __init__(self, node: str, serve: Serve) -> None:
         self._node = node
         self._serve = serve
         self._to_leader: asyncio.Queue[p.FromAgent] = asyncio.Queue()
-        self._to_agent: asyncio.Queue[p.ToAgent | None] = asyncio.Queue()
+        self._to_agent: asyncio.Queue[p.ToAgent] = asyncio.Queue()
 
     async def send(self, message: p.FromAgent) -> None:
         """Never blocks."""
         self._to_leader.put_nowait(message)
 
     async def incoming(self) -> AsyncIterator[p.ToAgent]:
-        """What the leader says, until it stops leading."""
-        serving = asyncio.ensure_future(self._carry())
-        try:
-            while (message := await self._to_agent.get()) is not None:
-                yield message
-            serving.result()
-            raise Unavailable(f"{self._node} ended the session")
-        finally:
-            serving.cancel()
+        """What the leader says; its end is seen by `carry`."""
+        while True:
+            yield await self._to_agent.get()
 
-    async def _carry(self) -> None:
-        try:
-            await self._serve(self._node, self._words(), self._write)
-        finally:
-            self._to_agent.put_nowait(None)
+    async def carry(self) -> None:
+        """Until the leader ends it, which is an error of the tree."""
+        await self._serve(self._node, self._words(), self._write)
+        raise Unavailable(f"{self._node} ended the session")
 
     async def _words(self) -> AsyncIterator[p.FromAgent]:
         while True:

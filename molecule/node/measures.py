@@ -70,7 +70,7 @@ class Measures:
             await asyncio.sleep(_EVERY_S)
             metrics.loop_lag.observe(max(0, boottime_us() - due_us) / 1_000_000)
             state = self._replica.state
-            metrics.applied_index.set(state.index)
+            metrics.raft.applied_index.set(state.index)
             metrics.slots.labels("used").set(self._held())
             metrics.slots.labels("free").set(max(0, self._slots - self._held()))
             metrics.missing_documents.set(self._missing())

@@ -79,37 +79,29 @@ class Payloads:
         if len(content) > limit:
             raise LimitExceeded(limit="document_bytes_max", allowed=limit, asked=len(content))
         reference = await self._documents.put(content)
-        tasks = [
-            asyncio.ensure_future(self._put_at(voter, content, execution, token))
-            for voter in self._others
-        ]
-        try:
-            await self._majority(tasks)
-        except TimeoutError:
-            raise Unavailable("no majority of voters took the document in time") from None
-        finally:
-            # A slow third voter fetches the document by the repair loop.
-            for task in tasks:
-                task.cancel()
-        return reference
+        taken = asyncio.Semaphore(0)
+        refusals: list[str] = []
 
-    async def _majority(self, tasks: Sequence[asyncio.Future[None]]) -> None:
-        taken, failed = 0, 0
-        async with asyncio.timeout(_PUT_WITHIN_S):
-            for ended in asyncio.as_completed(tasks):
-                if taken >= self._needed:
-                    return
-                try:
-                    await ended
-                    taken += 1
-                except MoleculeError as error:
-                    failed += 1
-                    if failed > len(self._others) - self._needed:
-                        raise Unavailable(
-                            f"no majority of voters took the document: {error.message}"
-                        ) from error
-        if taken < self._needed:
-            raise Unavailable("no majority of voters took the document")
+        async def put_at(voter: str) -> None:
+            try:
+                await self._put_at(voter, content, execution, token)
+            except MoleculeError as error:
+                refusals.append(f"{voter}: {error.message}")
+            else:
+                taken.release()
+
+        try:
+            async with asyncio.timeout(_PUT_WITHIN_S), asyncio.TaskGroup() as group:
+                tasks = [group.create_task(put_at(voter)) for voter in self._others]
+                for _ in range(self._needed):
+                    await taken.acquire()
+                # A slow third voter fetches the document by the repair loop.
+                for task in tasks:
+                    task.cancel()
+        except TimeoutError:
+            told = "; ".join(refusals) or "they did not answer in time"
+            raise Unavailable(f"no majority of voters took the document: {told}") from None
+        return reference
 
     async def bytes_of(self, payload: c.Payload) -> bytes:
         """The content behind a payload, from wherever it is. `NotFound` when no voter has it."""

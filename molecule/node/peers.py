@@ -148,6 +148,10 @@ class RemoteSession:
                 yield message
         raise Unavailable("the leader ended the session")
 
+    async def carry(self) -> None:
+        """The library carries the stream by itself; reading tells its end."""
+        await asyncio.Event().wait()
+
     def close(self) -> None:
         """End the stream."""
         self._call.cancel()

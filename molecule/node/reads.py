@@ -152,7 +152,8 @@ class Reads:
         return view
 
     async def _timeline(self, name: str, query: Mapping[str, str]) -> View:
-        limit = min(int(query.get("limit", "1000")), self._config.limits.page_size_max)
+        # One row more is read than shown, to know whether there is a next page.
+        limit = min(int(query.get("limit", "1000")), self._config.limits.page_size_max - 1)
         cursor = query.get("cursor", "")
         after = (0, -1)
         if cursor:

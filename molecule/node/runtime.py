@@ -162,7 +162,7 @@ class Runtime:
             on_installed=lambda installed: on_restart(
                 f"a snapshot of entry {installed.index} was installed"
             ),
-            metrics=self.metrics,
+            metrics=self.metrics.raft,
             proposals_max=config.limits.proposals_queued_max,
             apply_slice_seconds=config.limits.apply_slice_ms / 1000,
         )
@@ -316,7 +316,7 @@ class Runtime:
         return self._driver.leader_id
 
     def _role_changed(self, role: Role) -> None:
-        self.metrics.is_leader.set(1 if role.is_leader else 0)
+        self.metrics.raft.is_leader.set(1 if role.is_leader else 0)
         if role.is_leader:
             self.follows.clear()
         else:

@@ -14,12 +14,59 @@ PROCESS_LABELS_MAX: Final = 200
 _SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
+class RaftMetrics:
+    """The metrics port of the Raft driver."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.applied_index = Gauge(
+            "molecule_raft_applied_index", "Last applied entry.", registry=registry
+        )
+        self._sync = Histogram(
+            "molecule_journal_sync_seconds",
+            "Time of one sync of the journal.",
+            buckets=_SHORT,
+            registry=registry,
+        )
+        self._commit = Histogram(
+            "molecule_raft_commit_seconds",
+            "From proposing an entry to its commit, on the leader.",
+            buckets=_SHORT,
+            registry=registry,
+        )
+        self._term = Gauge("molecule_raft_term", "Raft's election number.", registry=registry)
+        self._has_leader = Gauge(
+            "molecule_raft_has_leader", "1 while this voter knows a leader.", registry=registry
+        )
+        self.is_leader = Gauge(
+            "molecule_raft_is_leader", "1 on the node that leads.", registry=registry
+        )
+        self._leader_changes = Counter(
+            "molecule_raft_leader_changes", "Leaders this voter has seen.", registry=registry
+        )
+
+    def journal_synced(self, seconds: float) -> None:
+        """One sync of the journal ended."""
+        self._sync.observe(seconds)
+
+    def committed(self, seconds: float) -> None:
+        """One own proposal was committed this long after it was proposed."""
+        self._commit.observe(seconds)
+
+    def role_changed(self, term: int, leader: str | None) -> None:
+        """The term or the leader changed."""
+        self._term.set(term)
+        self._has_leader.set(0 if leader is None else 1)
+        if leader is not None:
+            self._leader_changes.inc()
+
+
 class NodeMetrics:
-    """Written by the shells of the node process; also the metrics port of the Raft driver."""
+    """Written by the shells of the node process."""
 
     def __init__(self, *, software: str) -> None:
         registry = self._registry = CollectorRegistry()
         self._processes: set[str] = set()
+        self.raft = RaftMetrics(registry)
         self._executions = Counter(
             "molecule_executions",
             "Executions that ended or were parked.",
@@ -69,36 +116,11 @@ class NodeMetrics:
             buckets=_SHORT,
             registry=registry,
         )
-        self.applied_index = Gauge(
-            "molecule_raft_applied_index", "Last applied entry.", registry=registry
-        )
         self.alarms = Counter(
             "molecule_alarms", "Faults that a person must know.", ("name",), registry=registry
         )
         self._worker_deaths = Counter(
             "molecule_worker_restarts", "Workers that died.", ("reason",), registry=registry
-        )
-        self._sync = Histogram(
-            "molecule_journal_sync_seconds",
-            "Time of one sync of the journal.",
-            buckets=_SHORT,
-            registry=registry,
-        )
-        self._commit = Histogram(
-            "molecule_raft_commit_seconds",
-            "From proposing an entry to its commit, on the leader.",
-            buckets=_SHORT,
-            registry=registry,
-        )
-        self._term = Gauge("molecule_raft_term", "Raft's election number.", registry=registry)
-        self._has_leader = Gauge(
-            "molecule_raft_has_leader", "1 while this voter knows a leader.", registry=registry
-        )
-        self.is_leader = Gauge(
-            "molecule_raft_is_leader", "1 on the node that leads.", registry=registry
-        )
-        self._leader_changes = Counter(
-            "molecule_raft_leader_changes", "Leaders this voter has seen.", registry=registry
         )
         Info("molecule_build", "What runs here.", registry=registry).info({"version": software})
 
@@ -144,20 +166,3 @@ class NodeMetrics:
             return "other"
         self._processes.add(process)
         return process
-
-    # ---- the metrics port of the Raft driver
-
-    def journal_synced(self, seconds: float) -> None:
-        """One sync of the journal ended."""
-        self._sync.observe(seconds)
-
-    def committed(self, seconds: float) -> None:
-        """One own proposal was committed this long after it was proposed."""
-        self._commit.observe(seconds)
-
-    def role_changed(self, term: int, leader: str | None) -> None:
-        """The term or the leader changed."""
-        self._term.set(term)
-        self._has_leader.set(0 if leader is None else 1)
-        if leader is not None:
-            self._leader_changes.inc()
