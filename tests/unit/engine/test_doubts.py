@@ -293,3 +293,54 @@ def test_a_crash_while_the_commit_is_under_way_repeats_nothing() -> None:
         execution = Execution(process, documents({"n": 1}), crash=killed(point, Commit))
         assert execution.run().state is COMPLETED
         assert execution.target.step_counts() == {"tell": 1, "after": 1}
+
+
+@pytest.mark.parametrize("broken", ["{id: ask, type: raise, code: X}", "{id: ask, type: stop}"])
+def test_verify_that_fails_or_gives_nothing_leaves_the_doubt_open(broken: str) -> None:
+    verify = f", verify: {{steps: [{broken}], done_if: 'true'}}"
+    crash = killed("before", PerformRequest)
+    execution = Execution(a_process(TELL % verify), documents({"n": 1}), crash=crash)
+    assert execution.run().state is IN_DOUBT
+    assert list(execution.kept.intents) == ["e1/tell/0"]
+
+
+def test_a_condition_of_verify_that_is_no_answer_leaves_the_doubt_open() -> None:
+    verify = ", verify: {steps: [{id: ask, type: target.ask}], done_if: count}"
+    crash = killed("before", PerformRequest)
+    execution = Execution(a_process(TELL % verify), documents({"n": 1}), crash=crash)
+    assert execution.run().state is IN_DOUBT
+
+
+def test_more_doubts_than_the_bound_stop_the_execution() -> None:
+    target = Target(failures={"tell": [(UNKNOWN, True)] * 9})
+    process = a_process(TELL % "")
+    limits = Execution(process, ()).limits.model_copy(update={"intents_open_per_execution_max": 2})
+    execution = Execution(process, documents(*range(9)), target=target, limits=limits)
+    assert execution.run().state is IN_DOUBT
+    assert target.step_counts() == {"tell": 2}
+
+
+def test_an_unknown_outcome_beside_a_failing_item_is_still_settled() -> None:
+    process = a_process("""
+steps:
+  - id: safe
+    type: try
+    body:
+      - id: each
+        type: foreach
+        at_once: 2
+        steps:
+          - {id: tell, type: target.tell, when: n = 1}
+          - {id: bad, type: raise, code: X, when: n = 2, on_error: fail}
+    catch: [{errors: [X], steps: [{id: caught, type: map, to: {caught: n}}]}]
+""")
+    for seed in range(6):
+        target = Target(failures={"safe/each/tell": [(UNKNOWN, True)]})
+        execution = Execution(process, documents({"n": 1}, {"n": 2}), target=target, seed=seed)
+        while execution.run().state is IN_DOUBT:
+            execution.answer("e1/safe/each/tell/0", "done")
+        assert [document.value for document in execution.finishes[-1].documents] == [
+            {"caught": 1},
+            {"caught": 2},
+        ]
+        assert target.step_counts().get("safe/each/tell", 0) <= 1

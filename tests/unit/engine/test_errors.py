@@ -168,3 +168,71 @@ def test_a_component_that_breaks_its_contract_fails_its_document_only() -> None:
     process = a_process("steps: [{id: bad, type: test.broken}]", registry=registry)
     finish = Execution(process, documents({"n": 1})).run()
     assert finish.reason == "broken_component"
+
+
+def test_a_block_that_fails_deals_with_its_documents_as_its_own_on_error_says() -> None:
+    process = a_process(
+        """
+steps:
+  - id: which
+    type: decision
+    if: n < 3
+    on_error: continue
+    then: [{id: bad, type: raise, code: X, when: n = 2}]
+""",
+    )
+    finish = Execution(process, GIVEN).run()
+    assert [document.value for document in finish.documents] == [{"n": 1}, {"n": 2}, {"n": 3}]
+    assert finish.documents[0].properties["error"]["code"] == "X"
+
+
+def test_documents_that_pass_a_failing_block_by_go_on() -> None:
+    process = a_process("""
+steps:
+  - id: safe
+    type: try
+    when: n > 1
+    on_error: drop
+    body: [{id: bad, type: raise, code: X}]
+    catch: [{errors: [OTHER], steps: [{id: told, type: log, message: x}]}]
+  - {id: none, type: foreach, when: n > 5, steps: [{id: line, type: log, message: x}]}
+""")
+    finish = Execution(process, GIVEN).run()
+    assert [document.value for document in finish.documents] == [{"n": 1}]
+
+
+def test_a_condition_that_is_neither_true_nor_false_is_an_error_of_its_document() -> None:
+    process = a_process("""
+steps:
+  - {id: line, type: map, when: n, to: {n: n}, on_error: dead_letter}
+  - {id: put, type: target.put, when: n, on_error: dead_letter}
+""")
+    execution = Execution(process, documents({"n": True}, {"n": "x"}))
+    finish = execution.run()
+    assert [document.value for document in finish.documents] == [{"n": True}]
+    assert execution.kept.dead_letters == [({"n": "x"}, "data")]
+
+
+def test_a_list_step_that_fails_fails_for_all_its_documents() -> None:
+    process = a_process("steps: [{id: kept, type: filter, if: n, on_error: dead_letter}]")
+    execution = Execution(process, GIVEN)
+    assert execution.run().documents == ()
+    assert len(execution.kept.dead_letters) == 3
+
+
+def test_output_into_needs_an_object() -> None:
+    process = a_process("steps: [{id: read, type: target.put, output: {into: found}}]")
+    finish = Execution(process, documents("text")).run()
+    assert finish.failure is not None
+    assert finish.failure.code == "output"
+
+
+@pytest.mark.parametrize(
+    ("output", "expected"), [("keep", {"n": 1}), ("{into: made}", {"n": 1, "made": {"m": 2}})]
+)
+def test_the_output_of_a_local_step_may_be_kept_out_or_put_into_a_field(
+    output: str, expected: object
+) -> None:
+    process = a_process(f"steps: [{{id: m, type: map, to: {{m: n + 1}}, output: {output}}}]")
+    finish = Execution(process, documents({"n": 1})).run()
+    assert [document.value for document in finish.documents] == [expected]
