@@ -12,7 +12,6 @@ import posixpath
 import random
 from dataclasses import dataclass, field
 
-
 _FLIP = 0x41
 
 

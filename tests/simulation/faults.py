@@ -334,7 +334,7 @@ def _disk_full(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _flipped_byte(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    """A journal is damaged while its machine is off: the promise holds for a majority of sound disks."""
+    """A journal is damaged while its machine is off; a majority keeps sound disks."""
     host = _choose(scene, fault, rng)
     damaged = sum(scene.is_damaged(other) for other in scene.hosts.values() if other is not host)
     if host is None or damaged >= (len(scene.hosts) - 1) // 2:

@@ -23,7 +23,6 @@ from tests.simulation.options import Options
 from tests.simulation.register import Outcome, Register
 
 _OPERATOR_S = 0.7
-_REFUSALS_MAX = 20
 _TRACE_LINES = 400
 
 
@@ -91,10 +90,10 @@ class World:
         self._calm = CalmPhases(self, election_s, self._rng("calm"))
         self._chance = self._rng("world")
         self._undos: list[_Undo] = []
-        self._apart_since: dict[tuple[str, str], float] = {}
+        # By member and way: since when nothing could pass between it and that awake peer.
+        self._closed_since: dict[tuple[str, tuple[str, str]], float] = {}
         self._damages: dict[str, tuple[str, int] | None] = {}
         self._starts: dict[str, int] = {}
-        self._refusals = 0
         self._struck = 0
         self._rounds = 0
         self._leaders: list[tuple[int, str]] = []
@@ -179,17 +178,23 @@ class World:
         host.disk.profile.sync_max_s = profile.sync_max_s
 
     def reach_changed(self) -> None:
-        now_s = self.queue.now_s
-        for name in self.hosts:
+        for member in self.hosts:
             for peer in self.hosts:
-                if name == peer or self._is_in_reach(name, peer):
-                    self._apart_since.pop((name, peer), None)
-                else:
-                    self._apart_since.setdefault((name, peer), now_s)
+                for way in ((member, peer), (peer, member)):
+                    self._closed_since.setdefault((member, way), self.queue.now_s)
+                    if member != peer and self._is_open(way, peer):
+                        del self._closed_since[member, way]
 
     def has_met_majority(self, member: str, since_s: float) -> bool:
-        apart = sum(self._apart_since.get((member, peer), since_s) < since_s for peer in self.hosts)
-        return len(self.hosts) - apart > len(self.hosts) // 2
+        met = 1
+        for peer in self.hosts:
+            # A question and its answer may pass at different times.
+            closed_s = [
+                self._closed_since.get((member, way), since_s)
+                for way in ((member, peer), (peer, member))
+            ]
+            met += peer != member and min(closed_s) >= since_s
+        return met > len(self.hosts) // 2
 
     # What the network tells (`network.Listener`).
 
@@ -251,11 +256,8 @@ class World:
             del self._damages[host.name]
         if restart_s is None:
             # Nobody knows what a disk that failed holds: the operator restarts the machine.
-            self._refusals += 1
             power = self._chance.choice(self.survivals)
             restart_s = _OPERATOR_S
-        if self._refusals > _REFUSALS_MAX + self._struck:
-            self.checker.missed("a member comes back", f"{host.name} refuses: {reason}")
         self.crash(host, power=power, restart_s=restart_s + 0.01)
 
     def note(self, *facts: object) -> None:
@@ -286,13 +288,9 @@ class World:
             undo.is_done = True
             undo.action(*undo.args)
 
-    def _is_in_reach(self, name: str, peer: str) -> bool:
-        network = self.network
-        return (
-            self.hosts[peer].state is ProcessState.RUNNING
-            and not network.is_blocked(name, peer)
-            and not network.is_blocked(peer, name)
-        )
+    def _is_open(self, way: tuple[str, str], peer: str) -> bool:
+        """Can a word pass this way between a member and a peer that is awake."""
+        return self.hosts[peer].state is ProcessState.RUNNING and not self.network.is_blocked(*way)
 
     def _snapshot_later(self) -> None:
         self.queue.after(
