@@ -135,9 +135,10 @@ class Supervisor:
         self._control = ours
         try:
             async with asyncio.TaskGroup() as group:
-                requests = group.create_task(self._serve_requests(ours))
+                # Ends with the line and is not cancelled: a worker whose start were cut off half
+                # way would run unknown to everybody.
+                group.create_task(self._serve_requests(ours))
                 code = await self._wait_or_stop(process)
-                requests.cancel()
         finally:
             self._control = None
             ours.close()

@@ -81,6 +81,7 @@ class Agent:
         self._register_now.set()
         self._beat_now = asyncio.Event()
         self._starts: asyncio.Queue[str] = asyncio.Queue()
+        self._kills: asyncio.Queue[str] = asyncio.Queue()
         self._groups: asyncio.Queue[list[c.Command]] = asyncio.Queue()
 
     async def run(self) -> None:
@@ -89,6 +90,7 @@ class Agent:
             group.create_task(self._follow_leader())
             group.create_task(self._keep_registered())
             group.create_task(self._start_workers())
+            group.create_task(self._kill_workers())
             group.create_task(self._hear_deaths())
             group.create_task(self._report())
             group.create_task(self._turn())
@@ -111,6 +113,8 @@ class Agent:
         """Carry out what a round decided."""
         for worker in out.start_workers:
             self._starts.put_nowait(worker)
+        for worker in out.kill_workers:
+            self._kills.put_nowait(worker)
         for worker, message in out.to_workers:
             self._send_worker(worker, message)
         for group in out.groups:
@@ -197,6 +201,12 @@ class Agent:
             worker = await self._starts.get()
             await self._control.start_worker(worker)
 
+    async def _kill_workers(self) -> None:
+        while True:
+            worker = await self._kills.get()
+            _log.warning("worker_silent", worker=worker)
+            await self._control.kill_worker(worker)
+
     async def _hear_deaths(self) -> None:
         async for died in self._control.deaths():
             # Its own lease timer, or a stop from above: the work is not to blame.
@@ -214,11 +224,19 @@ class Agent:
     async def _report(self) -> None:
         while True:
             group = await self._groups.get()
-            try:
-                await self._forwarder.insist(group, within_s=_REPORT_WITHIN_S)
-            except MoleculeError as error:
-                # Without a majority nothing can be moved anyway; the lease has ended by then.
-                _log.warning("report_undelivered", reason=error.message)
+            # Until it is known: meanwhile nobody may run what the dead worker held.
+            while not await self._told(group):
+                pass
+            for command in group:
+                self.rounds.loss_known(command.report_worker_death)
+
+    async def _told(self, group: list[c.Command]) -> bool:
+        try:
+            await self._forwarder.insist(group, within_s=_REPORT_WITHIN_S)
+        except MoleculeError as error:
+            _log.warning("report_undelivered", reason=error.message)
+            return False
+        return True
 
     async def _turn(self) -> None:
         while True:

@@ -13,6 +13,8 @@ from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
 
 _HEARTBEATS_REMEMBERED = 64
+_SILENT_LEASES = 2
+"""After so many leases without a sign of life a worker is killed."""
 _START_BACKOFF_US = 200_000
 _START_BACKOFF_MAX_US = 5_000_000
 
@@ -43,6 +45,7 @@ class Seat:
 
     worker: str
     ready: bool = False
+    heard_at_us: int = 0
     executions: set[str] = field(default_factory=set)
     resident_bytes: int = 0
 
@@ -52,6 +55,7 @@ class AgentOutbox:
     """What the shell must do now, in this order."""
 
     start_workers: list[str] = field(default_factory=list)
+    kill_workers: list[str] = field(default_factory=list)
     to_workers: list[tuple[str, w.ToWorker]] = field(default_factory=list)
     groups: list[list[c.Command]] = field(default_factory=list)
     """Each to be proposed until it has an outcome."""
@@ -78,6 +82,8 @@ class AgentRounds:
         self.cluster_time_ms = 0
         self.held: dict[str, Held] = {}
         self._waiting: dict[str, Held] = {}
+        self._spent: dict[str, int] = {}
+        """Executions whose worker died and whose loss is not committed yet: not to be run here."""
         self.triggers: dict[TriggerName, HeldTrigger] = {}
         self.seats: dict[str, Seat] = {}
         self.worker_wanted = False
@@ -159,6 +165,10 @@ class AgentRounds:
         return w.ToWorker(lease=w.LeaseRenewal(until_boottime_us=self.lease_until_us))
 
     def _take(self, run: w.RunExecution, out: AgentOutbox) -> None:
+        # The leader does not know yet that the worker died. What it began may still arrive at its
+        # target, so another worker must not go on under the same token.
+        if self._spent.get(run.execution, 0) >= run.token:
+            return
         held = self.held.get(run.execution)
         if held is not None:
             if held.run.token >= run.token:
@@ -216,17 +226,19 @@ class AgentRounds:
         out = AgentOutbox()
         seat = self.seats.setdefault(worker, Seat(worker))
         seat.ready = True
+        seat.heard_at_us = now_us
         self.worker_wanted = False
         if self.lease_until_us > 0:
             out.to_workers.append((worker, self._lease_message()))
         self._seat_waiting(out, now_us=now_us)
         return out
 
-    def worker_status(self, worker: str, status: w.WorkerStatus) -> None:
+    def worker_status(self, worker: str, status: w.WorkerStatus, *, now_us: int) -> None:
         """Which steps run there; evidence for the case of its death."""
         seat = self.seats.get(worker)
         if seat is None:
             return
+        seat.heard_at_us = now_us
         self._deaths_in_a_row = 0
         seat.resident_bytes = status.resident_bytes
         for running in status.running:
@@ -241,6 +253,7 @@ class AgentRounds:
         lost = [held for held in self.held.values() if held.worker == worker]
         for held in lost:
             del self.held[held.run.execution]
+            self._spent[held.run.execution] = held.run.token
         for name in [name for name, held in self.triggers.items() if held.worker == worker]:
             self.triggers[name].worker = None
         self._deaths_in_a_row += 1
@@ -265,6 +278,12 @@ class AgentRounds:
         self._seat_waiting(out, now_us=now_us)
         return out
 
+    def loss_known(self, report: c.ReportWorkerDeath) -> None:
+        """The report of a worker's death has an outcome: its executions have other tokens now."""
+        for held in report.held:
+            if self._spent.get(held.execution) == held.token:
+                del self._spent[held.execution]
+
     def ended(self, execution: str, token: int) -> None:
         """The worker's word ended this assignment, or was refused as stale."""
         held = self.held.get(execution)
@@ -281,8 +300,12 @@ class AgentRounds:
         return held is not None and held.run.token == token
 
     def round(self, *, now_us: int) -> AgentOutbox:
-        """What time alone brings: a worker that may be started again."""
+        """What time alone brings: a worker that may be started again, one that is silent."""
         out = AgentOutbox()
+        for seat in self.seats.values():
+            # Stopped or stuck: it renews nothing, so its work would wait for it without end.
+            if seat.ready and now_us - seat.heard_at_us > self._lease_us * _SILENT_LEASES:
+                out.kill_workers.append(seat.worker)
         self._seat_waiting(out, now_us=now_us)
         return out
 

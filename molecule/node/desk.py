@@ -14,7 +14,7 @@ from molecule.config import Limits
 from molecule.model.errors import Forbidden, InvalidInput, LimitExceeded, StaleToken
 from molecule.model.ids import Digest, GroupId, ProcessName
 from molecule.node.agent import Agent
-from molecule.node.clock import wall_ms
+from molecule.node.clock import boottime_us, wall_ms
 from molecule.node.forwarder import Forwarder
 from molecule.node.payloads import Payloads
 from molecule.node.submit import accepted, new_execution_id
@@ -53,11 +53,10 @@ class Desk:
 
     def worker_status(self, worker: str, status: w.WorkerStatus) -> None:
         """What runs there now."""
-        self._agent.rounds.worker_status(worker, status)
+        self._agent.rounds.worker_status(worker, status, now_us=boottime_us())
 
     async def word(self, word: w.Word) -> w.CallAnswer:
         """Commit what a worker says of what it holds, in one entry."""
-        ends: list[tuple[str, int]] = []
         for command in word.commands:
             kind = command.WhichOneof("kind")
             if kind == "settle_group":
@@ -67,11 +66,11 @@ class Desk:
             said = getattr(command, kind)
             if not self._agent.rounds.holds(said.execution, said.token):
                 raise _not_held(said.execution, said.token)
-            if kind == "end_attempt":
-                ends.append((said.execution, said.token))
         result = await self._forwarder.insist(list(word.commands), within_s=_INSIST_S)
-        for execution, token in ends:
-            self._agent.rounds.ended(execution, token)
+        for command, outcome in zip(word.commands, result.outcomes, strict=True):
+            end = command.end_attempt
+            if end.execution and _is_over(outcome):
+                self._agent.rounds.ended(end.execution, end.token)
         return w.CallAnswer(outcomes=[_outcome(outcome) for outcome in result.outcomes])
 
     async def document_put(self, put: w.DocumentPut) -> w.CallAnswer:
@@ -154,6 +153,11 @@ class Desk:
                 done=view["done"],
             )
         )
+
+
+def _is_over(outcome: Outcome) -> bool:
+    """True when the holder has nothing left to do: its end counted, or somebody else holds it."""
+    return isinstance(outcome, Applied) or outcome.reason in ("stale_token", "unknown_execution")
 
 
 def _outcome(outcome: Outcome) -> w.WordOutcome:

@@ -61,7 +61,7 @@ class Speaker:
         commands = [
             *self._confirmations(item.confirmations),
             await self._checkpoint(item.checkpoint, item.steps, item.dead_letters),
-            *self._intents(item.intents),
+            *self._intents(item.intents, item.checkpoint.sequence),
         ]
         await self._say(commands)
 
@@ -152,7 +152,7 @@ class Speaker:
         said = c.ConfirmEffects(execution=self._execution, token=self._token, confirmations=told)
         return [c.Command(version=1, confirm_effects=said)]
 
-    def _intents(self, planned: Sequence[PlannedIntent]) -> list[c.Command]:
+    def _intents(self, planned: Sequence[PlannedIntent], sequence: int) -> list[c.Command]:
         if not planned:
             return []
         intents = [
@@ -168,7 +168,13 @@ class Speaker:
             )
             for one in planned
         ]
-        said = c.RecordIntents(execution=self._execution, token=self._token, intents=intents)
+        said = c.RecordIntents(
+            execution=self._execution,
+            token=self._token,
+            intents=intents,
+            # A copy of this word that is held up on its way must not begin a finished effect anew.
+            sequence=sequence,
+        )
         return [c.Command(version=1, record_intents=said)]
 
     async def _dead_letter(self, failed: FailedDocument) -> c.DeadLetter:

@@ -134,7 +134,7 @@ def test_dead_worker_is_reported_with_the_step_that_ran() -> None:
     agent.heard_leader(a_run("e2", 2), now_us=1)
     agent.worker_ready("w1", now_us=2)
     running = w.WorkerStatus.Running(execution="e2", token=2, step="late/store")
-    agent.worker_status("w1", w.WorkerStatus(running=[running]))
+    agent.worker_status("w1", w.WorkerStatus(running=[running]), now_us=2)
 
     out = agent.worker_died("w1", evidence="SIGSEGV", charges=True, now_us=3)
     ((command,),) = out.groups
@@ -152,7 +152,7 @@ def test_a_worker_that_its_lease_ended_charges_nobody() -> None:
     agent.heard_leader(a_run("e1", 1), now_us=1)
     agent.worker_ready("w1", now_us=2)
     running = w.WorkerStatus.Running(execution="e1", token=1, step="s")
-    agent.worker_status("w1", w.WorkerStatus(running=[running]))
+    agent.worker_status("w1", w.WorkerStatus(running=[running]), now_us=2)
     out = agent.worker_died("w1", evidence="SIGALRM", charges=False, now_us=3)
     assert out.groups[0][0].report_worker_death.held[0].running_step == ""
 
@@ -181,3 +181,28 @@ def test_heartbeat_names_what_is_held_and_what_is_free() -> None:
     sent = agent.heartbeat(now_us=2, slots=8, wall_clock_ms=99)
     assert [(held.execution, held.token) for held in sent.held] == [("e1", 4)]
     assert (sent.slots_free, sent.incarnation, sent.wall_clock_ms) == (7, 7, 99)
+
+
+def test_what_a_dead_worker_held_is_not_run_again_under_its_token() -> None:
+    agent = an_agent()
+    agent.heard_leader(a_run("e1", 5), now_us=1)
+    agent.worker_ready("w1", now_us=2)
+    out = agent.worker_died("w1", evidence="SIGKILL", charges=True, now_us=3)
+    agent.worker_ready("w2", now_us=4)
+
+    # The leader compares before the report has committed, and delivers again.
+    assert agent.heard_leader(a_run("e1", 5), now_us=5).to_workers == []
+    agent.loss_known(out.groups[0][0].report_worker_death)
+    again = agent.heard_leader(a_run("e1", 6), now_us=6)
+    assert [message.run.token for _, message in again.to_workers] == [6]
+
+
+def test_a_silent_worker_is_killed_and_one_that_speaks_is_not() -> None:
+    agent = an_agent(workers_max=2)
+    agent.heard_leader(a_run("e1"), now_us=0)
+    agent.heard_leader(a_run("e2", 2), now_us=0)
+    agent.worker_ready("w1", now_us=0)
+    agent.worker_ready("w2", now_us=0)
+    late_us = 2 * LEASE_US + 1
+    agent.worker_status("w2", w.WorkerStatus(), now_us=late_us)
+    assert agent.round(now_us=late_us).kill_workers == ["w1"]
