@@ -5,6 +5,7 @@ a pre-vote that it would be heard), which requests reach it, and which answers c
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from molecule.raft.parts import Parts
 from molecule.wire.v1.raft_pb2 import (
@@ -16,6 +17,8 @@ from molecule.wire.v1.raft_pb2 import (
     VoteAnswer,
     VoteRequest,
 )
+
+_FADING: Final = 0.9
 
 
 @dataclass(slots=True)
@@ -67,6 +70,10 @@ class Elections:
     _pre_vote: Ballot | None = None
     _vote: Ballot | None = None
     _is_announced: bool = False
+    _slowest_sync: float = 0.0
+    """Of the last syncs, fading: a campaign waits for two of them, here and at the voters."""
+    _yielded_to: set[str] = field(default_factory=set)
+    """Peers that were given time to campaign since a leader was heard."""
 
     # --- the timer ----------------------------------------------------------------------------
 
@@ -75,6 +82,16 @@ class Elections:
         timing = self.parts.timing
         spread = timing.election_max - timing.election_min
         self.deadline = now + timing.election_min + spread * self.parts.chance.random()
+
+    def sync_took(self, seconds: float) -> None:
+        """A write of the journal became durable after this time."""
+        bounded = min(seconds, self.parts.timing.election_max)
+        self._slowest_sync = max(bounded, self._slowest_sync * _FADING)
+
+    def _wait_for_votes(self, now: float) -> None:
+        """Restart the timer so late that votes, which wait for disks, can arrive before."""
+        self.restart_timer(now)
+        self.deadline += 2 * self._slowest_sync
 
     def wake_at(self) -> float:
         """When this voter wants to campaign unless it hears a leader."""
@@ -86,6 +103,7 @@ class Elections:
         """A leader of the current term gave a sign of life."""
         self._heard_at, self._heard_from = now, leader
         self._pre_vote = self._vote = None
+        self._yielded_to.clear()
         self.restart_timer(now)
 
     def link_broke(self, now: float, peer: str) -> None:
@@ -106,7 +124,12 @@ class Elections:
     def round(self, now: float, *, disk_hangs: bool) -> None:
         """Start a pre-vote when the time has come."""
         parts = self.parts
-        if not parts.guards.pre_vote or parts.core.is_leader or now < self.deadline:
+        if not parts.guards.pre_vote or parts.core.is_leader:
+            return
+        if parts.core.is_candidate and not disk_hangs and not self._own_vote_is_durable():
+            # Nobody was asked yet. Another campaign now would only begin the same wait again.
+            self._wait_for_votes(now)
+        if now < self.deadline:
             return
         self.restart_timer(now)
         if disk_hangs or not self._may_lead():
@@ -115,7 +138,7 @@ class Elections:
             self._campaign(now, announced=False)
             return
         journal = parts.journal
-        self._vote = None
+        # Votes that are still on their way count until the next campaign begins.
         self._pre_vote = self._ballot(parts.core.term + 1)
         for peer in parts.others:
             request = PreVoteRequest(
@@ -124,6 +147,10 @@ class Elections:
                 last_term=journal.last_term,
             )
             parts.say(peer, RaftFrame(pre_vote_request=request))
+
+    def _own_vote_is_durable(self) -> bool:
+        journal = self.parts.journal
+        return journal.durable_position >= journal.term_position
 
     def _may_lead(self) -> bool:
         # A leader that cannot write its first entry helps nobody.
@@ -140,7 +167,7 @@ class Elections:
         self._pre_vote = None
         self._is_announced = announced
         self._vote = self._ballot(core.term + 1)
-        self.restart_timer(now)
+        self._wait_for_votes(now)
         core.campaign(now, self.parts.links.peers_up())
 
     # --- pre-votes ----------------------------------------------------------------------------
@@ -155,6 +182,16 @@ class Elections:
         if has_all and self.is_quiet(now):
             answer = PreVoteAnswer(term=request.term, only_if_unanimous=self._is_in_doubt())
             self.parts.say(peer, RaftFrame(pre_vote_answer=answer))
+            self._yield_to(now, peer)
+
+    def _yield_to(self, now: float, peer: str) -> None:
+        """Give `peer` time for its campaign before starting one here.
+
+        Once only: a peer that is not heard by others must not keep this voter waiting for ever.
+        """
+        if peer not in self._yielded_to:
+            self._yielded_to.add(peer)
+            self._wait_for_votes(now)
 
     def pre_vote_answered(self, now: float, peer: str, answer: PreVoteAnswer) -> None:
         """`peer` would vote for this node."""
@@ -196,7 +233,7 @@ class Elections:
     def grant(self, now: float, peer: str, term: int) -> None:
         """The core gives `peer` its vote."""
         self._pre_vote = self._vote = None
-        self.restart_timer(now)
+        self._wait_for_votes(now)
         answer = VoteAnswer(term=term, only_if_unanimous=self._is_in_doubt())
         self.parts.say(peer, RaftFrame(vote_answer=answer))
 

@@ -98,9 +98,10 @@ class KeepAlives:
         if self._sync_begun_at is None:
             self._sync_begun_at = now
 
-    def sync_ended(self) -> None:
-        """It is durable."""
-        self._sync_begun_at = None
+    def sync_ended(self, now: float) -> float:
+        """It is durable; how long it took."""
+        begun, self._sync_begun_at = self._sync_begun_at, None
+        return 0.0 if begun is None else now - begun
 
     def disk_hangs(self, now: float) -> bool:
         """A sync has taken longer than an election timeout."""

@@ -170,7 +170,7 @@ class Replica:
         """The write that ended at this position is durable."""
         self._passes(now)
         self._parts.journal.synced(position)
-        self._keep_alives.sync_ended()
+        self._elections.sync_took(self._keep_alives.sync_ended(now))
 
     def sync_failed(self, message: str, now: float) -> None:
         """A write or sync failed. What is durable is unknown for ever, so the node stops."""
