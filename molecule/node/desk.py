@@ -24,7 +24,9 @@ from molecule.wire.v1 import worker_pb2 as w
 _INSIST_S = 60.0
 """Longer than any lease: a worker that is still alive then has been told by its kernel timer."""
 
-_WORDS = frozenset({"record_checkpoint", "record_intents", "confirm_effects", "end_attempt"})
+_WORDS = frozenset(
+    {"record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "settle_group"}
+)
 
 
 class Desk:
@@ -56,16 +58,14 @@ class Desk:
         self._agent.rounds.worker_status(worker, status, now_us=boottime_us())
 
     async def word(self, word: w.Word) -> w.CallAnswer:
-        """Commit what a worker says of what it holds, in one entry."""
+        """Commit what a worker says of what it holds, in one entry.
+
+        Whether it still holds it is for `apply` to say, so that a late word is seen as refused.
+        """
         for command in word.commands:
             kind = command.WhichOneof("kind")
-            if kind == "settle_group":
-                continue
             if kind not in _WORDS:
                 raise Forbidden(f"a worker cannot say {kind}")
-            said = getattr(command, kind)
-            if not self._agent.rounds.holds(said.execution, said.token):
-                raise _not_held(said.execution, said.token)
         result = await self._forwarder.insist(list(word.commands), within_s=_INSIST_S)
         for command, outcome in zip(word.commands, result.outcomes, strict=True):
             end = command.end_attempt

@@ -49,10 +49,19 @@ class Forwarder:
         self._said: deque[_Said] = deque()
         self._wake = asyncio.Event()
         self._leader_known = asyncio.Event()
+        self._under_way: dict[asyncio.Timeout, str] = {}
 
     def leader_changed(self) -> None:
-        """Wake those who wait for a leader."""
-        if self._leader() is not None:
+        """Wake those who wait for a leader, and give up waiting for one that leads no more.
+
+        A frozen leader holds its links open: without this, what was sent to it would wait until the
+        link is found dead, long after another node leads.
+        """
+        leader = self._leader()
+        for bound, asked in self._under_way.items():
+            if asked != leader:
+                bound.reschedule(asyncio.get_running_loop().time())
+        if leader is not None:
             self._leader_known.set()
         else:
             self._leader_known.clear()
@@ -131,7 +140,7 @@ class Forwarder:
         try:
             if leader is None or leader == self._me:
                 raise NoLeader("the leader changed while the command waited")
-            results = await self._send(leader, [said.commands for said in batch])
+            results = await self._ask(leader, [said.commands for said in batch])
         except MoleculeError as raised:
             error = raised
         except asyncio.CancelledError:
@@ -146,3 +155,14 @@ class Forwarder:
         for said in batch:
             if not said.result.done():
                 said.result.set_exception(error)
+
+    async def _ask(self, leader: str, groups: list[Commands]) -> list[GroupResult]:
+        bound = asyncio.timeout(None)
+        self._under_way[bound] = leader
+        try:
+            async with bound:
+                return await self._send(leader, groups)
+        except TimeoutError:
+            raise OutcomeUnknown(f"{leader} lost its leadership before it answered") from None
+        finally:
+            del self._under_way[bound]

@@ -22,6 +22,7 @@ _log = structlog.get_logger()
 _PUT_WITHIN_S = 10.0
 _REPAIR_EVERY_S = 5.0
 _REPAIRS_AT_ONCE = 4
+_COLLECT_EVERY_S = 600.0
 
 
 class Documents(Protocol):
@@ -33,6 +34,10 @@ class Documents(Protocol):
 
     async def get(self, digest: Digest) -> bytes | None:
         """The verified bytes, or None when they are not here."""
+        ...
+
+    async def collect(self, is_referenced: Callable[[str], bool]) -> int:
+        """Delete what nothing refers to and nobody touched for an hour; how many."""
         ...
 
 
@@ -127,6 +132,14 @@ class Payloads:
             if content is not None and hashlib.sha256(content).hexdigest() == digest:
                 return content
         return None
+
+    async def collect(self, is_referenced: Callable[[str], bool]) -> None:
+        """Delete here what nothing refers to any more, for ever."""
+        while True:
+            await asyncio.sleep(_COLLECT_EVERY_S)
+            deleted = await self._documents.collect(is_referenced)
+            if deleted:
+                _log.info("documents_collected", count=deleted)
 
     async def repair(self, lacking: Callable[[], Awaitable[Sequence[Digest]]]) -> None:
         """Fetch each referenced document that is not here, for ever."""

@@ -19,6 +19,9 @@ from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import peer_pb2_grpc
 
+_READ_INDEX_S = 3.0
+"""A majority round takes milliseconds; one that takes longer has no leader behind it."""
+
 _ONLY_BY_LEADER = frozenset(
     {
         "claim_leadership",
@@ -112,7 +115,7 @@ class PeerClients:
     async def read_index(self, node: str) -> int:
         """The leader's confirmed commit index."""
         with errors.translated():
-            reply = await self._stub(node).ReadIndex(p.ReadIndexRequest())
+            reply = await self._stub(node).ReadIndex(p.ReadIndexRequest(), timeout=_READ_INDEX_S)
         return int(reply.index)
 
     async def report_death(self, node: str, report: c.ReportNodeDeath, timeout_s: float) -> bool:

@@ -279,9 +279,11 @@ class Runtime:
                 group.create_task(self._proposer.run())
                 group.create_task(self._forwarder.run())
                 group.create_task(self._leader.run())
+                group.create_task(self._workers.run())
                 group.create_task(self._agent.run())
                 group.create_task(self._save())
                 group.create_task(self._payloads.repair(self._lacking))
+                group.create_task(self._payloads.collect(self._is_referenced))
                 group.create_task(self._measures.run())
         finally:
             await self._local.stop()
@@ -309,6 +311,9 @@ class Runtime:
     async def _lacking(self) -> Sequence[Digest]:
         known = list(self._replica.state.documents)
         return [Digest(digest) for digest in await self._opened.documents.missing(known)]
+
+    def _is_referenced(self, digest: str) -> bool:
+        return Digest(digest) in self._replica.state.documents
 
     # ---- what the parts ask of each other
 

@@ -9,8 +9,12 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
+import structlog
+
 from molecule.model.errors import MoleculeError, Unavailable
 from molecule.wire.v1 import worker_pb2 as w
+
+_log = structlog.get_logger()
 
 PackageSource = Callable[[w.ToWorker], Awaitable[list[w.PutPackage]]]
 """The packages that a message needs and that must reach the worker before it."""
@@ -105,6 +109,16 @@ class WorkerLinks:
         self._packages = packages
         self._links: dict[str, WorkerLink] = {}
         self._opened = asyncio.Event()
+        self._group = asyncio.TaskGroup()
+
+    async def run(self) -> None:
+        """Carry out what workers said, also after their stream ended, until cancelled.
+
+        What a worker said before it died is said: the cluster must see it, and refuse it when it
+        comes too late.
+        """
+        async with self._group:
+            await asyncio.Event().wait()
 
     def send(self, worker: str, message: w.ToWorker) -> None:
         """To that worker if its stream is open; else dropped: its death is about to be told."""
@@ -130,16 +144,25 @@ class WorkerLinks:
         self._links[link.worker] = link
         self._opened.set()
         self._desk.worker_ready(link.worker)
+        # Not a task of this call: the call is cancelled as soon as the worker is gone, with words
+        # that arrived before still unread.
+        reading = self._group.create_task(self._read(link, incoming))
         try:
             async with asyncio.TaskGroup() as group:
                 writing = group.create_task(self._write(link, write))
-                async for message in incoming:
-                    self._hear(link, message, group)
+                await asyncio.wait([reading])
                 writing.cancel()
         finally:
             if self._links.get(link.worker) is link:
                 del self._links[link.worker]
             link.broke()
+
+    async def _read(self, link: WorkerLink, incoming: AsyncIterator[w.FromWorker]) -> None:
+        try:
+            async for message in incoming:
+                self._hear(link, message)
+        except Exception as error:  # noqa: BLE001  # how the library tells the end of a stream
+            _log.debug("worker_stream_ended", worker=link.worker, reason=repr(error))
 
     async def _write(
         self, link: WorkerLink, write: Callable[[w.ToWorker], Awaitable[None]]
@@ -147,7 +170,7 @@ class WorkerLinks:
         async for message in link.outgoing():
             await write(message)
 
-    def _hear(self, link: WorkerLink, message: w.FromWorker, group: asyncio.TaskGroup) -> None:
+    def _hear(self, link: WorkerLink, message: w.FromWorker) -> None:
         desk = self._desk
         call: Awaitable[w.CallAnswer]
         match message.WhichOneof("kind"):
@@ -169,7 +192,7 @@ class WorkerLinks:
                 return
             case _:
                 return
-        group.create_task(self._answer(link, message.number, call))
+        self._group.create_task(self._answer(link, message.number, call))
 
     async def _answer(self, link: WorkerLink, number: int, call: Awaitable[w.CallAnswer]) -> None:
         try:

@@ -135,10 +135,21 @@ class Cluster:
 
     async def timeline(self, execution: str, *, at: str = "") -> list[dict[str, Any]]:
         """What happened to one execution."""
-        answer = await self.get(f"/api/v1/executions/{execution}/timeline", at=at, limit="1000")
+        answer = await self.get(f"/api/v1/executions/{execution}/timeline", at=at, limit="500")
         assert answer.is_success, answer.text
         rows: list[dict[str, Any]] = answer.json()["items"]
         return rows
+
+    async def refused(self, execution: str) -> list[dict[str, Any]]:
+        """Wait until the timeline tells of a refused word; its facts."""
+        rows: list[dict[str, Any]] = []
+
+        async def look() -> list[dict[str, Any]] | None:
+            nonlocal rows
+            rows = await self.timeline(execution)
+            return [row["facts"] for row in rows if row["kind"] == "refused"] or None
+
+        return await _until(look, "a refused word", MOVED_WITHIN_S, lambda: rows)
 
     async def ended(self, execution: str, *, within_s: float = MOVED_WITHIN_S) -> dict[str, Any]:
         """Wait until an execution is terminal or parked."""
@@ -174,6 +185,15 @@ class Cluster:
             return shown if claim(shown) else None
 
         return await _until(look, f"{execution} {what}", MOVED_WITHIN_S, lambda: shown)
+
+    async def leaves(self, execution: str, node: str, *, at: str = "") -> dict[str, Any]:
+        """Wait until an execution is no longer assigned to a node."""
+        return await self.becomes(
+            execution,
+            lambda shown: shown["node"] != node or shown["state"] != "ASSIGNED",
+            what=f"leaves {node}",
+            at=at,
+        )
 
     async def status(self, *, at: str = "") -> dict[str, Any]:
         """The cluster in numbers."""
@@ -211,11 +231,14 @@ class Cluster:
         if node:
             return await ask(self.local.node(node).url)
         for place in self.local.place.nodes:
-            if self._runs(place.id):
-                try:
-                    return await ask(place.url)
-                except httpx2.TransportError:
-                    continue
+            if not self._runs(place.id):
+                continue
+            try:
+                answer = await ask(place.url)
+            except httpx2.TransportError:
+                continue
+            if answer.status_code != httpx2.codes.SERVICE_UNAVAILABLE:
+                return answer
         raise AssertionError("no node answers")
 
     # --- breaking -----------------------------------------------------------------------------
@@ -317,10 +340,10 @@ class Cluster:
         return self.place(node).log.read_text(encoding="utf-8", errors="replace")
 
     def _runs(self, node: str) -> bool:
-        mark = self.local.mark(self.local.node(node))
-        return mark is not None and any(
-            member.state != "T" for member in local_process.members(mark)
-        )
+        """True when the node process lives and is not frozen."""
+        if self.local.mark(self.local.node(node)) is None:
+            return False
+        return any(member.state != "T" for member in self.members(node, "node"))
 
     def _mark(self, node: str) -> ProcessMark:
         mark = self.local.mark(self.local.node(node))

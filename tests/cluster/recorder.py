@@ -1,7 +1,8 @@
 """A target outside the cluster that remembers every call, and can be told to answer late.
 
 It honours no key. `hold` stops calls either before they have their effect or between the effect and
-the answer: the two places where a crash leaves different truths.
+the answer: the two places where a crash leaves different truths. A caller who goes away while held
+before the effect has caused none.
 """
 
 import asyncio
@@ -56,9 +57,9 @@ class Recorder:
                 web.get("/read/{name}", self._read),
             ]
         )
-        self._runner = web.AppRunner(app, handler_cancellation=False)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, 0, shutdown_timeout=1)
+        site = web.TCPSite(self._runner, HOST, 0)
         await site.start()
         port = self._runner.addresses[0][1]
         self.url = f"http://{HOST}:{port}"

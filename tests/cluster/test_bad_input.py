@@ -90,7 +90,7 @@ async def test_nobody_without_a_token_is_let_in(cluster: Cluster) -> None:
     [
         ("molecule: 1\nprocess: bad\ncolour: blue\nsteps: []\n", ["bad.yaml:3:", "colour"]),
         ("molecule: 1\nprocess: bad\nprocess: worse\n", ["bad.yaml:3:", "twice"]),
-        ("a: &a [1]\nb: *a\n", ["bad.yaml:2:", "alias"]),
+        ("a: &a [1]\nb: *a\n", ["bad.yaml:1:", "anchor"]),
         ("steps: " + "[" * 50_000, ["bad.yaml:1:", "deep"]),
         ("molecule: 1\nprocess: bad\ntrigger: {type: manual}\nsteps: 7\n", ["bad.yaml:4:"]),
         (

@@ -37,9 +37,7 @@ async def test_an_isolated_leader_accepts_nothing_and_its_work_moves(cluster: Cl
         cluster.isolate(leader)
         asked = asyncio.ensure_future(cluster.submit("once", f"{name}.asked", at=leader))
         assert await cluster.leader(other_than=leader, at=other) != leader
-        await cluster.becomes(
-            execution, lambda shown: shown["node"] != leader, what="leaves", at=other
-        )
+        await cluster.leaves(execution, leader, at=other)
     refused = await asked
     assert refused.status_code in {503, 504}, refused.text
     problem = refused.json()
@@ -71,3 +69,25 @@ async def test_an_isolated_follower_stops_its_work_in_time(cluster: Cluster) -> 
     cluster.heal()
     await cluster.start_all()
     assert (await cluster.ended(execution))["state"] == "COMPLETED"
+
+
+async def test_the_late_word_of_a_woken_node_is_refused_in_the_timeline(cluster: Cluster) -> None:
+    follower = await cluster.follower()
+    other = next(node for node in NODES if node != follower)
+    name = cluster.name("late-word")
+    with cluster.recorder.hold(name, after_effect=True) as hold:
+        execution = await cluster.accepted("once", name, at=follower)
+        await hold.reached()
+        cluster.isolate(follower)
+        # The worker hears the answer now, and its word waits in the node process for a leader.
+        hold.released.set()
+        await cluster.leaves(execution, follower, at=other)
+        cluster.freeze(follower)
+        cluster.heal()
+        ended = await cluster.ended(execution, within_s=90)
+    assert ended["state"] == "COMPLETED"
+    cluster.thaw(follower)
+    await cluster.start(follower)
+    refused = await cluster.refused(execution)
+    assert all(facts["reason"] == "stale_token" for facts in refused)
+    assert cluster.recorder.count(name) == 1

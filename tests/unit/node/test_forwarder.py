@@ -21,6 +21,8 @@ class Cluster:
         self.fails: list[MoleculeError] = []
         self.remote: list[int] = []
         self.local = 0
+        self.frozen = False
+        self.asked = asyncio.Event()
         self.proposer = Proposer(commit=self._commit, now_ms=lambda: 0, limits=Limits())
         self.forwarder = Forwarder(
             me="n1",
@@ -40,6 +42,9 @@ class Cluster:
 
     async def _send(self, _node: str, groups: Sequence[Commands]) -> list[GroupResult]:
         self.remote.append(len(groups))
+        self.asked.set()
+        if self.frozen:
+            await asyncio.Event().wait()
         if self.fails:
             raise self.fails.pop(0)
         return [GroupResult(9, tuple(Applied() for _ in group)) for group in groups]
@@ -113,3 +118,18 @@ async def test_a_try_that_is_still_under_way_at_the_end_is_unknown() -> None:
     # The proposer does not run: the group waits in its queue and may commit later.
     with pytest.raises(OutcomeUnknown):
         await cluster.forwarder.insist([a_command()], within_s=0.05)
+
+
+async def test_what_a_frozen_leader_holds_goes_to_the_next_one() -> None:
+    cluster = Cluster("n2")
+    cluster.forwarder.leader_changed()
+    cluster.frozen = True
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(cluster.forwarder.run())
+        call = group.create_task(cluster.forwarder.insist([a_command()], within_s=30))
+        await cluster.asked.wait()
+        cluster.frozen = False
+        cluster.lead("n3")
+        assert (await call).index == 9
+        running.cancel()
+    assert cluster.remote == [1, 1]
