@@ -149,6 +149,9 @@ class CalmPhases:
             ends = {name: stage.hosts[name].register.applied for name in members}
             self._missed("all members catch up", f"they stand at {ends}")
             return
+        hashes = {name: stage.hosts[name].register.state_hash().hex() for name in members}
+        if min(hashes.values()) != max(hashes.values()):
+            self._missed("applied prefixes are equal", f"whole states differ: {hashes}")
         stage.checker.converged(
             {
                 name: (stage.hosts[name].register.applied, stage.hosts[name].register.chain)

@@ -64,7 +64,9 @@ class _Leading:
     life: int = 0
     term: int = -1
     planned: int = 0
-    nonce: str = ""
+    claim: int = 0
+    """The ticket of the claim under way or committed."""
+    claim_index: int = 0
     claimed_at_s: float = 0.0
 
 
@@ -137,6 +139,8 @@ class Traffic:
             self._check_reach(member, asked, f"acknowledged entry {index}")
             self._checker.acknowledged(member, index, asked.data)
             self.tally.written += asked.client is not None
+            if self._leading[member].claim == ticket:
+                self._leading[member].claim_index = index
         elif definite:
             self.tally.refused += 1
         else:
@@ -227,20 +231,21 @@ class Traffic:
             return
         if leading.life != host.life:
             self._leading[name] = leading = _Leading(host.life)
-        now_s = self._queue.now_s
         if leading.term != view.term:
             self._leading[name] = leading = _Leading(host.life, view.term)
-        if not leading.nonce or host.register.nonce != leading.nonce:
-            if not leading.nonce or now_s - leading.claimed_at_s > self._profile.patience_s:
-                leading.nonce = f"{name}.{host.life}.{self._ticket()}"
-                leading.claimed_at_s = now_s
-                self._say(host, claim(name, leading.nonce))
+        epoch = host.register.minted.get(leading.claim_index)
+        if epoch is None or epoch != host.register.epoch:
+            self._claim(host, leading)
         elif not self.is_stopping:
             leading.planned = max(leading.planned, host.register.job) + 1
             planning_s = self._profile.planning_s * self._rng.random()
-            self._queue.after(
-                planning_s, self._carry_out, name, host.register.epoch, leading.planned
-            )
+            self._queue.after(planning_s, self._carry_out, name, epoch, leading.planned)
+
+    def _claim(self, host: Host, leading: _Leading) -> None:
+        now_s = self._queue.now_s
+        if not leading.claim or now_s - leading.claimed_at_s > self._profile.patience_s:
+            leading.claimed_at_s = now_s
+            leading.claim = self._say(host, claim(host.name, f"{host.life}.{self._tickets}"))
 
     def _carry_out(self, planner: str, epoch: int, job: int) -> None:
         """A plan is proposed some time after it was made, by whichever member leads then."""
@@ -249,7 +254,8 @@ class Traffic:
             self.tally.jobs += 1
             self._say(host, give_job(planner, epoch, job, str(self._tickets)))
 
-    def _say(self, host: Host, data: bytes) -> None:
+    def _say(self, host: Host, data: bytes) -> int:
         ticket = self._ticket()
         self._asked[ticket] = _Asked(None, self._queue.now_s, data)
         host.call(lambda member: member.propose(data, ticket))
+        return ticket

@@ -235,7 +235,7 @@ class Host:
             self.call(lambda _: action())
 
     def applied(self, index: int, term: int, data: bytes) -> None:
-        outcome = self.register.apply(index, data)
+        outcome = self.register.apply(index, term, data)
         self._checker.applied(
             self.name, index, term, data, chain=self.register.chain, outcome=outcome
         )

@@ -9,7 +9,7 @@ never mends or forgets.
 from dataclasses import dataclass
 
 from tests.simulation.member import Role, View
-from tests.simulation.register import Outcome
+from tests.simulation.register import Outcome, show
 
 # More than any run writes: a log that claims more was read from garbage.
 _ENTRIES_MAX = 1_000_000
@@ -176,8 +176,8 @@ class Checker:
         elif (known.term, known.data) != (term, data):
             self._broken(
                 "a committed entry is never changed",
-                f"{index} is {_show(known.data)} of term {known.term} on {known.member} "
-                f"and {_show(data)} of term {term} on {member}",
+                f"{index} is {show(known.data)} of term {known.term} on {known.member} "
+                f"and {show(data)} of term {term} on {member}",
             )
         elif known.chain != chain:
             self._broken(
@@ -281,13 +281,9 @@ class Checker:
     def _lost_acknowledged(self, index: int, acknowledged: bytes, now: bytes) -> None:
         self._broken(
             "what was acknowledged is committed for ever",
-            f"{index} was acknowledged as {_show(acknowledged)} and is {_show(now)}",
+            f"{index} was acknowledged as {show(acknowledged)} and is {show(now)}",
         )
 
     def _broken(self, invariant: str, detail: str) -> None:
         if self.violation is None:
             self.violation = Violation(invariant, self.now_s, detail)
-
-
-def _show(data: bytes) -> str:
-    return data[:24].decode(errors="replace")
