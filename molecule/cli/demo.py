@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
+from cyclopts import Parameter
 from rich.console import Console
 
 from molecule.cli.local import LocalError
@@ -16,7 +17,12 @@ from molecule.demo.view import View
 FOLDER: Final = Path(".molecule/demo")
 
 
-def demo(*, folder: Path = FOLDER, report: Path | None = None, plain: bool = False) -> int:
+def demo(
+    *,
+    folder: Annotated[Path, Parameter(help="Where it runs; an earlier run there goes.")] = FOLDER,
+    report: Annotated[Path | None, Parameter(help="JSON file for the counts.")] = None,
+    plain: Annotated[bool, Parameter(help="Sentences instead of the live picture.")] = False,
+) -> int:
     """Run the demo in `folder`, write the JSON file `report`; exit code 0 for a clean run."""
     talk = Console(stderr=True)
     try:
@@ -35,7 +41,7 @@ def demo(*, folder: Path = FOLDER, report: Path | None = None, plain: bool = Fal
     if report is not None:
         report.write_text(told.json(), encoding="utf-8")
     for sentence in reports.sentences(told, seconds=seconds):
-        talk.print(sentence, highlight=False)
+        talk.print(sentence, highlight=False, soft_wrap=True)
     for objection in against:
         talk.print(f"not clean: {objection}", style="red", highlight=False)
     if not against:

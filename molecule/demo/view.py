@@ -68,7 +68,7 @@ class View:
         if self._is_live:
             self._draw()
         else:
-            self._console.print(sentence, highlight=False)
+            self._console.print(sentence, highlight=False, soft_wrap=True)
 
     def show(self, *, work: int, seconds: float, cluster: ClusterView | None) -> None:
         """Replace the picture; a look that failed keeps the former one."""

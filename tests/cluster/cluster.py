@@ -151,21 +151,25 @@ class Cluster:
 
         return await _until(look, "a refused word", MOVED_WITHIN_S, lambda: rows)
 
-    async def ended(self, execution: str, *, within_s: float = MOVED_WITHIN_S) -> dict[str, Any]:
+    async def ended(
+        self, execution: str, *, within_s: float = MOVED_WITHIN_S, at: str = ""
+    ) -> dict[str, Any]:
         """Wait until an execution is terminal or parked."""
         shown: dict[str, Any] = {}
 
         async def look() -> dict[str, Any] | None:
             nonlocal shown
-            shown = await self.show(execution)
+            shown = await self.show(execution, at=at)
             return shown if shown["state"] in TERMINAL | PARKED else None
 
         return await _until(look, f"the end of {execution}", within_s, lambda: shown)
 
-    async def all_completed(self, executions: Sequence[str], *, within_s: float = 90.0) -> None:
+    async def all_completed(
+        self, executions: Sequence[str], *, within_s: float = 90.0, at: str = ""
+    ) -> None:
         """Wait until every one of them is COMPLETED."""
         for execution in executions:
-            ended = await self.ended(execution, within_s=within_s)
+            ended = await self.ended(execution, within_s=within_s, at=at)
             assert ended["state"] == "COMPLETED", ended
 
     async def becomes(
