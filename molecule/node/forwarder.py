@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from molecule.config import Limits
 from molecule.model.errors import MoleculeError, NoLeader, OutcomeUnknown, Overloaded
-from molecule.node.proposer import GroupResult, Proposer
+from molecule.node.proposer import GroupResult, Proposer, check_size
 from molecule.wire.v1 import commands_pb2 as c
 
 Commands = Sequence[c.Command]
@@ -22,10 +22,13 @@ SendGroups = Callable[[str, Sequence[Commands]], Awaitable[list[GroupResult]]]
 _PIPES = 4
 """Requests under way to the leader at once: enough to hide the round trip, few enough to gather."""
 
+_ASK_AGAIN = "it may have been committed; ask again with the same key"
+
 
 @dataclass(slots=True)
 class _Said:
     commands: Commands
+    size_bytes: int
     result: asyncio.Future[GroupResult]
 
 
@@ -67,15 +70,17 @@ class Forwarder:
             self._leader_known.clear()
 
     async def propose(self, commands: Commands) -> GroupResult:
-        """Once, now. Raises `NoLeader` or `Overloaded` (nothing happened) or `OutcomeUnknown`."""
+        """Once, now. Raises `OutcomeUnknown`, or what is definite: nothing happened."""
         leader = self._leader()
         if leader is None:
             raise NoLeader("no node leads at the moment")
         if leader == self._me:
             return await self._proposer.propose(commands)
+        # Here and not only at the leader: groups that travel together would be refused together.
+        size = check_size(commands, self._limits)
         if len(self._said) >= self._limits.proposals_queued_max:
             raise Overloaded("more commands wait for the leader than proposals_queued_max allows")
-        said = _Said(commands, asyncio.get_running_loop().create_future())
+        said = _Said(commands, size, asyncio.get_running_loop().create_future())
         self._said.append(said)
         self._wake.set()
         return await said.result
@@ -98,12 +103,14 @@ class Forwarder:
                         pass
                     except NoLeader as error:
                         unknown, refused = was_unknown, error
+                    except MoleculeError as error:
+                        if was_unknown:
+                            raise OutcomeUnknown(_ASK_AGAIN) from error
+                        raise
                     await self._pause()
         except TimeoutError:
             if unknown:
-                raise OutcomeUnknown(
-                    "it may have been committed; ask again with the same key"
-                ) from None
+                raise OutcomeUnknown(_ASK_AGAIN) from None
             raise refused from None
 
     async def _pause(self) -> None:
@@ -126,10 +133,12 @@ class Forwarder:
 
     def _gather(self) -> list[_Said]:
         batch: list[_Said] = []
-        count = 0
-        while self._said and count < self._limits.entry_commands_max:
+        count = size = 0
+        while self._said:
             count += len(self._said[0].commands)
-            if batch and count > self._limits.entry_commands_max:
+            size += self._said[0].size_bytes
+            over = count > self._limits.entry_commands_max or size > self._limits.entry_bytes_max
+            if batch and over:
                 break
             batch.append(self._said.popleft())
         return batch

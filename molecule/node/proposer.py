@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from molecule.cluster.outcome import Outcome
 from molecule.config import Limits
-from molecule.model.errors import LimitExceeded, MoleculeError, Overloaded
+from molecule.model.errors import LimitExceeded, MoleculeError, OutcomeUnknown, Overloaded
 from molecule.wire.v1 import commands_pb2 as c
 
 
@@ -28,6 +28,18 @@ class _Waiting:
     commands: Sequence[c.Command]
     size_bytes: int
     result: asyncio.Future[GroupResult]
+
+
+def check_size(commands: Sequence[c.Command], limits: Limits) -> int:
+    """The bytes that a group takes in an entry; `LimitExceeded` when no entry can hold it."""
+    if len(commands) > limits.entry_commands_max:
+        raise LimitExceeded(
+            limit="entry_commands_max", allowed=limits.entry_commands_max, asked=len(commands)
+        )
+    size = sum(command.ByteSize() + 6 for command in commands)
+    if size > limits.entry_bytes_max:
+        raise LimitExceeded(limit="entry_bytes_max", allowed=limits.entry_bytes_max, asked=size)
+    return size
 
 
 class Proposer:
@@ -52,20 +64,32 @@ class Proposer:
         return await self._enqueue(commands)
 
     async def propose_all(self, groups: Sequence[Sequence[c.Command]]) -> list[GroupResult]:
-        """Many groups at once, each whole. Raises what the first that failed raised."""
-        return await asyncio.gather(*[self._enqueue(group) for group in groups])
+        """Many groups at once, each whole; a definite error only when it is true of all of them.
+
+        They may need several entries. `OutcomeUnknown` when some committed and some did not.
+        """
+        for group in groups:
+            check_size(group, self._limits)
+        self._check_room(sum(len(group) for group in groups))
+        ends = await asyncio.gather(
+            *[self._enqueue(group) for group in groups], return_exceptions=True
+        )
+        done = [end for end in ends if isinstance(end, GroupResult)]
+        failed = [end for end in ends if isinstance(end, BaseException)]
+        if not failed:
+            return done
+        if done and isinstance(failed[0], MoleculeError):
+            raise OutcomeUnknown("a part of what was said together committed") from failed[0]
+        # Of several ends the unknown one is the truth about all.
+        raise min(failed, key=lambda end: isinstance(end, MoleculeError) and end.definite)
+
+    def _check_room(self, count: int) -> None:
+        if self._queued + count > self._limits.proposals_queued_max:
+            raise Overloaded("more commands wait for the log than proposals_queued_max allows")
 
     def _enqueue(self, commands: Sequence[c.Command]) -> asyncio.Future[GroupResult]:
-        limits = self._limits
-        if len(commands) > limits.entry_commands_max:
-            raise LimitExceeded(
-                limit="entry_commands_max", allowed=limits.entry_commands_max, asked=len(commands)
-            )
-        size = sum(command.ByteSize() + 6 for command in commands)
-        if size > limits.entry_bytes_max:
-            raise LimitExceeded(limit="entry_bytes_max", allowed=limits.entry_bytes_max, asked=size)
-        if self._queued + len(commands) > limits.proposals_queued_max:
-            raise Overloaded("more commands wait for the log than proposals_queued_max allows")
+        size = check_size(commands, self._limits)
+        self._check_room(len(commands))
         waiting = _Waiting(commands, size, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._queued += len(commands)

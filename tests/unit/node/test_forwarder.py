@@ -7,7 +7,13 @@ import pytest
 
 from molecule.cluster.outcome import Applied, Outcome
 from molecule.config import Limits
-from molecule.model.errors import MoleculeError, NoLeader, OutcomeUnknown
+from molecule.model.errors import (
+    LimitExceeded,
+    MoleculeError,
+    NoLeader,
+    OutcomeUnknown,
+    Overloaded,
+)
 from molecule.node.forwarder import Commands, Forwarder
 from molecule.node.proposer import GroupResult, Proposer
 from molecule.wire.v1 import commands_pb2 as c
@@ -16,7 +22,7 @@ from molecule.wire.v1 import commands_pb2 as c
 class Cluster:
     """Two nodes; `leader` says which one answers, `fails` what the next remote calls raise."""
 
-    def __init__(self, leader: str | None) -> None:
+    def __init__(self, leader: str | None, limits: Limits | None = None) -> None:
         self.leader = leader
         self.fails: list[MoleculeError] = []
         self.remote: list[int] = []
@@ -29,7 +35,7 @@ class Cluster:
             leader=lambda: self.leader,
             proposer=self.proposer,
             send=self._send,
-            limits=Limits(),
+            limits=limits or Limits(),
         )
 
     def lead(self, node: str | None) -> None:
@@ -50,8 +56,8 @@ class Cluster:
         return [GroupResult(9, tuple(Applied() for _ in group)) for group in groups]
 
 
-def a_command() -> c.Command:
-    return c.Command(version=1, cancel_execution=c.CancelExecution(execution="e"))
+def a_command(execution: str = "e") -> c.Command:
+    return c.Command(version=1, cancel_execution=c.CancelExecution(execution=execution))
 
 
 async def with_running(cluster: Cluster, *commands: Commands) -> list[GroupResult]:
@@ -133,3 +139,29 @@ async def test_what_a_frozen_leader_holds_goes_to_the_next_one() -> None:
         assert (await call).index == 9
         running.cancel()
     assert cluster.remote == [1, 1]
+
+
+async def test_a_refusal_after_a_try_that_may_have_committed_is_not_definite() -> None:
+    cluster = Cluster("n2")
+    cluster.forwarder.leader_changed()
+    cluster.fails = [OutcomeUnknown("link broke"), Overloaded("full")]
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(cluster.forwarder.run())
+        with pytest.raises(OutcomeUnknown):
+            await cluster.forwarder.insist([a_command()], within_s=30)
+        running.cancel()
+
+
+async def test_a_group_too_large_for_an_entry_is_refused_before_it_travels_with_others() -> None:
+    cluster = Cluster("n2", Limits(entry_bytes_max=100))
+    cluster.forwarder.leader_changed()
+    with pytest.raises(LimitExceeded, match="entry_bytes_max"):
+        await cluster.forwarder.insist([a_command("e" * 200)], within_s=30)
+    assert cluster.remote == []
+
+
+async def test_groups_that_travel_together_fit_into_one_entry() -> None:
+    cluster = Cluster("n2", Limits(entry_bytes_max=100))
+    cluster.forwarder.leader_changed()
+    await with_running(cluster, *[[a_command("e" * 40)] for _ in range(3)])
+    assert cluster.remote == [1, 1, 1]

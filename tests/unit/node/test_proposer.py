@@ -6,7 +6,7 @@ import pytest
 
 from molecule.cluster.outcome import Applied, Outcome
 from molecule.config import Limits
-from molecule.model.errors import LimitExceeded, NoLeader, OutcomeUnknown
+from molecule.model.errors import LimitExceeded, NoLeader, OutcomeUnknown, Overloaded
 from molecule.node.proposer import Proposer
 from molecule.wire.v1 import commands_pb2 as c
 
@@ -19,11 +19,13 @@ class Log:
         self.gate = asyncio.Event()
         self.gate.set()
         self.error: Exception | None = None
+        self.good = 0
+        """So many entries commit before the error."""
 
     async def commit(self, data: bytes) -> tuple[int, tuple[Outcome, ...]]:
         self.entries.append(c.Entry.FromString(data))
         await self.gate.wait()
-        if self.error is not None:
+        if self.error is not None and len(self.entries) > self.good:
             raise self.error
         return len(self.entries), tuple(Applied(n) for n in range(len(self.entries[-1].commands)))
 
@@ -89,4 +91,39 @@ async def test_every_group_of_a_failed_entry_hears_how_it_failed(error: Exceptio
         running = group.create_task(proposer.run())
         with pytest.raises(type(error)):
             await proposer.propose([a_command()])
+        running.cancel()
+
+
+async def test_groups_of_one_call_are_queued_all_or_none() -> None:
+    log = Log()
+    proposer = a_proposer(log, Limits(proposals_queued_max=2))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(proposer.run())
+        with pytest.raises(Overloaded):
+            await proposer.propose_all([[a_command()]] * 3)
+        assert len(await proposer.propose_all([[a_command()]] * 2)) == 2
+        running.cancel()
+    assert [len(entry.commands) for entry in log.entries] == [2]
+
+
+async def test_one_group_over_the_bound_lets_none_of_its_call_commit() -> None:
+    log = Log()
+    proposer = a_proposer(log, Limits(entry_commands_max=1))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(proposer.run())
+        with pytest.raises(LimitExceeded):
+            await proposer.propose_all([[a_command()], [a_command(), a_command()]])
+        await proposer.propose([a_command("later")])
+        running.cancel()
+    assert [entry.commands[0].cancel_execution.execution for entry in log.entries] == ["later"]
+
+
+async def test_groups_of_which_only_some_committed_are_not_called_refused() -> None:
+    log = Log()
+    log.error, log.good = NoLeader("deposed"), 1
+    proposer = a_proposer(log, Limits(entry_commands_max=1))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(proposer.run())
+        with pytest.raises(OutcomeUnknown):
+            await proposer.propose_all([[a_command()], [a_command()]])
         running.cancel()
