@@ -28,7 +28,6 @@ class Timing(_Settings):
     heartbeat_ms: int = Field(250, ge=20)
     lease_ms: int = Field(2500, ge=500)
     lease_margin_ms: int = Field(250, ge=50)
-    leaderless_bridge_ms: int = Field(2000, ge=100)
     link_ping_ms: int = Field(500, ge=50)
     link_silence_ms: int = Field(2000, ge=200)
     link_redial_max_ms: int = Field(1000, ge=50)
@@ -95,7 +94,6 @@ class Limits(_Settings):
     answers_per_resolution_max: int = 1_000
     files_per_package_max: int = 1_000
     filter_length_max: int = 512
-    worker_memory_bytes_max: int = 1024 * 1024 * 1024
     worker_start_ms_max: int = 30_000
     expression_ms_max: int = 1_000
     expression_depth_max: int = 200

@@ -7,11 +7,13 @@ from typing import Any
 from molecule.component.config import Config
 from molecule.component.contract import TRIGGER_PROPERTY, Connector, Stamp, Table
 from molecule.component.registry import Component
+from molecule.config import Limits
 from molecule.definition.definition import Options, ProcessDefinition
 from molecule.expression.expression import NOTHING, data_error
 from molecule.expression.names import Names
 from molecule.model.document import Document
-from molecule.model.errors import Finding
+from molecule.model.effect import ErrorClass
+from molecule.model.errors import Finding, StepError
 from molecule.model.ids import ProcessName, VersionId
 
 
@@ -90,9 +92,13 @@ class ProcessDoor:
     environment: Environment
     process: ProcessName
     version: VersionId
+    limits: Limits
 
     def stamp(self, documents: Sequence[Document], *, now_ms: int) -> Stamp:
-        """The stamp; empty without documents. Raises `StepError` (data), naming the field."""
+        """The stamp; empty without documents. Raises `StepError`, naming the field.
+
+        Its class is `data` for a value that is no text, `limit` for one that is too long.
+        """
         if not documents:
             return Stamp()
         first = documents[0]
@@ -103,10 +109,21 @@ class ProcessDoor:
             now_ms=now_ms,
         )
         by, track = self.options.concurrency_by, self.options.track
-        return Stamp(
-            by.text(first, names) if by else "",
-            _texts(track.values(first, names)) if track else {},
-        )
+        key = by.text(first, names) if by else ""
+        texts = _texts(track.values(first, names)) if track else {}
+        limits = self.limits
+        _bound("options.concurrency.by", key, "concurrency_key_length_max", limits)
+        for name, text in texts.items():
+            _bound(f"options.track.{name}", text, "track_value_length_max", limits)
+        return Stamp(key, texts)
+
+
+def _bound(field: str, text: str, limit: str, limits: Limits) -> None:
+    # Both stay in the memory of every voter for as long as the execution is open.
+    allowed: int = getattr(limits, limit)
+    if len(text) > allowed:
+        message = f"{field} gives {len(text)} characters, over the limit {limit} of {allowed}"
+        raise StepError(message, error_class=ErrorClass.LIMIT, field=field, limit=limit)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

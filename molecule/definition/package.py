@@ -88,7 +88,7 @@ def open_package(
         environment,
         connections,
         {name: building.tables[name] for name in definition.tables},
-        ProcessDoor(definition.options, environment, definition.name, version),
+        ProcessDoor(definition.options, environment, definition.name, version, limits),
     )
 
 

@@ -8,6 +8,7 @@ highest epoch heard so far, and never goes back.
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from molecule.config import Limits
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
@@ -46,8 +47,8 @@ class Seat:
     worker: str
     ready: bool = False
     heard_at_us: int = 0
+    """Last sign of life; until it is ready, when its start was asked for."""
     executions: set[str] = field(default_factory=set)
-    resident_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -66,11 +67,14 @@ class AgentOutbox:
 class AgentRounds:
     """The agent of one life of a node process. Only `agent.py` calls it, from one loop."""
 
-    def __init__(self, *, node: str, life: str, workers_max: int, lease_us: int) -> None:
+    def __init__(
+        self, *, node: str, life: str, workers_max: int, lease_us: int, limits: Limits
+    ) -> None:
         self._node = node
         self._life = life
         self._workers_max = workers_max
         self._lease_us = lease_us
+        self._start_us = limits.worker_start_ms_max * 1000
         self._sent: OrderedDict[int, int] = OrderedDict()
         self._number = 0
         self._started = 0
@@ -240,7 +244,6 @@ class AgentRounds:
             return
         seat.heard_at_us = now_us
         self._deaths_in_a_row = 0
-        seat.resident_bytes = status.resident_bytes
         for running in status.running:
             held = self.held.get(running.execution)
             if held is not None and held.run.token == running.token:
@@ -304,7 +307,8 @@ class AgentRounds:
         out = AgentOutbox()
         for seat in self.seats.values():
             # Stopped or stuck: it renews nothing, so its work would wait for it without end.
-            if seat.ready and now_us - seat.heard_at_us > self._lease_us * _SILENT_LEASES:
+            allowed_us = self._lease_us * _SILENT_LEASES if seat.ready else self._start_us
+            if now_us - seat.heard_at_us > allowed_us:
                 out.kill_workers.append(seat.worker)
         self._seat_waiting(out, now_us=now_us)
         return out
@@ -328,7 +332,7 @@ class AgentRounds:
         if needed and len(self.seats) < self._workers_max and now_us >= self._start_not_before_us:
             self._started += 1
             worker = f"w{self._started}"
-            self.seats[worker] = Seat(worker)
+            self.seats[worker] = Seat(worker, heard_at_us=now_us)
             out.start_workers.append(worker)
 
 

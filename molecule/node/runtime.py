@@ -181,6 +181,7 @@ class Runtime:
                 life=told.life,
                 workers_max=config.workers,
                 lease_us=timing.lease_ms * 1000,
+                limits=config.limits,
             ),
             registration=c.RegisterNode(
                 node=config.id,

@@ -72,7 +72,7 @@ def a_process(
         definition = replace(definition, options=replace(definition.options, max_failed=max_failed))
     environment = Environment("test")
     version = VersionId("v1")
-    door = ProcessDoor(definition.options, environment, definition.name, version)
+    door = ProcessDoor(definition.options, environment, definition.name, version, limits)
     return RunnableProcess(definition, version, environment, {}, {}, door)
 
 

@@ -160,6 +160,28 @@ def test_a_door_refuses_a_document_without_the_key() -> None:
     assert e.value.error_class is ErrorClass.DATA
 
 
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (
+            Limits(concurrency_key_length_max=5),
+            "options.concurrency.by gives 6 characters, over the limit concurrency_key_length_max",
+        ),
+        (
+            Limits(track_value_length_max=1),
+            "options.track.flight gives 3 characters, over the limit track_value_length_max",
+        ),
+    ],
+)
+def test_a_door_refuses_keys_over_their_limit(limits: Limits, said: str) -> None:
+    built = build(FILES, "dev", REGISTRY)
+    opened = open_package(built.versions[0].package, built.environment_settings, REGISTRY, limits)
+    document = Document(DocumentId("0"), {"flight": "1", "carrier": "UA", "tailnum": "N14228"})
+    with pytest.raises(StepError, match=said) as refused:
+        opened.door.stamp([document], now_ms=0)
+    assert refused.value.error_class is ErrorClass.LIMIT
+
+
 def test_a_trigger_switched_off_or_not_named_is_off() -> None:
     assert not with_files(environments__dev=an_environment()).versions[0].trigger_on
     off = an_environment() + b"triggers: {late-flights: off}\n"

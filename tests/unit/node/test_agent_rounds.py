@@ -1,5 +1,6 @@
 """The agent's decisions: leases, who runs what, what the leader is told of a dead worker."""
 
+from molecule.config import Limits
 from molecule.node.agent_rounds import AgentRounds
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
@@ -8,7 +9,9 @@ LEASE_US = 2_500_000
 
 
 def an_agent(*, workers_max: int = 1) -> AgentRounds:
-    agent = AgentRounds(node="n1", life="life-1", workers_max=workers_max, lease_us=LEASE_US)
+    agent = AgentRounds(
+        node="n1", life="life-1", workers_max=workers_max, lease_us=LEASE_US, limits=Limits()
+    )
     agent.registered(7)
     return agent
 
@@ -195,6 +198,14 @@ def test_what_a_dead_worker_held_is_not_run_again_under_its_token() -> None:
     agent.loss_known(out.groups[0][0].report_worker_death)
     again = agent.heard_leader(a_run("e1", 6), now_us=6)
     assert [message.run.token for _, message in again.to_workers] == [6]
+
+
+def test_a_worker_that_never_opens_its_stream_is_killed() -> None:
+    agent = an_agent()
+    agent.want_worker(now_us=0)
+    start_us = Limits().worker_start_ms_max * 1000
+    assert agent.round(now_us=start_us).kill_workers == []
+    assert agent.round(now_us=start_us + 1).kill_workers == ["w1"]
 
 
 def test_a_silent_worker_is_killed_and_one_that_speaks_is_not() -> None:
