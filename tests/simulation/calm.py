@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tests.simulation.clients import Traffic
+from tests.simulation.faults import SLOWEST_SYNC_S, FaultKind
 from tests.simulation.host import Host, ProcessState
 from tests.simulation.invariants import Checker
 from tests.simulation.member import Role
@@ -58,6 +59,11 @@ class CalmPhases:
         """Both phases, up to the first violation."""
         stage = self._stage
         stage.heal_all()
+        if FaultKind.SLOW_DISK in stage.options.kinds and not stage.advance(
+            stage.now_s + SLOWEST_SYNC_S
+        ):
+            # A sync that began on a slow disk is as slow as that.
+            return
         names = list(stage.hosts)
         majority = self._majority(names)
         if stage.options.troubles_minority and majority is not None:

@@ -45,6 +45,7 @@ class FaultKind(enum.Enum):
 _TARGETS = ("leader", "leader", "follower", "any")
 # How long a fault lasts, in mean gaps between faults.
 _DURATIONS = (0.1, 0.3, 0.5, 1.0, 1.0, 2.0, 4.0, 10.0)
+SLOWEST_SYNC_S = 2.0
 # How long one voice stays unheard: long enough for two elections.
 _HELD_S = 3.0
 
@@ -309,7 +310,7 @@ def _slow_disk(scene: Scene, fault: Fault, rng: random.Random) -> bool:
     host = _choose(scene, fault, rng)
     if host is None:
         return False
-    host.disk.profile.sync_max_s = rng.choice((0.15, 0.5, 2.0))
+    host.disk.profile.sync_max_s = rng.choice((0.15, 0.5, SLOWEST_SYNC_S))
     scene.undo_after(fault.seconds, scene.sync_normal, host)
     return True
 

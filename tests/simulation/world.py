@@ -289,8 +289,12 @@ class World:
             undo.action(*undo.args)
 
     def _is_open(self, way: tuple[str, str], peer: str) -> bool:
-        """Can a word pass this way between a member and a peer that is awake."""
-        return self.hosts[peer].state is ProcessState.RUNNING and not self.network.is_blocked(*way)
+        """Can a word pass this way to a peer, or from it; a stopped one hears what came later."""
+        state = self.hosts[peer].state
+        answers = state is ProcessState.RUNNING or (
+            state is ProcessState.STOPPED and way[1] == peer
+        )
+        return answers and not self.network.is_blocked(*way)
 
     def _snapshot_later(self) -> None:
         self.queue.after(
