@@ -297,6 +297,12 @@ class AgentRounds:
         if held.worker is not None and (seat := self.seats.get(held.worker)) is not None:
             seat.executions.discard(execution)
 
+    def trigger_undelivered(self, run: w.RunTrigger) -> None:
+        """No worker was told to run this trigger, so it is not held."""
+        held = self.triggers.get((run.environment, run.process))
+        if held is not None and held.run.token == run.token:
+            del self.triggers[run.environment, run.process]
+
     def holds(self, execution: str, token: int) -> bool:
         """True while this very assignment is this node's, as far as the agent knows."""
         held = self.held.get(execution)

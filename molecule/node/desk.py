@@ -57,6 +57,14 @@ class Desk:
         """What runs there now."""
         self._agent.rounds.worker_status(worker, status, now_us=boottime_us())
 
+    def undelivered(self, order: w.ToWorker) -> None:
+        """The leader sees by the next heartbeat that it is not held, and delivers it again."""
+        match order.WhichOneof("kind"):
+            case "run":
+                self._agent.rounds.ended(order.run.execution, order.run.token)
+            case "run_trigger":
+                self._agent.rounds.trigger_undelivered(order.run_trigger)
+
     async def word(self, word: w.Word) -> w.CallAnswer:
         """Commit what a worker says of what it holds, in one entry.
 

@@ -20,6 +20,8 @@ from molecule.wire.v1 import commands_pb2 as c
 _log = structlog.get_logger()
 
 _PUT_WITHIN_S = 10.0
+_GET_WITHIN_S = 10.0
+"""From one voter: a frozen one must not be waited for while another has the document."""
 _REPAIR_EVERY_S = 5.0
 _REPAIRS_AT_ONCE = 4
 _COLLECT_EVERY_S = 600.0
@@ -109,29 +111,40 @@ class Payloads:
         return reference
 
     async def bytes_of(self, payload: c.Payload) -> bytes:
-        """The content behind a payload, from wherever it is. `NotFound` when no voter has it."""
+        """The content behind a payload, from wherever it is; raises what `get` raises."""
         if payload.WhichOneof("body") != "stored":
             return payload.inline
         return await self.get(Digest(payload.stored.digest))
 
     async def get(self, digest: Digest) -> bytes:
-        """The document from here or another voter, verified."""
+        """The document from here or another voter, verified.
+
+        `Unavailable` while a voter that may have it could not be asked, `NotFound` when none has.
+        """
         content = await self._documents.get(digest)
         if content is None:
-            content = await self._fetch(digest)
+            content, silent = await self._fetch(digest)
+            if content is None and silent:
+                raise Unavailable(
+                    f"the document {digest} is not here, and {', '.join(silent)} cannot be asked"
+                )
         if content is None:
-            raise NotFound(f"no reachable voter has the document {digest}")
+            raise NotFound(f"no voter has the document {digest}")
         return content
 
-    async def _fetch(self, digest: Digest) -> bytes | None:
+    async def _fetch(self, digest: Digest) -> tuple[bytes | None, list[str]]:
+        """The document from another voter, and those that did not answer before it was found."""
+        silent = []
         for voter in self._others:
             try:
-                content = await self._get_from(voter, digest)
-            except MoleculeError:
+                async with asyncio.timeout(_GET_WITHIN_S):
+                    content = await self._get_from(voter, digest)
+            except (MoleculeError, TimeoutError):
+                silent.append(voter)
                 continue
             if content is not None and hashlib.sha256(content).hexdigest() == digest:
-                return content
-        return None
+                return content, silent
+        return None, silent
 
     async def collect(self, is_referenced: Callable[[str], bool]) -> None:
         """Delete here what nothing refers to any more, for ever."""
@@ -147,7 +160,7 @@ class Payloads:
 
         async def mend(digest: Digest) -> None:
             async with gate:
-                content = await self._fetch(digest)
+                content, _ = await self._fetch(digest)
                 if content is not None:
                     await self._documents.put(content)
 

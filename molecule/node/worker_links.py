@@ -51,13 +51,24 @@ class Desk(Protocol):
         """What runs there now."""
         ...
 
+    def undelivered(self, order: w.ToWorker) -> None:
+        """An order to run did not reach its worker: what it needs is not to be had now."""
+        ...
+
 
 class WorkerLink:
-    """One worker's stream, for as long as it is open."""
+    """One worker's stream, for as long as it is open.
 
-    def __init__(self, worker: str, packages: PackageSource) -> None:
+    Orders keep their order; leases and answers pass those that wait for packages.
+    """
+
+    def __init__(
+        self, worker: str, packages: PackageSource, undelivered: Callable[[w.ToWorker], None]
+    ) -> None:
         self.worker = worker
         self._packages = packages
+        self._undelivered = undelivered
+        self._orders: asyncio.Queue[w.ToWorker] = asyncio.Queue()
         self._outgoing: asyncio.Queue[w.ToWorker] = asyncio.Queue()
         self._sent: dict[str, bytes] = {}
         self._requests: dict[int, asyncio.Future[w.WorkerReply]] = {}
@@ -65,7 +76,8 @@ class WorkerLink:
 
     def send(self, message: w.ToWorker) -> None:
         """Queue a message; packages it needs go before it."""
-        self._outgoing.put_nowait(message)
+        is_order = message.WhichOneof("kind") not in ("lease", "answer")
+        (self._orders if is_order else self._outgoing).put_nowait(message)
 
     async def ask(self, request: w.WorkerRequest) -> w.WorkerReply:
         """Have the worker do something that must not run in this loop. `Unavailable` if it dies."""
@@ -90,15 +102,34 @@ class WorkerLink:
             if not future.done():
                 future.set_exception(Unavailable(f"worker {self.worker} ended before it replied"))
 
-    async def outgoing(self) -> AsyncIterator[w.ToWorker]:
-        """Messages in order, each preceded by the packages that this worker does not have yet."""
+    async def prepare(self) -> None:
+        """Have orders follow the packages that this worker does not have yet, until cancelled."""
         while True:
-            message = await self._outgoing.get()
-            for package in await self._packages(message):
+            order = await self._orders.get()
+            try:
+                packages = await self._packages(order)
+            except MoleculeError as error:
+                self._refuse(order, error)
+                continue
+            for package in packages:
                 if self._sent.get(package.version) != package.content:
                     self._sent[package.version] = package.content
-                    yield w.ToWorker(package=package)
-            yield message
+                    self._outgoing.put_nowait(w.ToWorker(package=package))
+            self._outgoing.put_nowait(order)
+
+    def _refuse(self, order: w.ToWorker, error: MoleculeError) -> None:
+        _log.warning("order_undelivered", worker=self.worker, reason=error.message)
+        if order.WhichOneof("kind") == "request":
+            reply = w.WorkerReply(code=error.code, message=error.message)
+            reply.number = order.request.number
+            self.replied(reply)
+        else:
+            self._undelivered(order)
+
+    async def outgoing(self) -> AsyncIterator[w.ToWorker]:
+        """What is ready to be sent."""
+        while True:
+            yield await self._outgoing.get()
 
 
 class WorkerLinks:
@@ -140,7 +171,7 @@ class WorkerLinks:
     ) -> None:
         """Carry one stream until the worker ends it."""
         first = await anext(incoming)
-        link = WorkerLink(first.hello.worker, self._packages)
+        link = WorkerLink(first.hello.worker, self._packages, self._desk.undelivered)
         self._links[link.worker] = link
         self._opened.set()
         self._desk.worker_ready(link.worker)
@@ -149,9 +180,13 @@ class WorkerLinks:
         reading = self._group.create_task(self._read(link, incoming))
         try:
             async with asyncio.TaskGroup() as group:
-                writing = group.create_task(self._write(link, write))
+                tasks = [
+                    group.create_task(link.prepare()),
+                    group.create_task(self._write(link, write)),
+                ]
                 await asyncio.wait([reading])
-                writing.cancel()
+                for task in tasks:
+                    task.cancel()
         finally:
             if self._links.get(link.worker) is link:
                 del self._links[link.worker]

@@ -29,7 +29,7 @@ from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker.kernel import Fenced
 
 _PAUSE_S: Final = 0.2
-_GONE: Final = frozenset({"stale_token", "unknown_execution", "not_found"})
+_GONE: Final = frozenset({"stale_token", "unknown_execution"})
 
 
 class Calls(Protocol):

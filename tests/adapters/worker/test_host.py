@@ -182,6 +182,21 @@ async def test_a_package_that_is_missing_fails_the_execution_with_its_name() -> 
         assert end.error_code == "not_found"
 
 
+async def test_a_document_that_no_voter_has_ends_the_execution_instead_of_leaving_it() -> None:
+    async with Working() as node:
+        version = await with_package(node)
+        node.order(lease=w.LeaseRenewal(until_boottime_us=10**15))
+        order = run_order(version)
+        order.ClearField("input")
+        order.input_ref.stored.digest = "0" * 64
+        node.order(run=order)
+        asked = await node.kind("document_get")
+        lost = w.CallAnswer(number=asked.number, code="not_found", message="gone", definite=True)
+        node.order(answer=lost)
+        end = (await node.kind("word")).word.commands[0].end_attempt
+        assert end.error_code == "word_refused"
+
+
 async def test_the_door_is_evaluated_with_the_error_of_each_input_apart() -> None:
     async with Working() as node:
         version = await with_package(node)

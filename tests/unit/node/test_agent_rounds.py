@@ -217,3 +217,11 @@ def test_a_silent_worker_is_killed_and_one_that_speaks_is_not() -> None:
     late_us = 2 * LEASE_US + 1
     agent.worker_status("w2", w.WorkerStatus(), now_us=late_us)
     assert agent.round(now_us=late_us).kill_workers == ["w1"]
+
+
+def test_a_trigger_that_no_worker_was_told_of_is_not_called_held() -> None:
+    agent = an_agent()
+    run = w.RunTrigger(environment="prod", process="orders", token=3)
+    agent.heard_leader(p.ToAgent(run_trigger=run), now_us=0)
+    agent.trigger_undelivered(run)
+    assert not agent.heartbeat(now_us=0, slots=8, wall_clock_ms=0).triggers

@@ -1,0 +1,79 @@
+"""Documents over all voters: found wherever they are, and missed only when nobody can have them."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from molecule.config import Limits
+from molecule.model.document import DocumentRef
+from molecule.model.errors import MoleculeError, NotFound, Unavailable
+from molecule.model.ids import Digest
+from molecule.node import payloads
+from molecule.node.payloads import Payloads
+
+CONTENT = b"a document"
+DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
+FROZEN = object()
+
+Found = bytes | MoleculeError | object | None
+
+
+class Nothing:
+    """A document store that is empty."""
+
+    async def put(self, content: bytes) -> DocumentRef:
+        return DocumentRef(DIGEST, len(content))
+
+    async def get(self, _digest: Digest) -> bytes | None:
+        return None
+
+    async def collect(self, _is_referenced: object) -> int:
+        return 0
+
+
+async def asked(n2: Found, n3: Found) -> bytes:
+    """What node n1 gets, which has nothing itself."""
+
+    async def get_from(voter: str, _digest: Digest) -> bytes | None:
+        found = {"n2": n2, "n3": n3}[voter]
+        if found is FROZEN:
+            await asyncio.Event().wait()
+        if isinstance(found, MoleculeError):
+            raise found
+        assert found is None or isinstance(found, bytes)
+        return found
+
+    async def put_at(_voter: str, _content: bytes, _execution: str, _token: int) -> None:
+        raise AssertionError
+
+    found = Payloads(
+        me="n1",
+        voters=("n1", "n2", "n3"),
+        documents=Nothing(),
+        put_at=put_at,
+        get_from=get_from,
+        limits=Limits(),
+    )
+    return await found.get(DIGEST)
+
+
+async def test_a_document_is_found_behind_a_voter_that_lacks_it() -> None:
+    assert await asked(None, CONTENT) == CONTENT
+
+
+async def test_a_document_is_not_called_lost_while_a_voter_cannot_be_asked() -> None:
+    with pytest.raises(Unavailable, match="n3 cannot be asked"):
+        await asked(None, Unavailable("down"))
+
+
+async def test_a_document_that_every_voter_lacks_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        await asked(None, b"damaged")
+
+
+async def test_a_frozen_voter_does_not_keep_a_document_from_being_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(payloads, "_GET_WITHIN_S", 0)
+    assert await asked(FROZEN, CONTENT) == CONTENT

@@ -1,0 +1,125 @@
+"""What goes to a worker: orders in order, and nothing that a missing package could hold up."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from molecule.model.errors import NotFound
+from molecule.node.worker_links import WorkerLinks
+from molecule.wire.v1 import worker_pb2 as w
+
+
+class Node:
+    """The node's side of one worker: which packages are to be had, and what it was told."""
+
+    def __init__(self) -> None:
+        self.lacking: set[str] = set()
+        self.slow = asyncio.Event()
+        self.slow.set()
+        self.not_delivered: list[str] = []
+        self.told: list[str] = []
+        self.heard = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.words: asyncio.Queue[w.FromWorker] = asyncio.Queue()
+        # Only what this test needs of a desk is ever asked of it.
+        self.links = WorkerLinks(self, self._packages)  # type: ignore[arg-type]
+
+    def worker_ready(self, worker: str) -> None:
+        self.ready.set()
+
+    def undelivered(self, order: w.ToWorker) -> None:
+        self.not_delivered.append(order.run.execution)
+
+    async def _packages(self, order: w.ToWorker) -> list[w.PutPackage]:
+        if order.WhichOneof("kind") != "run":
+            return []
+        await self.slow.wait()
+        if order.run.version in self.lacking:
+            raise NotFound("not in this node's copy of the state yet")
+        return [w.PutPackage(version=order.run.version, content=b"package")]
+
+    async def write(self, message: w.ToWorker) -> None:
+        kind = message.WhichOneof("kind")
+        name = {"package": message.package.version, "run": message.run.execution}
+        self.told.append(f"{kind} {name.get(kind or '', '')}".strip())
+        self.heard.set()
+
+    async def until_told(self, what: str) -> None:
+        while what not in self.told:
+            self.heard.clear()
+            await self.heard.wait()
+
+    async def incoming(self) -> AsyncIterator[w.FromWorker]:
+        yield w.FromWorker(hello=w.WorkerHello(worker="w1"))
+        while True:
+            yield await self.words.get()
+
+    def run(self, execution: str, version: str) -> None:
+        order = w.RunExecution(execution=execution, version=version, token=1)
+        self.links.send("w1", w.ToWorker(run=order))
+
+
+async def with_worker(node: Node, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    tasks = [
+        group.create_task(node.links.run()),
+        group.create_task(node.links.serve(node.incoming(), node.write)),
+    ]
+    await node.ready.wait()
+    return tasks
+
+
+async def test_an_order_whose_package_is_not_here_yet_is_handed_back_and_the_rest_goes_on() -> None:
+    node = Node()
+    node.lacking = {"v2"}
+    async with asyncio.TaskGroup() as group:
+        tasks = await with_worker(node, group)
+        node.run("e1", "v2")
+        node.run("e2", "v1")
+        await node.until_told("run e2")
+        for task in tasks:
+            task.cancel()
+    assert node.not_delivered == ["e1"]
+    assert node.told == ["package v1", "run e2"]
+
+
+async def test_a_lease_passes_an_order_that_waits_for_its_package() -> None:
+    node = Node()
+    node.slow.clear()
+    async with asyncio.TaskGroup() as group:
+        tasks = await with_worker(node, group)
+        node.run("e1", "v1")
+        node.links.send("w1", w.ToWorker(lease=w.LeaseRenewal(until_boottime_us=1)))
+        await node.until_told("lease")
+        node.slow.set()
+        await node.until_told("run e1")
+        for task in tasks:
+            task.cancel()
+    assert node.told == ["lease", "package v1", "run e1"]
+
+
+async def test_a_stop_never_passes_the_order_to_run() -> None:
+    node = Node()
+    node.slow.clear()
+    async with asyncio.TaskGroup() as group:
+        tasks = await with_worker(node, group)
+        node.run("e1", "v1")
+        node.links.send("w1", w.ToWorker(stop=w.StopExecution(execution="e1", token=1)))
+        node.slow.set()
+        await node.until_told("stop")
+        for task in tasks:
+            task.cancel()
+    assert node.told == ["package v1", "run e1", "stop"]
+
+
+async def test_a_question_whose_package_is_not_here_yet_is_answered_with_the_reason() -> None:
+    node = Node()
+
+    async def lacking(_order: w.ToWorker) -> list[w.PutPackage]:
+        raise NotFound("not yet")
+
+    node.links = WorkerLinks(node, lacking)  # type: ignore[arg-type]  # as above
+    async with asyncio.TaskGroup() as group:
+        tasks = await with_worker(node, group)
+        reply = await node.links.ask(w.WorkerRequest(door=w.EvaluateDoor()))
+        for task in tasks:
+            task.cancel()
+    assert reply.code == "not_found"
