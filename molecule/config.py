@@ -69,6 +69,7 @@ class Limits(_Settings):
     entry_commands_max: int = 1_200
     entry_bytes_max: int = 4 * 1024 * 1024
     proposals_queued_max: int = 50_000
+    session_messages_max: int = 20_000
     page_size_max: int = 1_000
     timeline_rows_per_execution_max: int = 2_000
     timeline_text_length_max: int = 2_000

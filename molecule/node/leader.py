@@ -1,4 +1,4 @@
-"""The shell of leadership: all that runs only while this node leads, started and ended together.
+"""The shell around `LeaderRounds`: what runs only while this node leads, begun and ended together.
 
 Winning an election is not leadership, a committed claim is: nothing is planned, renewed or
 delivered before it. What must stay true: a heartbeat is answered only after a majority round begun
@@ -7,9 +7,8 @@ after it arrived, so that a leader cut off from the others renews no lease.
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,38 +16,52 @@ from molecule.cluster.changes import EntryResult
 from molecule.cluster.outcome import Applied
 from molecule.config import Limits, Timing
 from molecule.model.errors import MoleculeError, NoLeader
-from molecule.model.execution import ExecutionState
-from molecule.model.ids import Epoch, ExecutionId, NodeId
-from molecule.node import deliveries
+from molecule.model.ids import Epoch, ExecutionId, NodeId, Token
+from molecule.node import deliveries, leader_rounds
 from molecule.node.clock import ClusterClock, boottime_us
+from molecule.node.leader_rounds import Delivery, LeaderRounds
 from molecule.node.proposer import Proposer
 from molecule.node.replica import Replica
 from molecule.scheduler import plan
-from molecule.scheduler.liveness import Liveness
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
-from molecule.wire.v1 import worker_pb2 as w
 
 _log = structlog.get_logger()
 
 _ROUND_S = 0.1
 """Time alone brings work too: a lease that ran out, a wait that is due."""
 
-_ENDED_BY_HOLDER = frozenset(
-    {ExecutionState.COMPLETED, ExecutionState.IN_DOUBT, ExecutionState.WAITING}
-)
-
 Write = Callable[[p.ToAgent], Awaitable[None]]
 
 
-@dataclass(slots=True)
 class Seat:
-    """An agent's open session."""
+    """An agent's open session: what is to be sent to it, until it ends."""
 
-    node: NodeId
-    outgoing: asyncio.Queue[p.ToAgent | None] = field(default_factory=asyncio.Queue)
-    delivered: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Execution -> token and instant of its last delivery: not again while it may be on its way."""
+    def __init__(self, node: NodeId, *, messages_max: int) -> None:
+        self.node = node
+        self._messages_max = messages_max
+        self._outgoing: asyncio.Queue[p.ToAgent | None] = asyncio.Queue()
+
+    def say(self, message: p.ToAgent) -> None:
+        """Queue a message. An agent that takes none any more loses its session instead.
+
+        It opens another, and is told what it misses in answer to its first heartbeat there.
+        """
+        if self._outgoing.qsize() >= self._messages_max:
+            while not self._outgoing.empty():
+                self._outgoing.get_nowait()
+            self.end()
+            return
+        self._outgoing.put_nowait(message)
+
+    def end(self) -> None:
+        """Send what is queued, then end."""
+        self._outgoing.put_nowait(None)
+
+    async def outgoing(self) -> AsyncIterator[p.ToAgent]:
+        """Messages in order, until the end."""
+        while (message := await self._outgoing.get()) is not None:
+            yield message
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +98,15 @@ class Leader:
         self._limits = limits
         self._term: int | None = None
         self._role_changed = asyncio.Event()
-        self._epoch: Epoch | None = None
-        self._liveness: Liveness | None = None
+        self._rounds: LeaderRounds | None = None
         self._seats: dict[NodeId, Seat] = {}
-        self._arrived: deque[_Arrived] = deque()
+        self._arrived: dict[NodeId, _Arrived] = {}
+        """By node, its newest heartbeat without an answer: it says all that older ones said."""
         self._beats = asyncio.Event()
         self._plan_now = asyncio.Event()
-        self._to_deliver: asyncio.Queue[tuple[ExecutionId, int]] = asyncio.Queue()
+        self._to_deliver: dict[ExecutionId, Token] = {}
+        """In order; at most one per execution, so it is bounded by what is assigned."""
+        self._deliver_now = asyncio.Event()
         replica.listen(self._entry_applied)
 
     # ---- gaining and losing
@@ -100,14 +115,13 @@ class Leader:
         """`term` while this node is Raft's leader, None while it is not."""
         self._term = term
         if term is None:
-            self._epoch = None
-            self._close_seats()
+            self._lose()
         self._role_changed.set()
 
     @property
     def epoch(self) -> Epoch | None:
         """The epoch in which this node leads; None while it does not."""
-        return self._epoch
+        return self._rounds.epoch if self._rounds is not None else None
 
     async def run(self) -> None:
         """Lead whenever elected, until cancelled."""
@@ -127,48 +141,33 @@ class Leader:
         epoch = await self._claim(term)
         if epoch is None:
             return
-        # A new leader has heard nobody yet: each node gets one full lease before it can be lost.
-        self._liveness = Liveness()
-        self._epoch = epoch
+        rounds = self._rounds = LeaderRounds(epoch, self._timing)
         self._plan_now.set()
         _log.info("leadership_gained", epoch=epoch, term=term)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._answer_beats())
-            group.create_task(self._plan_rounds(self._liveness))
-            group.create_task(self._deliver())
+            group.create_task(self._answer_beats(rounds))
+            group.create_task(self._plan_rounds(rounds))
+            group.create_task(self._deliver(rounds))
 
     def _lose(self) -> None:
-        if self._epoch is not None:
-            _log.info("leadership_lost", epoch=self._epoch)
-        self._epoch = None
-        self._liveness = None
+        if self._rounds is not None:
+            _log.info("leadership_lost", epoch=self._rounds.epoch)
+        self._rounds = None
         self._arrived.clear()
         self._close_seats()
-        while not self._to_deliver.empty():
-            self._to_deliver.get_nowait()
+        self._to_deliver.clear()
 
     def _close_seats(self) -> None:
         for seat in self._seats.values():
-            seat.outgoing.put_nowait(None)
+            seat.end()
         self._seats.clear()
 
     async def _claim(self, term: int) -> Epoch | None:
-        limits, timing = self._limits, self._timing
         claim = c.ClaimLeadership(
             node=self._node,
             life=self._life,
             term=term,
-            bounds=c.Bounds(
-                lease_ms=timing.lease_ms,
-                lease_margin_ms=timing.lease_margin_ms,
-                dedup_window_ms=limits.dedup_window_ms,
-                dedup_keys_max=limits.dedup_keys_max,
-                pending_executions_max=limits.pending_executions_max,
-                intents_open_per_execution_max=limits.intents_open_per_execution_max,
-                dead_letters_per_execution_max=limits.dead_letters_per_execution_max,
-                timeline_rows_per_execution_max=limits.timeline_rows_per_execution_max,
-                timeline_text_length_max=limits.timeline_text_length_max,
-            ),
+            bounds=leader_rounds.bounds(self._timing, self._limits),
         )
         while self._term == term:
             # What is applied behind the barrier includes every entry of earlier leaders.
@@ -189,15 +188,17 @@ class Leader:
         """Carry one agent's session until either side ends it. `NoLeader` elsewhere."""
         if self._term is None:
             raise NoLeader(f"node {self._node} does not lead")
-        seat = Seat(NodeId(node))
+        seat = Seat(NodeId(node), messages_max=self._limits.session_messages_max)
         former = self._seats.get(seat.node)
         if former is not None:
-            former.outgoing.put_nowait(None)
+            former.end()
         self._seats[seat.node] = seat
+        if self._rounds is not None:
+            self._rounds.session_opened(seat.node)
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(self._read(seat, incoming))
             try:
-                while (message := await seat.outgoing.get()) is not None:
+                async for message in seat.outgoing():
                     await write(message)
             finally:
                 reading.cancel()
@@ -206,16 +207,18 @@ class Leader:
 
     async def _read(self, seat: Seat, incoming: AsyncIterator[p.FromAgent]) -> None:
         async for message in incoming:
-            self._arrived.append(_Arrived(seat, message.heartbeat, boottime_us()))
-            self._beats.set()
-        seat.outgoing.put_nowait(None)
+            # A session that was replaced may still have words under way; they are old.
+            if self._seats.get(seat.node) is seat:
+                self._arrived[seat.node] = _Arrived(seat, message.heartbeat, boottime_us())
+                self._beats.set()
+        seat.end()
 
-    async def _answer_beats(self) -> None:
+    async def _answer_beats(self, rounds: LeaderRounds) -> None:
         while True:
             while not self._arrived:
                 self._beats.clear()
                 await self._beats.wait()
-            batch = list(self._arrived)
+            batch = list(self._arrived.values())
             self._arrived.clear()
             try:
                 await self._barrier()
@@ -224,71 +227,45 @@ class Leader:
                 await asyncio.sleep(_ROUND_S)
                 continue
             for arrived in batch:
-                self._answer(arrived)
+                self._answer(rounds, arrived)
 
-    def _answer(self, arrived: _Arrived) -> None:
-        state, seat, beat = self._replica.state, arrived.seat, arrived.beat
-        epoch, liveness = self._epoch, self._liveness
-        if epoch is None or liveness is None:
+    def _answer(self, rounds: LeaderRounds, arrived: _Arrived) -> None:
+        if self._rounds is not rounds:
             return
-        node = state.nodes.get(seat.node)
-        is_current = node is not None and node.life == beat.life and node.is_up
-        reply = p.HeartbeatReply(
-            number=beat.number,
-            epoch=epoch,
-            incarnation=node.incarnation if node is not None and is_current else 0,
-            superseded=node is not None and beat.life in node.past_lives,
+        seat = arrived.seat
+        answer = rounds.hear(
+            self._replica.state,
+            arrived.beat,
+            node=seat.node,
+            at_us=arrived.at_us,
             cluster_time_ms=self._clock.now_ms(),
         )
-        seat.outgoing.put_nowait(p.ToAgent(heartbeat=reply))
-        if node is None or not is_current:
-            return
-        liveness.hear(node.id, node.incarnation, now_ms=arrived.at_us // 1000)
-        for stop in deliveries.surplus(node, state, beat):
-            seat.outgoing.put_nowait(stop)
-        for message in deliveries.triggers(node, state, beat):
-            seat.outgoing.put_nowait(message)
-        again_us = self._timing.heartbeat_ms * 2000
-        for execution in deliveries.missing(node, state, beat):
-            token, at_us = seat.delivered.get(execution.id, (0, 0))
-            if token != execution.token or arrived.at_us - at_us > again_us:
-                self._to_deliver.put_nowait((execution.id, execution.token))
+        for message in answer.messages:
+            seat.say(message)
+        self._queue(answer.deliver)
 
     # ---- planning
 
     def _entry_applied(self, result: EntryResult) -> None:
-        if self._epoch is None:
+        if self._rounds is None:
             return
-        changes = result.changes
-        if changes.touched or changes.nodes or changes.deployments_changed or changes.triggers:
+        told = self._rounds.applied(self._replica.state, result.changes)
+        if told.plan_now:
             self._plan_now.set()
-        executions = self._replica.state.executions
-        for transition in changes.transitions:
-            if transition.target is ExecutionState.ASSIGNED:
-                execution = executions.get(transition.execution)
-                if execution is not None:
-                    self._to_deliver.put_nowait((execution.id, execution.token))
-            elif transition.source is ExecutionState.ASSIGNED:
-                self._taken(transition.execution, transition.target)
+        self._queue(told.deliver)
+        for node, stop in told.stops:
+            if (seat := self._seats.get(node)) is not None:
+                seat.say(stop)
 
-    def _taken(self, execution: ExecutionId, target: ExecutionState) -> None:
-        """Tell a holder whose work was taken away; its next heartbeat would be answered so too."""
-        for seat in self._seats.values():
-            delivered = seat.delivered.pop(execution, None)
-            if delivered is None or target in _ENDED_BY_HOLDER:
-                continue
-            stop = w.StopExecution(
-                execution=execution, token=delivered[0], reason=f"is {target.value} now"
-            )
-            seat.outgoing.put_nowait(p.ToAgent(stop=stop))
-
-    async def _plan_rounds(self, liveness: Liveness) -> None:
+    async def _plan_rounds(self, rounds: LeaderRounds) -> None:
         while True:
             self._plan_now.clear()
             state = self._replica.state
             moment = plan.Moment(now_ms=boottime_us() // 1000, time_ms=self._clock.now_ms())
-            liveness.notice(state, now_ms=moment.now_ms)
-            planned = plan.plan(state, liveness, moment, timing=self._timing, limits=self._limits)
+            rounds.liveness.notice(state, now_ms=moment.now_ms)
+            planned = plan.plan(
+                state, rounds.liveness, moment, timing=self._timing, limits=self._limits
+            )
             if planned:
                 with contextlib.suppress(MoleculeError):
                     await self._proposer.propose([each.command for each in planned])
@@ -299,19 +276,25 @@ class Leader:
 
     # ---- delivery
 
-    async def _deliver(self) -> None:
+    def _queue(self, asked: Iterable[Delivery]) -> None:
+        for delivery in asked:
+            self._to_deliver[delivery.execution] = delivery.token
+            self._deliver_now.set()
+
+    async def _deliver(self, rounds: LeaderRounds) -> None:
         while True:
-            execution_id, token = await self._to_deliver.get()
+            while not self._to_deliver:
+                self._deliver_now.clear()
+                await self._deliver_now.wait()
+            execution_id = next(iter(self._to_deliver))
+            delivery = Delivery(execution_id, self._to_deliver.pop(execution_id))
             state = self._replica.state
-            execution = state.executions.get(execution_id)
-            if execution is None or execution.token != token:
-                continue
-            if execution.state is not ExecutionState.ASSIGNED:
-                continue
-            seat = self._seats.get(execution.node)
-            if seat is None:
+            execution = leader_rounds.deliverable(state, delivery)
+            seat = self._seats.get(execution.node) if execution is not None else None
+            if execution is None or seat is None:
                 continue
             run = await deliveries.run_message(state, self._rows, execution)
-            if execution.token == token and execution.state is ExecutionState.ASSIGNED:
-                seat.delivered[execution_id] = (token, boottime_us())
-                seat.outgoing.put_nowait(p.ToAgent(run=run))
+            # It may have been taken away, or moved, while its rows were read.
+            if leader_rounds.deliverable(state, delivery) is not None:
+                rounds.delivered(seat.node, delivery, now_us=boottime_us())
+                seat.say(p.ToAgent(run=run))

@@ -1,0 +1,170 @@
+"""What a leader decides from heartbeats and applied entries: answers, stops and deliveries.
+
+Pure: the state, messages and instants come in, values go out; `leader.py` carries them out, and
+`scheduler` makes the plans. What must stay true: nothing here is the only way to anything, so that
+a message that is lost or dropped is made good by the comparison with the node's next heartbeat.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from molecule.cluster.changes import Changes
+from molecule.cluster.state import ClusterState, Execution
+from molecule.config import Limits, Timing
+from molecule.model.execution import ExecutionState
+from molecule.model.ids import Epoch, ExecutionId, NodeId, Token
+from molecule.node import deliveries
+from molecule.scheduler.liveness import Liveness
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import peer_pb2 as p
+from molecule.wire.v1 import worker_pb2 as w
+
+_ENDED_BY_HOLDER = frozenset(
+    {ExecutionState.COMPLETED, ExecutionState.IN_DOUBT, ExecutionState.WAITING}
+)
+
+_REPEAT_HEARTBEATS = 2
+"""So long a delivery may be on its way before a heartbeat without it means that it was lost."""
+
+
+class Delivery(NamedTuple):
+    """An assignment to be made known to its node; stale once the execution has another token."""
+
+    execution: ExecutionId
+    token: Token
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What follows from one heartbeat: messages to its node, in order, and deliveries."""
+
+    messages: list[p.ToAgent]
+    deliver: list[Delivery]
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What follows from one applied entry."""
+
+    plan_now: bool
+    deliver: list[Delivery]
+    stops: list[tuple[NodeId, p.ToAgent]]
+
+
+class LeaderRounds:
+    """One leadership, from its committed claim to its loss. Only `leader.py` calls it.
+
+    Its liveness begins empty: a new leader has heard nobody yet, and each node gets one full lease
+    before it can be lost.
+    """
+
+    def __init__(self, epoch: Epoch, timing: Timing) -> None:
+        self.epoch = epoch
+        self.liveness = Liveness()
+        self._repeat_us = timing.heartbeat_ms * _REPEAT_HEARTBEATS * 1000
+        self._delivered: dict[NodeId, dict[ExecutionId, tuple[Token, int]]] = {}
+        """By node: the token and the instant of the last delivery of each execution."""
+
+    def session_opened(self, node: NodeId) -> None:
+        """Nothing sent on an earlier session counts as delivered."""
+        self._delivered.pop(node, None)
+
+    def hear(
+        self,
+        state: ClusterState,
+        beat: p.Heartbeat,
+        *,
+        node: NodeId,
+        at_us: int,
+        cluster_time_ms: int,
+    ) -> Answer:
+        """Answer a heartbeat that arrived at `at_us`; a majority has confirmed the leader since.
+
+        A life that is not registered, or not any more, learns only that: it gets no lease, and
+        nothing is compared with what it holds.
+        """
+        known = state.nodes.get(node)
+        is_current = known is not None and known.life == beat.life and known.is_up
+        reply = p.HeartbeatReply(
+            number=beat.number,
+            epoch=self.epoch,
+            incarnation=known.incarnation if known is not None and is_current else 0,
+            superseded=known is not None and beat.life in known.past_lives,
+            cluster_time_ms=cluster_time_ms,
+        )
+        answer = Answer([p.ToAgent(heartbeat=reply)], [])
+        if known is None or not is_current:
+            return answer
+        self.liveness.hear(known.id, known.incarnation, now_ms=at_us // 1000)
+        answer.messages.extend(deliveries.surplus(known, state, beat))
+        answer.messages.extend(deliveries.triggers(known, state, beat))
+        for execution in deliveries.missing(known, state, beat):
+            if not self._is_on_its_way(execution, at_us=at_us):
+                answer.deliver.append(Delivery(execution.id, execution.token))
+        return answer
+
+    def _is_on_its_way(self, execution: Execution, *, at_us: int) -> bool:
+        sent = self._delivered.get(execution.node, {}).get(execution.id)
+        if sent is None:
+            return False
+        token, sent_us = sent
+        return token == execution.token and at_us - sent_us <= self._repeat_us
+
+    def applied(self, state: ClusterState, changes: Changes) -> Consequences:
+        """Look at what an entry changed; `state` is the state behind it."""
+        told = Consequences(
+            plan_now=bool(
+                changes.touched or changes.nodes or changes.deployments_changed or changes.triggers
+            ),
+            deliver=[],
+            stops=[],
+        )
+        for transition in changes.transitions:
+            if transition.target is ExecutionState.ASSIGNED:
+                execution = state.executions.get(transition.execution)
+                if execution is not None:
+                    told.deliver.append(Delivery(execution.id, execution.token))
+            elif transition.source is ExecutionState.ASSIGNED:
+                told.stops.extend(self._taken(transition.execution, transition.target))
+        return told
+
+    def _taken(
+        self, execution: ExecutionId, target: ExecutionState
+    ) -> Iterator[tuple[NodeId, p.ToAgent]]:
+        """Stops for a holder whose work was taken away; its next heartbeat would bring them too."""
+        for node, delivered in self._delivered.items():
+            sent = delivered.pop(execution, None)
+            if sent is None or target in _ENDED_BY_HOLDER:
+                continue
+            stop = w.StopExecution(
+                execution=execution, token=sent[0], reason=f"is {target.value} now"
+            )
+            yield node, p.ToAgent(stop=stop)
+
+    def delivered(self, node: NodeId, delivery: Delivery, *, now_us: int) -> None:
+        """The delivery is on its way to its node."""
+        self._delivered.setdefault(node, {})[delivery.execution] = (delivery.token, now_us)
+
+
+def deliverable(state: ClusterState, delivery: Delivery) -> Execution | None:
+    """The execution, if it is still assigned under this token."""
+    execution = state.executions.get(delivery.execution)
+    if execution is None or execution.token != delivery.token:
+        return None
+    return execution if execution.state is ExecutionState.ASSIGNED else None
+
+
+def bounds(timing: Timing, limits: Limits) -> c.Bounds:
+    """The numbers that all voters must share, as a claim carries them into the state."""
+    return c.Bounds(
+        lease_ms=timing.lease_ms,
+        lease_margin_ms=timing.lease_margin_ms,
+        dedup_window_ms=limits.dedup_window_ms,
+        dedup_keys_max=limits.dedup_keys_max,
+        pending_executions_max=limits.pending_executions_max,
+        intents_open_per_execution_max=limits.intents_open_per_execution_max,
+        dead_letters_per_execution_max=limits.dead_letters_per_execution_max,
+        timeline_rows_per_execution_max=limits.timeline_rows_per_execution_max,
+        timeline_text_length_max=limits.timeline_text_length_max,
+    )
