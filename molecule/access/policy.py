@@ -46,6 +46,13 @@ _OPEN: Final = frozenset({Action.READ_HEALTH})
 _OF_TRIGGERS: Final = frozenset({Action.SUBMIT})
 
 
+def check(actor: Actor, action: Action) -> None:
+    """Raise the `Denied` to answer with when `actor` may not do `action`."""
+    refused = refusal(actor, action)
+    if refused is not None:
+        raise refused
+
+
 def refusal(actor: Actor, action: Action) -> Denied | None:
     """None when `actor` may do `action`, else the error to answer with."""
     if action in _OPEN or actor == ADMIN:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from molecule.access.policy import Action, Actor, refusal
+from molecule.access import policy
+from molecule.access.policy import Action, Actor
 from molecule.cluster.outcome import Applied, Rejected
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
@@ -16,6 +17,7 @@ from molecule.model.errors import (
     WrongState,
 )
 from molecule.model.ids import ExecutionId
+from molecule.node import wire
 from molecule.node.forwarder import Forwarder
 from molecule.wire.v1 import commands_pb2 as c
 
@@ -34,10 +36,9 @@ class Actions:
         self, actor: Actor, execution: str, fields: Mapping[str, Any], *, within_s: float
     ) -> None:
         """End the execution CANCELLED. Raises `WrongState` when it has ended otherwise."""
-        if (refused := refusal(actor, Action.CANCEL)) is not None:
-            raise refused
+        policy.check(actor, Action.CANCEL)
         command = c.CancelExecution(
-            execution=execution, actor=_wire(actor), reason=self._reason(fields)
+            execution=execution, actor=wire.actor_to_wire(actor), reason=self._reason(fields)
         )
         await self._say(c.Command(version=1, cancel_execution=command), execution, within_s)
 
@@ -45,12 +46,11 @@ class Actions:
         self, actor: Actor, execution: str, fields: Mapping[str, Any], *, within_s: float
     ) -> None:
         """Answer for effects in doubt. `Conflict` when it is too early to call one not done."""
-        if (refused := refusal(actor, Action.RESOLVE)) is not None:
-            raise refused
+        policy.check(actor, Action.RESOLVE)
         command = c.ResolveEffects(
             execution=execution,
             answers=self._answers(execution, fields),
-            actor=_wire(actor),
+            actor=wire.actor_to_wire(actor),
             reason=self._reason(fields),
         )
         await self._say(c.Command(version=1, resolve_effects=command), execution, within_s)
@@ -105,7 +105,3 @@ def _refused(execution: str, rejected: Rejected) -> MoleculeError:
             return InvalidInput(f"{facts.get('field')} is invalid", **facts)
         case reason:
             return Conflict(f"refused: {reason}", **facts)
-
-
-def _wire(actor: Actor) -> c.Actor:
-    return c.Actor(kind=actor.kind.value, name=actor.name)

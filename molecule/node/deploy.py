@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from molecule.access.policy import Action, Actor, refusal
+from molecule.access import policy
+from molecule.access.policy import Action, Actor
 from molecule.cluster.outcome import Applied
 from molecule.config import Limits
 from molecule.model.errors import (
@@ -17,6 +18,7 @@ from molecule.model.errors import (
     InvalidProcess,
     LimitExceeded,
 )
+from molecule.node import wire
 from molecule.node.forwarder import Forwarder
 from molecule.node.payloads import Payloads
 from molecule.node.submit import AskWorker
@@ -47,8 +49,7 @@ class DeployDoor:
 
         Raises `InvalidProcess` with every fault; what was active stays active then.
         """
-        if (refused := refusal(actor, Action.APPLY)) is not None:
-            raise refused
+        policy.check(actor, Action.APPLY)
         if not environment:
             raise InvalidInput("name the environment to apply to", field="environment")
         size = sum(map(len, files.values()))
@@ -85,7 +86,7 @@ class DeployDoor:
     async def _commands(
         self, actor: Actor, environment: str, reply: w.WorkerReply
     ) -> list[c.Command]:
-        who = c.Actor(kind=actor.kind.value, name=actor.name)
+        who = wire.actor_to_wire(actor)
         settings = reply.environment_settings
         put = c.PutEnvironment(
             environment=environment,

@@ -6,13 +6,15 @@ state checks the same again when the command is applied.
 
 from collections.abc import Awaitable, Callable
 
-from molecule.access.policy import Action, Actor, ActorKind, refusal
+from molecule.access import policy
+from molecule.access.policy import Action, Actor, ActorKind
 from molecule.cluster import views
 from molecule.cluster.outcome import Applied, Outcome
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
 from molecule.model.errors import Forbidden, InvalidInput, LimitExceeded, StaleToken
 from molecule.model.ids import Digest, GroupId, ProcessName
+from molecule.node import wire
 from molecule.node.agent import Agent
 from molecule.node.clock import boottime_us, wall_ms
 from molecule.node.forwarder import Forwarder
@@ -97,8 +99,7 @@ class Desk:
     async def trigger_submit(self, submit: w.TriggerSubmit) -> w.CallAnswer:
         """Submissions of a trigger and its progress, in one entry: both or neither."""
         actor = Actor(ActorKind.TRIGGER, f"{submit.environment}/{submit.process}")
-        if (refused := refusal(actor, Action.SUBMIT)) is not None:
-            raise refused
+        policy.check(actor, Action.SUBMIT)
         limit = self._limits.submissions_per_batch_max
         if len(submit.submissions) > limit:
             raise LimitExceeded(
@@ -118,7 +119,7 @@ class Desk:
             submission.process = submit.process
             submission.version = submission.version or deployment.version
             submission.trigger_token = submit.token
-            submission.actor.CopyFrom(c.Actor(kind=actor.kind.value, name=actor.name))
+            submission.actor.CopyFrom(wire.actor_to_wire(actor))
             commands.append(c.Command(version=1, submit_execution=submission))
         if submit.HasField("group"):
             submit.group.environment = submit.environment

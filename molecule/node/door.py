@@ -7,11 +7,19 @@ from typing import Any
 
 import orjson
 
-from molecule.access.policy import Action, Actor, refusal
+from molecule.access import policy
+from molecule.access.policy import Action
 from molecule.config import Limits
-from molecule.model.errors import InvalidInput, MoleculeError, NoLeader, NotFound
+from molecule.model.errors import (
+    InvalidInput,
+    MoleculeError,
+    NoLeader,
+    NotFound,
+    OutcomeUnknown,
+    Overloaded,
+)
 from molecule.model.execution import ACTIVE, ExecutionState
-from molecule.model.ids import Digest, ExecutionId
+from molecule.model.ids import ExecutionId
 from molecule.node.actions import Actions
 from molecule.node.deploy import DeployDoor
 from molecule.node.identify import Identifier
@@ -19,7 +27,6 @@ from molecule.node.payloads import Payloads
 from molecule.node.reads import Reads
 from molecule.node.replica import Replica
 from molecule.node.submit import Accepted, SubmitDoor
-from molecule.storage.rows import PayloadRow
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import door_pb2 as d
 from molecule.wire.v1 import door_pb2_grpc
@@ -71,17 +78,27 @@ class DoorService(door_pb2_grpc.DoorServicer):
     async def Submit(self, request: d.SubmitRequest, context: Any) -> d.SubmitReply:  # noqa: N802
         """Accept, and wait for the end when asked."""
         actor = self._identifier.actor(request.credentials.bearer)
-        answers, index = await self._submit.submit(actor, request, within_s=self._within_s)
+        try:
+            answers, index = await self._submit.submit(actor, request, within_s=self._within_s)
+        except NotFound:
+            # Nothing was proposed. What was deployed through another node may not be here yet.
+            async with _bounded(self._within_s):
+                await self._read_behind()
+            answers, index = await self._submit.submit(actor, request, within_s=self._within_s)
         results = [_result(answer) for answer in answers]
-        if request.wait_ms:
-            # This node may be a step behind the leader; then its copy would know nothing of them.
-            await self._until_applied(index)
-        await self._wait(results, _time_left_ms(context, request.wait_ms), accepted=True)
+        try:
+            if request.wait_ms:
+                # This node may be a step behind the leader; its copy would know nothing of them.
+                await self._until_applied(index)
+            await self._wait(results, _time_left_ms(context, request.wait_ms), accepted=True)
+        except MoleculeError as error:
+            # They are accepted, so nothing that fails from here on is definite.
+            raise OutcomeUnknown(f"the end cannot be told now: {error.message}") from error
         return d.SubmitReply(results=results)
 
     async def Await(self, request: d.AwaitRequest, context: Any) -> d.AwaitReply:  # noqa: N802
         """Executions as they stand at the end of the wait."""
-        self._may(self._identifier.actor(request.credentials.bearer), Action.READ)
+        policy.check(self._identifier.actor(request.credentials.bearer), Action.READ)
         if any(not self._is_known(execution) for execution in request.executions):
             # Accepted through another node a moment ago, or a name that nobody ever had.
             async with _bounded(self._within_s):
@@ -97,7 +114,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 return d.ReadReply(json=orjson.dumps(self._health()))
             case "metrics":
                 return d.ReadReply(json=orjson.dumps({"text": self._metrics().decode()}))
-        self._may(self._identifier.actor(request.credentials.bearer), Action.READ)
+        policy.check(self._identifier.actor(request.credentials.bearer), Action.READ)
         if request.fresh:
             async with _bounded(self._within_s):
                 await self._read_behind()
@@ -118,15 +135,14 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 await self._actions.cancel(actor, request.id, fields, within_s=self._within_s)
                 view = await self._changed(request.id)
             case "resolve":
+                # `all` means the doubts that this node's copy knows.
+                async with _bounded(self._within_s):
+                    await self._read_behind()
                 await self._actions.resolve(actor, request.id, fields, within_s=self._within_s)
                 view = await self._changed(request.id)
             case action:
                 raise InvalidInput(f"there is no action {action}")
         return d.ReadReply(json=orjson.dumps(view))
-
-    def _may(self, actor: Actor, action: Action) -> None:
-        if (refused := refusal(actor, action)) is not None:
-            raise refused
 
     async def _changed(self, execution: str) -> Mapping[str, Any]:
         """The execution as this node sees it after the change, even when the leader is another."""
@@ -146,7 +162,13 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 if not result.execution:
                     continue
                 if within_s > 0:
-                    waiter = stack.enter_context(self._replica.waiter(result.execution))
+                    try:
+                        waiter = stack.enter_context(self._replica.waiter(result.execution))
+                    except Overloaded:
+                        if not accepted:
+                            raise
+                        # The caller learns what was accepted and may wait for it again.
+                        break
                     if not await self._is_settled(result.execution):
                         pending.append(waiter)
             if pending:
@@ -184,16 +206,8 @@ class DoorService(door_pb2_grpc.DoorServicer):
             view.get("reason", "") if view["state"] != ExecutionState.COMPLETED else ""
         )
         if view["state"] == ExecutionState.COMPLETED:
-            result.result = await self._content(
-                await self._store.payload(result.execution, "result")
-            )
-
-    async def _content(self, row: PayloadRow | None) -> bytes:
-        if row is None:
-            return b"[]"
-        if row.inline is not None:
-            return row.inline
-        return await self._payloads.get(Digest(row.digest or ""))
+            row = await self._store.payload(result.execution, "result")
+            result.result = b"[]" if row is None else await self._payloads.kept(row)
 
 
 @contextlib.asynccontextmanager

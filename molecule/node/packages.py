@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from molecule.cluster.state import ClusterState
 from molecule.model.errors import NotFound
-from molecule.model.ids import Digest
 from molecule.node.payloads import Payloads
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import worker_pb2 as w
@@ -60,11 +59,7 @@ class Packages:
         row = await self._store.payload(owner, slot)
         if row is None:
             raise NotFound(f"{owner} is not in this node's copy of the state yet")
-        content = (
-            row.inline
-            if row.inline is not None
-            else await self._payloads.get(Digest(row.digest or ""))
-        )
+        content = await self._payloads.kept(row)
         while len(self._cached) >= _CACHED_MAX:
             self._cached.pop(next(iter(self._cached)))
         self._cached[key] = content

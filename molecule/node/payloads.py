@@ -43,6 +43,20 @@ class Documents(Protocol):
         ...
 
 
+class KeptBytes(Protocol):
+    """A row that holds bytes, or the digest of the document that does."""
+
+    @property
+    def inline(self) -> bytes | None:
+        """The bytes, when they are small."""
+        ...
+
+    @property
+    def digest(self) -> str | None:
+        """The document's, when they are not."""
+        ...
+
+
 PutAt = Callable[[str, bytes, str, int], Awaitable[None]]
 """Put content at another voter, in the name of (execution, token); raises errors of the tree."""
 
@@ -115,6 +129,10 @@ class Payloads:
         if payload.WhichOneof("body") != "stored":
             return payload.inline
         return await self.get(Digest(payload.stored.digest))
+
+    async def kept(self, row: KeptBytes) -> bytes:
+        """The content behind a row of the state store."""
+        return row.inline if row.inline is not None else await self.get(Digest(row.digest or ""))
 
     async def get(self, digest: Digest) -> bytes:
         """The document from here or another voter, verified.

@@ -14,7 +14,7 @@ from molecule.cluster.state import ClusterState
 from molecule.config import NodeConfig
 from molecule.model.errors import InvalidInput, NotFound
 from molecule.model.execution import TERMINAL
-from molecule.model.ids import Digest, ExecutionId, IdempotencyKey, NodeId
+from molecule.model.ids import ExecutionId, IdempotencyKey, NodeId
 from molecule.node import searches
 from molecule.node.payloads import Payloads
 from molecule.storage.rows import DeadLetterQuery, DeadLetterRow
@@ -202,9 +202,8 @@ class Reads:
             row = await self._store.dead_letter(int(index), int(number))
         if row is None:
             raise NotFound(f"there is no dead letter {name}")
-        content = row.inline
-        if content is None and row.digest:
-            content = await self._payloads.get(Digest(row.digest))
+        has_content = row.inline is not None or row.digest
+        content = await self._payloads.kept(row) if has_content else b""
         return {**_letter_head(row), "documents": orjson.loads(content) if content else []}
 
 

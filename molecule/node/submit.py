@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from molecule.access.policy import Action, Actor, refusal
+from molecule.access import policy
+from molecule.access.policy import Action, Actor
 from molecule.cluster.outcome import Applied, Outcome
 from molecule.cluster.state import ClusterState, Deployment, Version
 from molecule.config import Limits
@@ -27,6 +28,7 @@ from molecule.model.errors import (
     Unavailable,
 )
 from molecule.model.ids import NodeId, ProcessName, VersionId
+from molecule.node import wire
 from molecule.node.clock import wall_ms
 from molecule.node.forwarder import Forwarder
 from molecule.node.payloads import Payloads
@@ -59,10 +61,13 @@ def new_execution_id(now_ms: int) -> str:
     return "e" + "".join(reversed(digits))
 
 
-def body_digest(environment: str, process: str, version: str, content: bytes) -> str:
-    """Names what was asked for: the same key with another digest is a conflict."""
-    head = f"{environment}\0{process}\0{version}".encode()
-    return hashlib.sha256(head + b"\0" + content).hexdigest()
+def body_digest(environment: str, process: str, content: bytes) -> str:
+    """Names what was asked for: the same key with another digest is a conflict.
+
+    The version is no part of it: asked again after a deployment, a submission is still the same.
+    """
+    head = f"{environment}\0{process}\0\0".encode()
+    return hashlib.sha256(head + content).hexdigest()
 
 
 class SubmitDoor:
@@ -90,8 +95,7 @@ class SubmitDoor:
 
         Also gives the log index from which on they are known. Raises what refuses all of them.
         """
-        if (refused := refusal(actor, Action.SUBMIT)) is not None:
-            raise refused
+        policy.check(actor, Action.SUBMIT)
         self._check_sizes(request.submissions)
         deployment, version = self._deployment(request)
         stamps = await self._stamps(request, deployment, version)
@@ -182,6 +186,8 @@ class SubmitDoor:
             inputs=[submission.input for submission in request.submissions],
         )
         reply = await self._ask_worker(w.WorkerRequest(door=door))
+        if reply.code in (NotFound.code, Unavailable.code):
+            raise Unavailable(f"the process cannot be read here now: {reply.message}")
         if reply.code:
             raise InvalidInput(reply.message)
         return reply.stamps
@@ -197,14 +203,14 @@ class SubmitDoor:
         return c.SubmitExecution(
             execution=new_execution_id(wall_ms()),
             idempotency_key=submission.idempotency_key,
-            body_digest=body_digest(deployment.environment, version.process, "", submission.input),
+            body_digest=body_digest(deployment.environment, version.process, submission.input),
             environment=deployment.environment,
             process=version.process,
             version=version.id,
             input=await self._payloads.payload(submission.input),
             concurrency_key=stamp.concurrency_key,
             track=stamp.track,
-            actor=c.Actor(kind=actor.kind.value, name=actor.name),
+            actor=wire.actor_to_wire(actor),
             priority=version.priority,
         )
 

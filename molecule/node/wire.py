@@ -1,10 +1,17 @@
-"""Outcomes on the wire and back. Pure translation."""
+"""Outcomes and actors on the wire and back. Pure translation."""
 
 import orjson
 
+from molecule.access.policy import Actor
 from molecule.cluster.outcome import Applied, Outcome, Rejected
 from molecule.node.proposer import GroupResult
+from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
+
+
+def actor_to_wire(actor: Actor) -> c.Actor:
+    """Who asked, as a command names it."""
+    return c.Actor(kind=actor.kind.value, name=actor.name)
 
 
 def outcome_to_wire(outcome: Outcome) -> p.CommandOutcome:
