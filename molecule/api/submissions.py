@@ -128,9 +128,11 @@ async def submit(
     """
     answers: dict[str, Answered] = {}
     within_ms = wait_ms or limits.door_wait_for_leader_ms
+    was_unknown = False
 
     async def attempt(left_s: float) -> bool:
         """True when no answer is left that may pass."""
+        nonlocal was_unknown
         open_ones = [
             item
             for item in submissions
@@ -144,7 +146,11 @@ async def submit(
             submissions=open_ones,
             wait_ms=min(wait_ms, int(left_s * 1000)),
         )
-        reply = await door.submit(request, timeout_s=left_s + limits.door_answer_ms / 1000)
+        try:
+            reply = await door.submit(request, timeout_s=left_s + limits.door_answer_ms / 1000)
+        except MoleculeError as error:
+            was_unknown = was_unknown or not error.definite
+            raise
         _note(answers, open_ones, reply.results)
         return not any(_may_pass(answer) for answer in answers.values())
 
@@ -152,6 +158,11 @@ async def submit(
         await ask(attempt, patience=patience, within_s=within_ms / 1000, is_settled=bool)
     except MoleculeError as error:
         passes = may_pass(type(error), repeat_unknown=True)
+        if was_unknown and error.definite:
+            # It is true of the last call only: an earlier one may have been carried out.
+            error = OutcomeUnknown(
+                f"{_UNKNOWN} ({error.message})", last_code=error.code, last_reason=error.message
+            )
         if not passes and not any(answer.result for answer in answers.values()):
             raise _with_key(error, submissions) from None
         for item in submissions:

@@ -8,7 +8,7 @@ import pytest
 
 from molecule.config import Limits
 from molecule.model import payload
-from molecule.model.errors import Draining, NoLeader, Overloaded, StorageFull
+from molecule.model.errors import Draining, NoLeader, OutcomeUnknown, Overloaded, StorageFull
 from molecule.model.keys import made_at_ms
 from tests.fakes.door import FakeDoor
 from tests.fakes.patience import VirtualTime
@@ -300,6 +300,19 @@ async def test_refusal_under_load_is_answered_at_once_with_a_time_to_come_back(
     assert answer.headers["retry-after"] == ("3" if status == 429 else "1")
     assert answer.json()["idempotency_key"] == answer.headers["idempotency-key"]
     assert len(door.calls) == 1
+
+
+async def test_a_refusal_after_a_lost_answer_is_not_called_definite(
+    http: httpx2.AsyncClient, door: FakeDoor
+) -> None:
+    door.troubles = deque([OutcomeUnknown("the node process went away"), Overloaded("full")])
+    answer = await http.post(
+        EXECUTIONS, json={"process": "echo"}, headers={"Idempotency-Key": "k1"}
+    )
+
+    told = answer.json()
+    assert (told["code"], told["definite"]) == ("outcome_unknown", False)
+    assert (told["idempotency_key"], told["last_code"]) == ("k1", "overloaded")
 
 
 async def test_batch_asks_again_only_for_what_was_refused_for_now(
