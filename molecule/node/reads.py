@@ -13,7 +13,6 @@ from molecule.cluster import views
 from molecule.cluster.state import ClusterState
 from molecule.config import NodeConfig
 from molecule.model.errors import InvalidInput, NotFound
-from molecule.model.execution import TERMINAL
 from molecule.model.ids import ExecutionId, IdempotencyKey, NodeId
 from molecule.node import searches
 from molecule.node.payloads import Payloads
@@ -118,11 +117,8 @@ class Reads:
         search = searches.parsed(query, page_size_max=self._config.limits.page_size_max)
         items, cursor = searches.in_memory(self._state(), search)
         if search.looks_in_history and len(items) < search.limit and not search.key:
-            terminal = [state.value for state in sorted(search.states & TERMINAL)]
-            if len(terminal) > 1 and len(terminal) < len(TERMINAL):
-                raise InvalidInput("search for one terminal state at a time, or for all")
             page = await self._store.history(
-                search.history_query(terminal[0] if len(terminal) == 1 else None),
+                search.history_query,
                 cursor=search.history_cursor,
                 limit=search.limit - len(items),
             )
@@ -153,7 +149,8 @@ class Reads:
 
     async def _timeline(self, name: str, query: Mapping[str, str]) -> View:
         # One row more is read than shown, to know whether there is a next page.
-        limit = min(int(query.get("limit", "1000")), self._config.limits.page_size_max - 1)
+        maximum = self._config.limits.page_size_max - 1
+        limit = searches.page_size(query, default=maximum, maximum=maximum)
         cursor = query.get("cursor", "")
         after = (0, -1)
         if cursor:
@@ -188,7 +185,7 @@ class Reads:
                 error_code=query.get("error_code"),
             ),
             cursor=query.get("cursor", ""),
-            limit=min(int(query.get("limit", "100")), self._config.limits.page_size_max),
+            limit=searches.page_size(query, default=100, maximum=self._config.limits.page_size_max),
         )
         return {
             "items": [_letter_head(row) for row in page.rows],

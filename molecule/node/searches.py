@@ -51,11 +51,13 @@ class Search:
         """The store's own cursor inside this one."""
         return self.cursor.removeprefix(_ENDED) if self.cursor.startswith(_ENDED) else ""
 
-    def history_query(self, state: str | None) -> HistoryQuery:
-        """The same search for the store, for one terminal state or all."""
+    @property
+    def history_query(self) -> HistoryQuery:
+        """The same search for the store."""
+        terminal = sorted(self.states & TERMINAL)
         return HistoryQuery(
             process=self.process or None,
-            state=state,
+            state=terminal[0].value if len(terminal) == 1 else None,
             environment=self.environment or None,
             track=self.track,
             ended_from_ms=self.since_ms or None,
@@ -64,7 +66,7 @@ class Search:
 
 
 def parsed(query: Mapping[str, str], *, page_size_max: int) -> Search:
-    """A search from the parameters of a read. Raises `InvalidInput` for a cursor that is none."""
+    """A search from the parameters of a read. Raises `InvalidInput`, naming what cannot be read."""
     track = None
     for name, value in query.items():
         if name.startswith("track."):
@@ -72,21 +74,45 @@ def parsed(query: Mapping[str, str], *, page_size_max: int) -> Search:
                 raise InvalidInput("search by one business key at a time")
             track = (name.removeprefix("track."), value)
     cursor = query.get("cursor", "")
-    if cursor and not cursor.startswith((_ACTIVE, _ENDED)):
-        raise InvalidInput("cursor must be the `next` of the page before")
+    is_active = cursor.startswith(_ACTIVE) and cursor.removeprefix(_ACTIVE).isdecimal()
+    if cursor and not is_active and not cursor.startswith(_ENDED):
+        raise InvalidInput("cursor must be the `next` of the page before", field="cursor")
+    states = _states(query.get("state", ""))
+    if 1 < len(states & TERMINAL) < len(TERMINAL):
+        raise InvalidInput("search for one terminal state at a time, or for all", field="state")
     return Search(
         process=query.get("process", ""),
         environment=query.get("environment", ""),
         key=query.get("key", ""),
-        states=frozenset(
-            ExecutionState(name) for name in query.get("state", "").split(",") if name
-        ),
+        states=states,
         track=track,
-        since_ms=int(query.get("since", "0")),
-        until_ms=int(query.get("until", "0")),
-        limit=min(int(query.get("limit", "100")), page_size_max),
+        since_ms=number(query, "since", default=0),
+        until_ms=number(query, "until", default=0),
+        limit=page_size(query, default=100, maximum=page_size_max),
         cursor=cursor,
     )
+
+
+def number(query: Mapping[str, str], name: str, *, default: int) -> int:
+    """A parameter that counts something, from 0 on. `InvalidInput` for anything else."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal():
+        raise InvalidInput(f"{name} must be a whole number", field=name)
+    return int(text)
+
+
+def page_size(query: Mapping[str, str], *, default: int, maximum: int) -> int:
+    """How many items the page shall have: what was asked for, from 1 to the maximum."""
+    return max(1, min(number(query, "limit", default=default), maximum))
+
+
+def _states(names: str) -> frozenset[ExecutionState]:
+    try:
+        return frozenset(ExecutionState(name) for name in names.split(",") if name)
+    except ValueError:
+        raise InvalidInput(f"{names} names a state that there is not", field="state") from None
 
 
 def in_memory(state: ClusterState, search: Search) -> tuple[list[dict[str, Any]], str]:
