@@ -42,6 +42,6 @@ async def test_two_nodes_finish_all_work_and_an_emptied_voter_is_refused(
     cluster.local.start(place)
     with pytest.raises(LocalError):
         await cluster.local.ready(place, within_s=20)
-    assert "empt" in cluster.log(victim)[-3000:]
+    assert "emptied" in cluster.log(victim)[-3000:]
     answer = await cluster.submit("nothing", cluster.name("two"), at=others[0], wait="30s")
     assert answer.json()["state"] == "COMPLETED"
