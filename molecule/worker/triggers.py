@@ -87,15 +87,14 @@ class TriggerRunner:
     ) -> None:
         """Done when all of it is committed, `group` in the last of its parts."""
         self._lease.check()
-        most = self._limits.submissions_per_batch_max
-        parts = [submissions[start : start + most] for start in range(0, len(submissions), most)]
-        for number, part in enumerate(parts or [()], start=1):
-            is_last = number >= len(parts)
+        parts = self._parts([await self._submission(one, group) for one in submissions])
+        for number, part in enumerate(parts, start=1):
+            is_last = number == len(parts)
             asked = w.TriggerSubmit(
                 environment=self.environment,
                 process=self.process,
                 token=self.token,
-                submissions=[await self._submission(one, group) for one in part],
+                submissions=part,
             )
             if group is not None and is_last:
                 asked.group.CopyFrom(await self._group_record(group))
@@ -103,6 +102,20 @@ class TriggerRunner:
             for outcome in answer.outcomes:
                 if not outcome.applied:
                     _refuse(outcome.code, outcome.message)
+
+    def _parts(self, submissions: Sequence[c.SubmitExecution]) -> list[list[c.SubmitExecution]]:
+        """Parts that fit into an entry of the log, whatever a record grows to when it is read."""
+        parts: list[list[c.SubmitExecution]] = [[]]
+        size_bytes = 0
+        for one in submissions:
+            size_bytes += one.ByteSize()
+            is_full = len(parts[-1]) >= self._limits.submissions_per_batch_max
+            # The other half is for the progress of the group, and for what the node stamps.
+            if parts[-1] and (is_full or size_bytes > self._limits.entry_bytes_max // 2):
+                parts.append([])
+                size_bytes = one.ByteSize()
+            parts[-1].append(one)
+        return parts
 
     async def group(self, group: str) -> GroupProgress:
         """What is committed of this group."""

@@ -74,6 +74,17 @@ async def test_many_submissions_go_in_parts_and_the_progress_with_the_last() -> 
     assert [part.HasField("group") for part in parts] == [False, False, True]
 
 
+async def test_records_that_grow_when_they_are_read_go_in_parts_that_fit_into_an_entry() -> None:
+    heard = Heard()
+    limits = Limits()
+    # Names of columns are in every record: a line of 1 KB becomes 10 KB.
+    await a_trigger(heard, limits).submit(submissions(1_000, "x" * 10_000), GROUP)
+    parts = [message.trigger_submit for message in heard.said]
+    assert sum(len(part.submissions) for part in parts) == 1_000
+    assert max(part.ByteSize() for part in parts) < limits.entry_bytes_max
+    assert [part.HasField("group") for part in parts].index(True) == len(parts) - 1
+
+
 async def test_progress_alone_can_be_recorded_with_bad_records() -> None:
     heard = Heard()
     bad = BadRecord(DocumentId("r1"), "flights.csv:9", "no number", {"raw": "x"})
