@@ -305,9 +305,15 @@ class Journal:
         term = self.log.term_at(index)
         if term is not None and index > self.head.index:
             self.log.move_head(SnapshotMark(index, term))
-        # A segment is needed until the next one begins at or below the snapshot.
-        while len(self._segments) > 1 and self._segments[1].base_index <= mark.index:
+        # A segment is needed until the next one begins at or below the snapshot, and durably so:
+        # a journal whose first header was never synced could not be read after a power loss.
+        while len(self._segments) > 1 and self._is_needless(self._segments[1], mark):
             self._removable.append(self._segments.pop(0).name)
+
+    def _is_needless(self, following: Segment, mark: SnapshotMark) -> bool:
+        """Whether nothing before this segment is needed to read the log from the snapshot on."""
+        begun = following.base_position + records.HEADER_BYTES
+        return following.base_index <= mark.index and self.durable_position >= begun
 
     def install(
         self, files: Files, mark: SnapshotMark, *, bounds: Bounds | None = None

@@ -20,8 +20,8 @@ from tests.simulation.options import Options
 _POLL_S = 0.02
 # In election timeouts: how long a leader may be missing, from when it must stay, for how long.
 _LEADERLESS_MAX = 10
-_SETTLING = 3
-_LOAD = 5
+_SETTLING = 2
+_LOAD = 4
 _LINKING_MAX_S = 8.0
 _CONVERGING_MAX_S = 30.0
 
@@ -130,7 +130,9 @@ class CalmPhases:
                 f"{members} had none {limit_s:.1f} s after {linked_s:.3f} s",
             )
         self.leader_after_s.append(stage.now_s - linked_s)
-        if not stage.advance(stage.now_s + _SETTLING * self._election_s):
+        # Another campaign may have been on its way, with two syncs of its own ahead of it.
+        settling_s = _SETTLING * self._election_s + 4 * stage.options.sync_max_s
+        if not stage.advance(stage.now_s + settling_s):
             return False
         before = self._leader_of(members)
         end_s = stage.now_s + _LOAD * self._election_s

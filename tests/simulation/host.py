@@ -23,6 +23,10 @@ from tests.simulation.register import Outcome, Register
 _WAKE_MIN_S = 0.0005
 
 
+# Inputs that arrive so close together share a round, as in one turn of an event loop.
+_GATHERING_S = 0.0002
+
+
 class ProcessState(enum.Enum):
     """What the kernel knows of the process."""
 
@@ -81,7 +85,6 @@ class Host:
         self.member: Member | None = None
         self.register = make_register()
         self.view: View | None = None
-        self.refusal: str | None = None
         self._queue = queue
         self._network = network
         self._checker = checker
@@ -89,6 +92,7 @@ class Host:
         self._factory = factory
         self._make_register = make_register
         self._forgives = forgives
+        self._round_is_due = False
         self._backlog: list[Callable[[], None]] = []
         self._wake_local_s = 0.0
         self._wake_event_s = -1.0
@@ -104,7 +108,7 @@ class Host:
         self.register = self._make_register()
         self._backlog.clear()
         self._wake_event_s = -1.0
-        self.refusal = None
+        self._round_is_due = False
         life = self.life
         self._guarded(self._boot)
         if self.state is ProcessState.RUNNING and self.life == life:
@@ -143,10 +147,17 @@ class Host:
     def call(self, action: Callable[[Member], None]) -> None:
         """Give the member one input, now or when the process is awake again."""
         if self.state is ProcessState.RUNNING:
-            self._guarded(lambda: self._input(action))
+            self._guarded(lambda: self._input(action), ends_round=False)
+            if not self._round_is_due:
+                self._round_is_due = True
+                self._queue.after(_GATHERING_S, self._round_due, self.life)
         elif self.state is ProcessState.STOPPED:
             life = self.life
             self._backlog.append(lambda: self._input(action) if self.life == life else None)
+
+    def _round_due(self, life: int) -> None:
+        if life == self.life and self.state is ProcessState.RUNNING:
+            self._guarded(_nothing)
 
     def _input(self, action: Callable[[Member], None]) -> None:
         if self.member is not None:
@@ -164,18 +175,18 @@ class Host:
         if self.member is not None:
             self.member.wake()
 
-    def _guarded(self, action: Callable[[], None]) -> None:
-        """One round of the member; its death in it is part of the game."""
+    def _guarded(self, action: Callable[[], None], *, ends_round: bool = True) -> None:
+        """Let the member do something; its death in it is part of the game."""
         life = self.life
         try:
             action()
-            if self.member is not None and self.life == life:
+            if ends_round and self.member is not None and self.life == life:
+                self._round_is_due = False
                 self.member.settle()
         except Killed:
             self._end("killed in a disk operation", restart_s=0.0)
             return
         except MemberStopped as stopped:
-            self.refusal = str(stopped)
             self._end(str(stopped), restart_s=None)
             return
         except BrokenInvariant as broken:
@@ -187,7 +198,7 @@ class Host:
             return
         if self.disk.is_dead:
             self._end("killed in a disk operation", restart_s=0.0)
-        elif self.member is not None and self.life == life:
+        elif ends_round and self.member is not None and self.life == life:
             view = self.member.view()
             if view != self.view:
                 self.view = view
@@ -265,3 +276,7 @@ class Host:
 
     def restart(self) -> None:
         self._end("restarts on an installed snapshot", restart_s=0.05)
+
+
+def _nothing() -> None:
+    """No input; the round is what matters."""

@@ -47,7 +47,7 @@ def draw(seed: int, voters: int, faults: int) -> Options:
     """The options of a seed."""
     rng = random.Random(f"options {seed}")
     kinds = tuple(kind for kind in FaultKind if rng.random() < 0.45)
-    every_s = rng.choice((0.1, 0.2, 0.2, 0.4, 1.0))
+    every_s = rng.choice((0.1, 0.1, 0.2, 0.2, 0.4, 0.4, 1.0))
     sync_max_s = rng.choice((0.001, 0.001, 0.002, 0.02, 0.2))
     return Options(
         voters=voters,

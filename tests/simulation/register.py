@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from molecule.cluster.apply import StateMachine
 from molecule.cluster.commands import VERSION
 from molecule.cluster.outcome import Applied
@@ -45,7 +47,10 @@ def _entry(**kind: Any) -> bytes:
 
 def show(data: bytes) -> str:
     """What an entry says, for people."""
-    return " ".join(str(wire.Entry.FromString(data)).split())[:120]
+    try:
+        return " ".join(str(wire.Entry.FromString(data)).split())[:120]
+    except DecodeError:
+        return f"garbage {data[:40]!r}"
 
 
 @dataclass(frozen=True, slots=True)

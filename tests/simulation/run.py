@@ -15,7 +15,7 @@ import sys
 from tests.simulation.campaign import explain, run_many
 from tests.simulation.setups import ROWS, Setup
 
-_FAULTS = 100
+_FAULTS = 150
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -40,7 +40,7 @@ class Setup:
     """One kind of run; guards off, or a row to aim at, bend its options towards that row."""
 
     voters: int = 3
-    faults: int = 100
+    faults: int = 150
     member: Literal["replica", "library"] = "replica"
     guards_off: tuple[int, ...] = ()
     aim: int | None = None

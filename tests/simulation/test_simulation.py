@@ -15,7 +15,7 @@ ELECTION_TIMEOUT_S = 0.6
 
 def _run_until(faults: int) -> Sum:
     total = Sum()
-    for setup in all_setups(secrets.randbits(40), faults=100):
+    for setup in all_setups(secrets.randbits(40), faults=150):
         total.merge(run_some((setup,)))
         if total.failures or total.faults >= faults:
             break
