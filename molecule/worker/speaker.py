@@ -80,7 +80,7 @@ class Speaker:
             error=self._text(item.failure.message) if item.failure else "",
             documents_failed=item.documents_failed,
             steps=[_step(note, self._limits) for note in item.steps],
-            dead_letters=[await self._dead_letter(failed) for failed in item.dead_letters],
+            dead_letters=await self._dead_letters(item.dead_letters),
             wait_ms=item.wait_ms,
             step=item.step,
         )
@@ -141,7 +141,7 @@ class Speaker:
                 sequence=checkpoint.sequence,
                 position=await self._payload(checkpoint.position, checkpoint.refers_to),
                 steps=[_step(note, self._limits) for note in steps],
-                dead_letters=[await self._dead_letter(failed) for failed in dead_letters],
+                dead_letters=await self._dead_letters(dead_letters),
             ),
         )
 
@@ -177,14 +177,28 @@ class Speaker:
         )
         return [c.Command(version=1, record_intents=said)]
 
-    async def _dead_letter(self, failed: FailedDocument) -> c.DeadLetter:
+    async def _dead_letters(self, failed: Sequence[FailedDocument]) -> list[c.DeadLetter]:
+        """Inline while they leave room in the entry: many small ones may be too much together."""
+        found = []
+        room = self._limits.entry_bytes_max // 4
+        for one in failed:
+            content = payload.encode_documents([one.document])
+            room -= len(content)
+            if room >= 0:
+                kept = await self._payload(content)
+            else:
+                kept = c.Payload(stored=await self._put(content))
+            found.append(self._dead_letter(one, kept))
+        return found
+
+    def _dead_letter(self, failed: FailedDocument, kept: c.Payload) -> c.DeadLetter:
         return c.DeadLetter(
             document=failed.document.id,
             step=failed.failure.step,
             error_class=failed.failure.error_class.value,
             error_code=failed.failure.code,
             error=self._text(failed.failure.message),
-            payload=await self._payload(payload.encode_documents([failed.document])),
+            payload=kept,
         )
 
     def _text(self, text: str) -> str:

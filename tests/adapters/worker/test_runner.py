@@ -155,6 +155,18 @@ async def test_failed_documents_are_said_as_dead_letters() -> None:
     ]
 
 
+async def test_dead_letters_that_are_too_much_for_an_entry_are_stored() -> None:
+    values = [{"text": "x" * 10_000} for _ in range(500)]
+    steps = "steps: [{id: bad, type: raise, code: X, on_error: dead_letter}]"
+    found = owners(steps, *values)
+    said: list[int] = []
+    found.node.before = lambda message: said.append(message.ByteSize())
+    await found.run()
+    kinds = [one.payload.WhichOneof("body") for one in found.node.dead_letters]
+    assert (kinds.count("inline") > 0, kinds.count("stored") > 0, len(kinds)) == (True, True, 500)
+    assert max(said) < Limits().entry_bytes_max
+
+
 async def test_ten_steps_with_the_owner_killed_at_every_message() -> None:
     process = a_process(TEN)
     number = 0
