@@ -43,7 +43,6 @@ class Inode:
     durable: bytearray = field(default_factory=bytearray)
     pending: list[_Change] = field(default_factory=list)
     settled: int = 0
-    flipped: tuple[int, int] | None = None
 
     def written(self) -> int:
         """Number of changes ever made to the file."""
@@ -210,14 +209,21 @@ class Disk:
     def flip(self, path: str, offset: int) -> None:
         """Damage one byte, durably."""
         inode = self._inode(path)
-        inode.flipped = (offset, inode.data[offset] ^ _FLIP) if offset < len(inode.data) else None
-        _flip(inode, offset)
+        for content in (inode.data, inode.durable):
+            if offset < len(content):
+                content[offset] ^= _FLIP
 
-    def mend(self, path: str, offset: int) -> None:
-        """Undo `flip` where the damaged byte is still in place."""
-        inode = self._names.get(path)
-        if inode is not None and inode.flipped == (offset, *inode.data[offset : offset + 1]):
-            _flip(inode, offset)
+    def image(self) -> dict[str, bytes]:
+        """A copy of everything that processes see, for `restore`."""
+        return {path: bytes(inode.data) for path, inode in self._names.items()}
+
+    def restore(self, image: dict[str, bytes]) -> None:
+        """Put a copy in place of everything, durably."""
+        self._names = {
+            path: Inode(bytearray(data), bytearray(data)) for path, data in image.items()
+        }
+        self._durable_names = dict(self._names)
+        self._pending_names = []
 
     def _lose_writes(self, inode: Inode, survival: Survival) -> None:
         pending, inode.pending = inode.pending, []
@@ -274,12 +280,6 @@ class Disk:
     def _fail(self, code: int) -> None:
         self.errors_hit += 1
         raise OSError(code, errno.errorcode[code])
-
-
-def _flip(inode: Inode, offset: int) -> None:
-    for content in (inode.data, inode.durable):
-        if offset < len(content):
-            content[offset] ^= _FLIP
 
 
 def _write(content: bytearray, change: _Change) -> None:

@@ -106,7 +106,7 @@ class Scene(Protocol):
         """Many clients at once ask this member to write."""
 
     def damage(self, host: Host, path: str, offset: int) -> None:
-        """Flip a byte; the operator puts it right when the member refuses to start."""
+        """Flip a byte; the operator puts a copy back when the member refuses to start."""
 
     def is_damaged(self, host: Host) -> bool:
         """Was its disk damaged and not made good yet."""

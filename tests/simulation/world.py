@@ -92,7 +92,7 @@ class World:
         self._undos: list[_Undo] = []
         # By member and way: since when nothing could pass between it and that awake peer.
         self._closed_since: dict[tuple[str, tuple[str, str]], float] = {}
-        self._damages: dict[str, tuple[str, int] | None] = {}
+        self._damages: dict[str, dict[str, bytes] | None] = {}
         self._starts: dict[str, int] = {}
         self._struck = 0
         self._rounds = 0
@@ -165,8 +165,8 @@ class World:
         self.traffic.burst(host, count)
 
     def damage(self, host: Host, path: str, offset: int) -> None:
+        self._damages[host.name] = host.disk.image()
         host.disk.flip(path, offset)
-        self._damages[host.name] = (path, offset)
         self.checker.damaged(host.name)
 
     def is_damaged(self, host: Host) -> bool:
@@ -249,10 +249,10 @@ class World:
     def ended(self, host: Host, reason: str, *, restart_s: float | None) -> None:
         self.note("ended", host.name, reason)
         power = None
-        place = self._damages.get(host.name)
-        if place is not None and restart_s is None:
-            # It refused, as it must: what is still damaged is put back as it was.
-            host.disk.mend(*place)
+        before = self._damages.get(host.name)
+        if before is not None and restart_s is None:
+            # It refused, as it may: the operator has a copy from before the damage.
+            host.disk.restore(before)
             del self._damages[host.name]
         if restart_s is None:
             # Nobody knows what a disk that failed holds: the operator restarts the machine.
