@@ -158,7 +158,8 @@ class AgentRounds:
         if reply.incarnation == 0 or reply.incarnation != self.incarnation:
             return
         self.cluster_time_ms = max(self.cluster_time_ms, reply.cluster_time_ms)
-        until = sent_us + self._lease_us
+        # The leader's settings count: while they are being changed, the node's may be others.
+        until = sent_us + min(reply.lease_ms * 1000, self._lease_us)
         if until > self.lease_until_us:
             self.lease_until_us = until
             for seat in self.seats.values():

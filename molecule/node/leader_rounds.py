@@ -62,6 +62,7 @@ class LeaderRounds:
     def __init__(self, epoch: Epoch, timing: Timing) -> None:
         self.epoch = epoch
         self.liveness = Liveness()
+        self._lease_ms = timing.lease_ms
         self._repeat_us = timing.heartbeat_ms * _REPEAT_HEARTBEATS * 1000
         self._delivered: dict[NodeId, dict[ExecutionId, tuple[Token, int]]] = {}
         """By node: the token and the instant of the last delivery of each execution."""
@@ -92,6 +93,7 @@ class LeaderRounds:
             incarnation=known.incarnation if known is not None and is_current else 0,
             superseded=known is not None and beat.life in known.past_lives,
             cluster_time_ms=cluster_time_ms,
+            lease_ms=self._lease_ms,
         )
         answer = Answer([p.ToAgent(heartbeat=reply)], [])
         if known is None or not is_current:

@@ -73,7 +73,8 @@ def lost(state: ClusterState, liveness: Liveness, *, now_ms: int, timing: Timing
         if not node.is_up or known is None or known.incarnation != node.incarnation:
             continue
         silent_ms = now_ms - known.at_ms
-        if silent_ms >= timing.lease_ms + timing.lease_margin_ms:
+        # The leader before may have granted longer leases than this one does.
+        if silent_ms >= max(timing.lease_ms + timing.lease_margin_ms, state.lease_hold_ms):
             verdicts.append(Lost(name, node.incarnation, silent_ms))
     return verdicts
 

@@ -344,6 +344,7 @@ class HeartbeatReply(_message.Message):
     INCARNATION_FIELD_NUMBER: _builtins.int
     SUPERSEDED_FIELD_NUMBER: _builtins.int
     CLUSTER_TIME_MS_FIELD_NUMBER: _builtins.int
+    LEASE_MS_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     epoch: _builtins.int
     incarnation: _builtins.int
@@ -351,6 +352,8 @@ class HeartbeatReply(_message.Message):
     superseded: _builtins.bool
     """a higher incarnation of this node exists: stop"""
     cluster_time_ms: _builtins.int
+    lease_ms: _builtins.int
+    """how long it lasts: the leader judges by its own settings, not the node's"""
     def __init__(
         self,
         *,
@@ -359,10 +362,11 @@ class HeartbeatReply(_message.Message):
         incarnation: _builtins.int = ...,
         superseded: _builtins.bool = ...,
         cluster_time_ms: _builtins.int = ...,
+        lease_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_time_ms", b"cluster_time_ms", "epoch", b"epoch", "incarnation", b"incarnation", "number", b"number", "superseded", b"superseded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_time_ms", b"cluster_time_ms", "epoch", b"epoch", "incarnation", b"incarnation", "lease_ms", b"lease_ms", "number", b"number", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -17,11 +17,20 @@ def an_agent(*, workers_max: int = 1) -> AgentRounds:
 
 
 def a_reply(
-    number: int, *, epoch: int = 1, incarnation: int = 7, superseded: bool = False
+    number: int,
+    *,
+    epoch: int = 1,
+    incarnation: int = 7,
+    superseded: bool = False,
+    lease_ms: int = LEASE_US // 1000,
 ) -> p.ToAgent:
     return p.ToAgent(
         heartbeat=p.HeartbeatReply(
-            number=number, epoch=epoch, incarnation=incarnation, superseded=superseded
+            number=number,
+            epoch=epoch,
+            incarnation=incarnation,
+            superseded=superseded,
+            lease_ms=lease_ms,
         )
     )
 
@@ -39,6 +48,12 @@ def test_lease_counts_from_the_moment_the_heartbeat_was_sent() -> None:
     number = beat(agent, 1_000_000)
     agent.heard_leader(a_reply(number), now_us=1_900_000)
     assert agent.lease_until_us == 1_000_000 + LEASE_US
+
+
+def test_a_leader_with_shorter_leases_grants_no_longer_one_than_it_waits_for() -> None:
+    agent = an_agent()
+    agent.heard_leader(a_reply(beat(agent, 1_000_000), lease_ms=500), now_us=1_100_000)
+    assert agent.lease_until_us == 1_000_000 + 500_000
 
 
 def test_lease_never_goes_back_when_replies_arrive_out_of_order() -> None:

@@ -35,7 +35,11 @@ def test_heartbeat_of_the_registered_life_is_answered_with_its_incarnation() -> 
     replica = Replica()
     (said,) = hear(a_leader(), replica, a_beat(7)).messages
     assert said.heartbeat == p.HeartbeatReply(
-        number=7, epoch=1, incarnation=replica.state.nodes[N1].incarnation, cluster_time_ms=1_234
+        number=7,
+        epoch=1,
+        incarnation=replica.state.nodes[N1].incarnation,
+        cluster_time_ms=1_234,
+        lease_ms=TIMING.lease_ms,
     )
 
 

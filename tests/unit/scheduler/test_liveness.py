@@ -21,6 +21,14 @@ def test_new_leader_gives_everybody_one_lease_and_margin() -> None:
     assert verdicts(replica, liveness, 12_750) == [Lost(N1, Incarnation(1), 2_750)]
 
 
+def test_longer_leases_of_the_leader_before_are_waited_for() -> None:
+    replica, liveness = Replica(nodes=1), Liveness()
+    replica.state.lease_hold_ms = 10_250
+    liveness.notice(replica.state, now_ms=0)
+    assert verdicts(replica, liveness, 10_249) == []
+    assert verdicts(replica, liveness, 10_250) == [Lost(N1, Incarnation(1), 10_250)]
+
+
 def test_node_that_was_never_noticed_is_not_judged() -> None:
     assert verdicts(Replica(nodes=1), Liveness(), 10**9) == []
 
