@@ -85,15 +85,16 @@ class Agent:
         self._groups: asyncio.Queue[list[c.Command]] = asyncio.Queue()
 
     async def run(self) -> None:
-        """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow_leader())
-            group.create_task(self._keep_registered())
-            group.create_task(self._start_workers())
-            group.create_task(self._kill_workers())
-            group.create_task(self._hear_deaths())
-            group.create_task(self._report())
-            group.create_task(self._turn())
+        """Until cancelled; the line to the supervisor ends with it."""
+        with contextlib.closing(self._control):
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._follow_leader())
+                group.create_task(self._keep_registered())
+                group.create_task(self._start_workers())
+                group.create_task(self._kill_workers())
+                group.create_task(self._hear_deaths())
+                group.create_task(self._report())
+                group.create_task(self._turn())
 
     # ---- what others tell the agent
 

@@ -39,6 +39,10 @@ class Control:
         line = json.dumps(message).encode() + b"\n"
         await asyncio.get_running_loop().sock_sendall(self._socket, line)
 
+    def close(self) -> None:
+        """Give the socket back; the supervisor sees the line end."""
+        self._socket.close()
+
     async def deaths(self) -> AsyncIterator[WorkerDied]:
         """Deaths as they are told; ends when the supervisor is gone."""
         loop = asyncio.get_running_loop()
