@@ -48,6 +48,7 @@ class Seat:
     ready: bool = False
     heard_at_us: int = 0
     """Last sign of life; until it is ready, when its start was asked for."""
+    end_asked_at_us: int = 0
     executions: set[str] = field(default_factory=set)
 
 
@@ -315,8 +316,13 @@ class AgentRounds:
         for seat in self.seats.values():
             # Stopped or stuck: it renews nothing, so its work would wait for it without end.
             allowed_us = self._lease_us * _SILENT_LEASES if seat.ready else self._start_us
-            if now_us - seat.heard_at_us > allowed_us:
-                out.kill_workers.append(seat.worker)
+            if now_us - seat.heard_at_us <= allowed_us:
+                continue
+            out.kill_workers.append(seat.worker)
+            seat.end_asked_at_us = seat.end_asked_at_us or now_us
+            if now_us - seat.end_asked_at_us > self._lease_us * _SILENT_LEASES:
+                # Heartbeats would go on and keep its work here, although nobody does it.
+                out.fatal = f"worker {seat.worker} is silent and the supervisor does not end it"
         self._seat_waiting(out, now_us=now_us)
         return out
 

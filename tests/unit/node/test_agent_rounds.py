@@ -234,6 +234,16 @@ def test_a_silent_worker_is_killed_and_one_that_speaks_is_not() -> None:
     assert agent.round(now_us=late_us).kill_workers == ["w1"]
 
 
+def test_a_node_whose_supervisor_does_not_end_a_silent_worker_gives_up_its_work() -> None:
+    agent = an_agent()
+    agent.heard_leader(a_run("e1"), now_us=0)
+    agent.worker_ready("w1", now_us=0)
+    asked_us = 2 * LEASE_US + 1
+    assert agent.round(now_us=asked_us).fatal is None
+    assert agent.round(now_us=asked_us + 2 * LEASE_US).fatal is None
+    assert "w1" in str(agent.round(now_us=asked_us + 2 * LEASE_US + 1).fatal)
+
+
 def test_a_trigger_that_no_worker_was_told_of_is_not_called_held() -> None:
     agent = an_agent()
     run = w.RunTrigger(environment="prod", process="orders", token=3)
