@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -29,6 +30,8 @@ EXIT_CONFIG: Final = 78
 EXIT_RESTART: Final = 75
 """A child that ends with this asks to be started again at once (a snapshot was installed)."""
 
+# These bounds are not in `config.Limits`: the supervisor imports nothing, and must also bring up a
+# node whose settings stop its every start.
 _GRACE_S: Final = 20.0
 _REPORT_S: Final = 10.0
 _REPORT_STOPPING_S: Final = 2.0
@@ -36,6 +39,29 @@ _REPORT_STOPPING_S: Final = 2.0
 _BACKOFF_FIRST_S: Final = 0.1
 _BACKOFF_MAX_S: Final = 5.0
 _HEALTHY_AFTER_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The command line of each kind of child."""
+
+    node: tuple[str, ...] = (sys.executable, "-m", "molecule.node")
+    worker: tuple[str, ...] = (sys.executable, "-m", "molecule.worker")
+    gateway: tuple[str, ...] = (sys.executable, "-m", "molecule.gateway")
+    report: tuple[str, ...] = (sys.executable, "-m", "molecule.node.death_report")
+
+
+class Backoff:
+    """How long to wait before a child is started again: longer while it keeps dying young."""
+
+    def __init__(self) -> None:
+        self._pause_s = _BACKOFF_FIRST_S
+
+    def after(self, lived_s: float) -> float:
+        """The pause in seconds after a life of this length."""
+        is_healthy = lived_s > _HEALTHY_AFTER_S
+        self._pause_s = _BACKOFF_FIRST_S if is_healthy else min(self._pause_s * 2, _BACKOFF_MAX_S)
+        return self._pause_s
 
 
 def run(settings: str) -> NoReturn:
@@ -66,7 +92,8 @@ def local_folder(data: str) -> Path:
 class Supervisor:
     """Owns the children of one node. Built once, run once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Programs | None = None) -> None:
+        self._programs = programs or Programs()
         self._environ = {
             **os.environ,
             "MOLECULE_LOCAL_SOCKET": str(folder / "node.sock"),
@@ -93,7 +120,7 @@ class Supervisor:
     # ---- the node process and its workers
 
     async def _keep_node(self) -> None:
-        backoff = _BACKOFF_FIRST_S
+        backoff = Backoff()
         while not self._stopping.is_set():
             life = secrets.token_hex(8)
             started = time.monotonic()
@@ -109,21 +136,13 @@ class Supervisor:
                 return
             if code != EXIT_RESTART:
                 _say("node process ended, starting it again", exit=_told(code))
-                lived = time.monotonic() - started
-                backoff = (
-                    _BACKOFF_FIRST_S
-                    if lived > _HEALTHY_AFTER_S
-                    else min(backoff * 2, _BACKOFF_MAX_S)
-                )
-                await self._pause(backoff)
+                await self._pause(backoff.after(time.monotonic() - started))
 
     async def _one_node_life(self, life: str) -> int:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "molecule.node",
+            *self._programs.node,
             env={
                 **self._environ,
                 "MOLECULE_LIFE": life,
@@ -162,10 +181,7 @@ class Supervisor:
 
     async def _start_worker(self, worker: str) -> None:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "molecule.worker",
-            env={**self._environ, "MOLECULE_WORKER": worker},
+            *self._programs.worker, env={**self._environ, "MOLECULE_WORKER": worker}
         )
         self._workers[worker] = process
         await self._tell_node({"worker_started": worker, "pid": process.pid})
@@ -192,9 +208,7 @@ class Supervisor:
     async def _report_death(self, life: str, evidence: str) -> None:
         """Tell the cluster, by a short-lived child that may import what the supervisor must not."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "molecule.node.death_report",
+            *self._programs.report,
             env={
                 **self._environ,
                 "MOLECULE_LIFE": life,
@@ -209,11 +223,11 @@ class Supervisor:
     # ---- the gateway
 
     async def _keep_gateway(self) -> None:
-        backoff = _BACKOFF_FIRST_S
+        backoff = Backoff()
         while not self._stopping.is_set():
             started = time.monotonic()
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "molecule.gateway", env=self._environ
+                *self._programs.gateway, env=self._environ
             )
             code = await self._wait_or_stop(process)
             if self._stopping.is_set():
@@ -222,11 +236,7 @@ class Supervisor:
                 self._end(EXIT_CONFIG)
                 return
             _say("gateway ended, starting it again", exit=_told(code))
-            lived = time.monotonic() - started
-            backoff = (
-                _BACKOFF_FIRST_S if lived > _HEALTHY_AFTER_S else min(backoff * 2, _BACKOFF_MAX_S)
-            )
-            await self._pause(backoff)
+            await self._pause(backoff.after(time.monotonic() - started))
 
     # ---- waiting and ending
 

@@ -13,7 +13,7 @@ import structlog
 import uvloop
 
 from molecule.config import NodeConfig
-from molecule.model.errors import BrokenInvariant, MoleculeError
+from molecule.model.errors import BrokenInvariant, DamagedData, InvalidConfig
 from molecule.node.opening import Told, open_data
 from molecule.node.runtime import Runtime
 from molecule.serve import EXIT_CONFIG, EXIT_RESTART
@@ -23,6 +23,8 @@ _log = structlog.get_logger()
 
 _HAND_OVER_S = 1.0
 _PR_SET_PDEATHSIG = 1
+_FOR_A_PERSON = (InvalidConfig, DamagedData)
+"""What starting again does not mend."""
 
 
 class _Ending:
@@ -36,6 +38,11 @@ class _Ending:
         """Something that this life cannot mend; the next one may."""
         _log.error("node_stops", reason=message)
         self._set(1)
+
+    def refused(self, message: str) -> None:
+        """Something that no further life can mend by itself: a person must act."""
+        print(f"molecule: this node cannot run: {message}", file=sys.stderr)  # noqa: T201
+        self._set(EXIT_CONFIG)
 
     def restart(self, message: str) -> None:
         """The next life begins with what this one prepared."""
@@ -66,16 +73,26 @@ async def _run(config: NodeConfig, told: Told) -> int:
     loop.add_signal_handler(signal.SIGINT, lambda: None)
     opened = await open_data(config)
     gc.freeze()
-    runtime = Runtime(config, told, opened, on_fatal=ending.fatal, on_restart=ending.restart)
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(runtime.run())
-        await ending.event.wait()
-        if ending.code == 0 and runtime.leads:
-            runtime.hand_over()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_HAND_OVER_S):
-                    await runtime.follows.wait()
-        running.cancel()
+    try:
+        runtime = Runtime(
+            config,
+            told,
+            opened,
+            on_fatal=ending.fatal,
+            on_refused=ending.refused,
+            on_restart=ending.restart,
+        )
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(runtime.run())
+            await ending.event.wait()
+            if ending.code == 0 and runtime.leads:
+                runtime.hand_over()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_HAND_OVER_S):
+                        await runtime.follows.wait()
+            running.cancel()
+    finally:
+        await opened.close()
     return ending.code or 0
 
 
@@ -95,11 +112,11 @@ def main() -> int:
     gc.set_threshold(50_000, 20, 100)
     try:
         return uvloop.run(_run(config, told))
-    except MoleculeError as error:
+    except _FOR_A_PERSON as error:
         _say(config, error)
         return EXIT_CONFIG
     except BaseExceptionGroup as group:
-        configured, rest = group.split(MoleculeError)
+        configured, rest = group.split(_FOR_A_PERSON)
         if configured is not None and rest is None:
             for each in configured.exceptions:
                 _say(config, each)

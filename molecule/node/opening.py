@@ -37,6 +37,12 @@ class Opened:
     documents: DocumentStore
     machine: StateMachine
 
+    async def close(self) -> None:
+        """Give everything back; the folder last, so that nobody else opens it too early."""
+        await self.store.close()
+        await self.documents.close()
+        self.folder.close()
+
 
 async def open_data(config: NodeConfig) -> Opened:
     """Lock, check and load. Raises `DamagedData` with what is wrong and what to do."""
@@ -48,25 +54,42 @@ async def open_data(config: NodeConfig) -> Opened:
         voters=config.voters,
         new_birth=secrets.token_hex(16),
     )
+    try:
+        return await _loaded(config, folder)
+    except BaseException:
+        folder.close()
+        raise
+
+
+async def _loaded(config: NodeConfig, folder: DataFolder) -> Opened:
     state_file = folder.generation.state
     if await asyncio.to_thread(state_file.exists):
         store = await StateStore.open(state_file, limits=config.limits)
     else:
         store = await StateStore.create(state_file, limits=config.limits)
-    documents = await DocumentStore.open(
-        Path(config.data) / "documents",
-        limits=config.limits,
-        clock_ms=lambda: clock.boottime_us() // 1000,
-    )
-    mark = store.mark
-    machine = StateMachine()
-    if mark != EMPTY_MARK:
-        rows = [
-            (row.table, row.key.decode(), row.value)
-            async for page in store.snapshot_rows()
-            for row in page
-        ]
-        machine = await asyncio.to_thread(
-            StateMachine.restore, rows, index=mark.index, term=mark.term, rolling_hash=mark.hash
+    try:
+        machine = await _restored(store)
+        documents = await DocumentStore.open(
+            Path(config.data) / "documents",
+            limits=config.limits,
+            clock_ms=lambda: clock.boottime_us() // 1000,
         )
+    except BaseException:
+        # Its thread would keep the process alive after the message of what is wrong.
+        await store.close()
+        raise
     return Opened(folder, store, documents, machine)
+
+
+async def _restored(store: StateStore) -> StateMachine:
+    mark = store.mark
+    if mark == EMPTY_MARK:
+        return StateMachine()
+    rows = [
+        (row.table, row.key.decode(), row.value)
+        async for page in store.snapshot_rows()
+        for row in page
+    ]
+    return await asyncio.to_thread(
+        StateMachine.restore, rows, index=mark.index, term=mark.term, rolling_hash=mark.hash
+    )

@@ -71,6 +71,7 @@ class Runtime:
         opened: Opened,
         *,
         on_fatal: Callable[[str], None],
+        on_refused: Callable[[str], None],
         on_restart: Callable[[str], None],
     ) -> None:
         self._config = config
@@ -85,7 +86,7 @@ class Runtime:
         self._load_credentials()
         self._replica = Replica(opened.machine, opened.store, limits)
         self._clock = ClusterClock()
-        self._build_raft(on_restart)
+        self._build_raft(on_refused, on_restart)
         self._proposer = Proposer(commit=self._commit, now_ms=self._clock.now_ms, limits=limits)
         self._clients = PeerClients(config, self._channels)
         self._forwarder = Forwarder(
@@ -140,7 +141,9 @@ class Runtime:
         )
         self._channels = PeerChannels(self._credentials, limits=config.limits)
 
-    def _build_raft(self, on_restart: Callable[[str], None]) -> None:
+    def _build_raft(
+        self, on_refused: Callable[[str], None], on_restart: Callable[[str], None]
+    ) -> None:
         config, opened = self._config, self._opened
         mark = opened.store.mark
         self._links = RaftLinks(
@@ -159,6 +162,7 @@ class Runtime:
             snapshot_sender=self._links,
             snapshot_store=Snapshots(opened.folder.generation.state, config.limits),
             on_fatal=self._on_fatal,
+            on_refused=on_refused,
             on_installed=lambda installed: on_restart(
                 f"a snapshot of entry {installed.index} was installed"
             ),
@@ -270,11 +274,11 @@ class Runtime:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._driver.start()
-        await self._server.start()
-        await self._local.start()
-        _log.info("node_started", life=self._told.life, applied=self._driver.applied_index)
         try:
+            await self._driver.start()
+            await self._server.start()
+            await self._local.start()
+            _log.info("node_started", life=self._told.life, applied=self._driver.applied_index)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._links.run())
                 group.create_task(self._proposer.run())
@@ -291,9 +295,6 @@ class Runtime:
             await self._server.stop()
             await self._driver.stop()
             await self._channels.close()
-            await self._opened.store.close()
-            await self._opened.documents.close()
-            self._opened.folder.close()
 
     def hand_over(self) -> None:
         """Before a planned end: let another node lead, so that nobody waits for an election."""

@@ -42,6 +42,7 @@ class RaftDriver:
         snapshot_sender: SnapshotSender,
         snapshot_store: SnapshotStore,
         on_fatal: Callable[[str], None],
+        on_refused: Callable[[str], None] | None = None,
         on_installed: Callable[[SnapshotMark], None],
         metrics: Metrics | None = None,
         bounds: Bounds | None = None,
@@ -54,6 +55,8 @@ class RaftDriver:
         self._transport = transport
         self._transfers = SnapshotTransfers(folder, snapshot_sender, snapshot_store)
         self._on_fatal = on_fatal
+        self._on_refused = on_refused or on_fatal
+        """Told instead of `on_fatal` when starting again would end the same way."""
         self._on_installed = on_installed
         self._metrics = metrics or NoMetrics()
         self._bounds = bounds or Bounds()
@@ -114,10 +117,10 @@ class RaftDriver:
             self._timer.cancel()
         self._waiting.abandon()
 
-    def _die(self, message: str) -> None:
+    def _die(self, message: str, *, is_refused: bool = False) -> None:
         if self._is_running:
             self._end()
-            self._on_fatal(message)
+            (self._on_refused if is_refused else self._on_fatal)(message)
 
     # --- what it knows ------------------------------------------------------------------------
 
@@ -259,7 +262,7 @@ class RaftDriver:
 
     def _carry_out(self, out: Outbox) -> None:
         if out.fatal is not None:
-            self._die(out.fatal)
+            self._die(out.fatal, is_refused=out.is_refused)
             return
         if out.sync_to is not None:
             self._begin_write()

@@ -92,5 +92,7 @@ class Outbox:
     save_formation: bool = False
     """Save `formation.record()` durably, then call `formation_saved`."""
     wake_at: float = 0.0
+    is_refused: bool = False
+    """With `fatal`: the others refuse this node, and starting again would end the same way."""
     fatal: str | None = None
     """The node must stop and must not be called again."""

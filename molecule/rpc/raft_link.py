@@ -80,6 +80,10 @@ class LinkCounters:
     links_lost: int = 0
 
 
+_SIGNS_OF_DISTRUST: Final = ("CERTIFICATE", "certificate", "SSL", "handshake")
+"""How the library tells, in the text of an error, that one side refused the other's identity."""
+
+
 class _LinkEnded(Exception):
     """One side of a link is over, so the other ends too."""
 
@@ -108,6 +112,7 @@ class RaftLinks:
         self._numbers = dict.fromkeys(self._peers, 0)
         self._links: dict[str, FrameQueue] = {}
         self._is_stopping = False
+        self._refusals: dict[str, str] = {}
         self.counters = LinkCounters()
 
     def attach(self, events: LinkEvents) -> None:
@@ -198,8 +203,9 @@ class RaftLinks:
                 if await call.read() is grpc.aio.EOF:
                     return
             await self._carry(self._up(peer), call)
-        except (*_BROKEN, TimeoutError):
+        except (*_BROKEN, TimeoutError) as error:
             # Not there, refused, or silent: the next attempt is what there is to do.
+            self._note_refusal(peer, error)
             return
         except asyncio.CancelledError:
             # The library says the same when the other side cancelled the call.
@@ -207,6 +213,15 @@ class RaftLinks:
                 raise
         finally:
             await channel.close()
+
+    def _note_refusal(self, peer: str, error: BaseException) -> None:
+        """Say once for each peer and reason that certificates do not fit: nobody else would."""
+        told = error.details() or "" if isinstance(error, grpc.aio.AioRpcError) else ""
+        is_about_trust = any(sign in told for sign in _SIGNS_OF_DISTRUST)
+        reason = told if is_about_trust else ""
+        if reason and self._refusals.get(peer) != reason:
+            log.warning("peer_not_trusted", peer=peer, certificate_error=reason)
+        self._refusals[peer] = reason
 
     async def answer(self, peer: str, stream: Any) -> None:
         """Carry a link that `peer` dialled, until it ends; `Forbidden` for a stranger."""
