@@ -10,9 +10,12 @@ A received snapshot fills a new generation beside the old one; replacing CURRENT
 state and journal in use together, so no crash can leave one without the other.
 """
 
+import errno
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +32,7 @@ from molecule.raft.settings import Bounds
 CURRENT: Final = "CURRENT"
 LOCK: Final = "lock"
 GENERATIONS: Final = "generations"
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _TOLERATED: Final = frozenset({LOCK, "lost+found"})
 
 
@@ -61,8 +65,10 @@ class DataFolder:
 
     def open_journal(self, bounds: Bounds) -> tuple[Journal, DiskFiles]:
         """The journal of the generation in use. Raises DamagedData."""
-        files = DiskFiles(self.generation.journal)
-        return open_journal(files, bounds=bounds, where=str(self.generation.journal)), files
+        where = self.generation.journal
+        with _usable(where):
+            files = DiskFiles(where)
+            return open_journal(files, bounds=bounds, where=str(where)), files
 
     def save_formation(self, record: FormationRecord) -> None:
         """Durable on return."""
@@ -111,21 +117,44 @@ def open_data_folder(
     """
     lock = _lock(path)
     try:
-        if (path / identity.FILE).exists():
-            who = Identity.load(path)
-            who.refuse_other(path, cluster=cluster, node=node, voters=voters)
-        else:
-            _refuse_strangers(path)
-            who = Identity(cluster, node, voters, new_birth, FormationRecord({}, is_formed=False))
-            who.save(path)
-        if not (path / CURRENT).exists():
-            _prepare_first(path, who, bounds)
-        generation = _current(path)
-        _remove_others(path, generation)
-        return DataFolder(path, lock, who, generation)
+        with _usable(path):
+            who = _identity(path, cluster=cluster, node=node, voters=voters, new_birth=new_birth)
+            if not (path / CURRENT).exists():
+                _prepare_first(path, who, bounds)
+            generation = _current(path)
+            _remove_others(path, generation)
+            return DataFolder(path, lock, who, generation)
     except BaseException:
         os.close(lock)
         raise
+
+
+@contextmanager
+def _usable(path: Path) -> Iterator[None]:
+    """A file that cannot be read is for a person, as damage is; a full disk may pass by itself."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        file = error.filename or path
+        raise DamagedData(
+            f"{file} cannot be used: {error.strerror}. Check its owner, its rights and its disk",
+            file=str(file),
+        ) from error
+
+
+def _identity(
+    path: Path, *, cluster: str, node: str, voters: tuple[str, ...], new_birth: str
+) -> Identity:
+    if (path / identity.FILE).exists():
+        who = Identity.load(path)
+        who.refuse_other(path, cluster=cluster, node=node, voters=voters)
+        return who
+    _refuse_strangers(path)
+    who = Identity(cluster, node, voters, new_birth, FormationRecord({}, is_formed=False))
+    who.save(path)
+    return who
 
 
 def _lock(path: Path) -> int:
@@ -191,7 +220,7 @@ def _prepare_first(path: Path, who: Identity, bounds: Bounds | None) -> None:
 
 def _current(path: Path) -> Generation:
     text = (path / CURRENT).read_text(errors="replace").strip()
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise DamagedData(
             f"{path / CURRENT} is damaged: it holds {text[:40]!r} instead of a number."
             f" If {path / GENERATIONS} holds one folder only, write its name there;"

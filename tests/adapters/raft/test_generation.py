@@ -148,12 +148,35 @@ def test_a_current_that_names_nothing_is_refused(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
-def test_a_damaged_current_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", ["x", "", "\N{SUPERSCRIPT TWO}"])
+def test_a_damaged_current_is_refused(tmp_path: Path, content: str) -> None:
     formed(tmp_path)
-    (tmp_path / "CURRENT").write_text("x")
+    (tmp_path / "CURRENT").write_text(content)
 
     with pytest.raises(DamagedData, match="CURRENT is damaged"):
         opened(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["CURRENT", "identity.json"])
+def test_a_file_that_cannot_be_read_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    formed(tmp_path)
+    (tmp_path / name).unlink()
+    (tmp_path / name).mkdir()
+
+    with pytest.raises(DamagedData, match=f"{name} cannot be used: Is a directory"):
+        opened(tmp_path)
+
+
+def test_a_segment_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
+    formed(tmp_path)
+    folder = opened(tmp_path)
+    segment = min(folder.generation.journal.iterdir())
+    segment.unlink()
+    segment.mkdir()
+
+    with pytest.raises(DamagedData, match=f"{segment.name} cannot be used"):
+        folder.open_journal(Bounds())
+    folder.close()
 
 
 def test_a_folder_in_use_is_refused_with_the_process(tmp_path: Path) -> None:
