@@ -5,7 +5,8 @@ true: a word's checkpoint holds exactly what its confirmations confirm, and ever
 request.
 """
 
-from molecule.definition.definition import MaxFailed
+from molecule.component.contract import Request
+from molecule.definition.definition import MaxFailed, StepNode
 from molecule.engine import documents, effects, positions
 from molecule.engine.documents import DocumentList, in_input_order
 from molecule.engine.failures import Failure
@@ -89,7 +90,7 @@ class Speaker:
             frame.sequence.documents[frame.next].id,
             frame.node.effect,
             effects.timeout_ms(run, frame),
-            request.target if request else "",
+            target_of(frame.node, request),
             documents.block_of(positions.encode_request(request)).reference,
             frame.node.verify is not None,
         )
@@ -126,6 +127,12 @@ class Speaker:
             wait_ms,
             _place(run, failure),
         )
+
+
+def target_of(node: StepNode, request: Request | None) -> str:
+    """Where an effect was going, for a person who must find out whether it arrived."""
+    told = request.target if request is not None else ""
+    return f"{node.connection}: {told}" if node.connection else told
 
 
 def _verdict(run: Run) -> tuple[ExecutionState, Failure | None, int]:

@@ -1,5 +1,7 @@
 """Effects of which nobody knows whether they happened."""
 
+from dataclasses import replace
+
 import pytest
 
 from molecule.component.config import Config
@@ -7,6 +9,7 @@ from molecule.component.contract import Request, StepContext
 from molecule.component.registry import operation
 from molecule.component.spec import Spec
 from molecule.definition.definition import MaxFailed
+from molecule.engine import words
 from molecule.engine.instructions import Commit, Instruction, PerformRequest
 from molecule.model.document import Document
 from molecule.model.effect import ErrorClass
@@ -344,3 +347,10 @@ steps:
             {"caught": 2},
         ]
         assert target.step_counts().get("safe/each/tell", 0) <= 1
+
+
+def test_a_doubt_names_the_connection_and_where_it_went() -> None:
+    node = a_process("steps: [{id: tell, type: target.tell}]").definition.steps[0]
+    asked = Request(target="POST /told", body={})
+    assert words.target_of(node, asked) == "POST /told"
+    assert words.target_of(replace(node, connection="desk"), asked) == "desk: POST /told"
