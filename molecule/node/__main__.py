@@ -21,7 +21,6 @@ from molecule.telemetry import logs
 
 _log = structlog.get_logger()
 
-_HAND_OVER_S = 1.0
 _PR_SET_PDEATHSIG = 1
 _FOR_A_PERSON = (InvalidConfig, DamagedData)
 """What starting again does not mend."""
@@ -88,7 +87,7 @@ async def _run(config: NodeConfig, told: Told) -> int:
             if ending.code == 0 and runtime.leads:
                 runtime.hand_over()
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_HAND_OVER_S):
+                    async with asyncio.timeout(config.limits.hand_over_ms_max / 1000):
                         await runtime.follows.wait()
             running.cancel()
     finally:

@@ -23,7 +23,6 @@ from molecule.wire.v1 import worker_pb2 as w
 
 _log = structlog.get_logger()
 
-_REPORT_WITHIN_S = 30.0
 _RETRY_S = 0.05
 _RETRY_MAX_S = 0.5
 
@@ -60,21 +59,25 @@ class Agent:
         rounds: AgentRounds,
         registration: c.RegisterNode,
         heartbeat_s: float,
+        report_s: float,
         control: Control,
         forwarder: Forwarder,
         leader: Callable[[], str | None],
         open_session: OpenSession,
         send_worker: Callable[[str, w.ToWorker], None],
+        on_worker_death: Callable[[str], None],
         on_fatal: Callable[[str], None],
     ) -> None:
         self.rounds = rounds
         self._registration = registration
         self._heartbeat_s = heartbeat_s
+        self._report_s = report_s
         self._control = control
         self._forwarder = forwarder
         self._leader = leader
         self._open_session = open_session
         self._send_worker = send_worker
+        self._on_worker_death = on_worker_death
         self._on_fatal = on_fatal
         self._leader_changed = asyncio.Event()
         self._register_now = asyncio.Event()
@@ -181,7 +184,7 @@ class Agent:
             self._register_now.clear()
             command = c.Command(version=1, register_node=self._registration)
             try:
-                result = await self._forwarder.insist([command], within_s=_REPORT_WITHIN_S)
+                result = await self._forwarder.insist([command], within_s=self._report_s)
             except MoleculeError as error:
                 _log.info("registration_delayed", reason=error.message)
                 self._register_now.set()
@@ -213,6 +216,7 @@ class Agent:
             # Its own lease timer, or a stop from above: the work is not to blame.
             blameless = died.exit_code in (-signal.SIGALRM, -signal.SIGTERM, 0)
             _log.warning("worker_died", worker=died.worker, exit=died.exit_code)
+            self._on_worker_death(_told(died.exit_code))
             out = self.rounds.worker_died(
                 died.worker,
                 evidence=f"pid {died.pid} ended with {_told(died.exit_code)}",
@@ -233,7 +237,7 @@ class Agent:
 
     async def _told(self, group: list[c.Command]) -> bool:
         try:
-            await self._forwarder.insist(group, within_s=_REPORT_WITHIN_S)
+            await self._forwarder.insist(group, within_s=self._report_s)
         except MoleculeError as error:
             _log.warning("report_undelivered", reason=error.message)
             return False

@@ -13,7 +13,6 @@ from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
 
-_HEARTBEATS_REMEMBERED = 64
 _SILENT_LEASES = 2
 """After so many leases without a sign of life a worker is killed."""
 _START_BACKOFF_US = 200_000
@@ -75,6 +74,7 @@ class AgentRounds:
         self._life = life
         self._workers_max = workers_max
         self._lease_us = lease_us
+        self._beats_max = limits.heartbeats_remembered_max
         self._start_us = limits.worker_start_ms_max * 1000
         self._sent: OrderedDict[int, int] = OrderedDict()
         self._number = 0
@@ -99,7 +99,7 @@ class AgentRounds:
         """The next heartbeat; its lease will count from `now_us`."""
         self._number += 1
         self._sent[self._number] = now_us
-        while len(self._sent) > _HEARTBEATS_REMEMBERED:
+        while len(self._sent) > self._beats_max:
             self._sent.popitem(last=False)
         return p.Heartbeat(
             number=self._number,

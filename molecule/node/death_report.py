@@ -17,7 +17,6 @@ from molecule.rpc.channel import PeerChannels
 from molecule.rpc.tls import LiveCredentials
 from molecule.wire.v1 import commands_pb2 as c
 
-_CALL_S = 3.0
 _PAUSE_S = 0.1
 
 
@@ -42,7 +41,7 @@ async def report(config: NodeConfig, life: str, evidence: str, *, within_s: floa
                 # The other voters first: this node's own next life is only just starting.
                 for voter in (*others, config.id):
                     try:
-                        await clients.report_death(voter, said, _CALL_S)
+                        await clients.report_death(voter, said)
                     except MoleculeError:
                         continue
                     return True

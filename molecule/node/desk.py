@@ -23,9 +23,6 @@ from molecule.node.submit import accepted, new_execution_id
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 
-_INSIST_S = 60.0
-"""Longer than any lease: a worker that is still alive then has been told by its kernel timer."""
-
 _WORDS = frozenset(
     {"record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "settle_group"}
 )
@@ -50,6 +47,8 @@ class Desk:
         self._payloads = payloads
         self._read_behind = read_behind
         self._limits = limits
+        # Longer than any lease: a worker that is alive after it has been told by its kernel timer.
+        self._within_s = limits.worker_word_ms_max / 1000
 
     def worker_ready(self, worker: str) -> None:
         """Its stream is open."""
@@ -76,7 +75,7 @@ class Desk:
             kind = command.WhichOneof("kind")
             if kind not in _WORDS:
                 raise Forbidden(f"a worker cannot say {kind}")
-        result = await self._forwarder.insist(list(word.commands), within_s=_INSIST_S)
+        result = await self._forwarder.insist(list(word.commands), within_s=self._within_s)
         for command, outcome in zip(word.commands, result.outcomes, strict=True):
             end = command.end_attempt
             if end.execution and _is_over(outcome):
@@ -126,7 +125,7 @@ class Desk:
             submit.group.process = submit.process
             submit.group.trigger_token = submit.token
             commands.append(c.Command(version=1, record_group=submit.group))
-        result = await self._forwarder.insist(commands, within_s=_INSIST_S)
+        result = await self._forwarder.insist(commands, within_s=self._within_s)
         answer = w.CallAnswer()
         for command, outcome in zip(commands, result.outcomes, strict=True):
             if command.WhichOneof("kind") == "submit_execution":

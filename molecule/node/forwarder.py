@@ -19,8 +19,8 @@ Commands = Sequence[c.Command]
 SendGroups = Callable[[str, Sequence[Commands]], Awaitable[list[GroupResult]]]
 """Propose groups at the named node; raises what that node raised."""
 
-_PIPES = 4
-"""Requests under way to the leader at once: enough to hide the round trip, few enough to gather."""
+_PAUSE_S = 0.02
+"""Between two tries: a leader that is none must not be stormed."""
 
 _ASK_AGAIN = "it may have been committed; ask again with the same key"
 
@@ -115,13 +115,14 @@ class Forwarder:
 
     async def _pause(self) -> None:
         """Until a leader is known; a short time in any case, so that a wrong one is not stormed."""
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(_PAUSE_S)
         await self._leader_known.wait()
 
     async def run(self) -> None:
         """Carry groups to other nodes until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for _ in range(_PIPES):
+            # Enough at once to hide the round trip, few enough for groups to gather meanwhile.
+            for _ in range(self._limits.forward_requests_max):
                 group.create_task(self._pipe())
 
     async def _pipe(self) -> None:

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 
 from molecule.cluster.state import ClusterState
+from molecule.config import Limits
 from molecule.model.errors import NotFound
 from molecule.node.payloads import Payloads
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import worker_pb2 as w
-
-_CACHED_MAX = 256
 
 
 class Packages:
@@ -20,10 +19,12 @@ class Packages:
         state: Callable[[], ClusterState],
         store: StateStore,
         payloads: Payloads,
+        limits: Limits,
     ) -> None:
         self._state = state
         self._store = store
         self._payloads = payloads
+        self._cached_max = limits.packages_cached_max
         self._cached: dict[tuple[str, str], bytes] = {}
 
     async def needed_by(self, message: w.ToWorker) -> list[w.PutPackage]:
@@ -60,7 +61,7 @@ class Packages:
         if row is None:
             raise NotFound(f"{owner} is not in this node's copy of the state yet")
         content = await self._payloads.kept(row)
-        while len(self._cached) >= _CACHED_MAX:
+        while len(self._cached) >= self._cached_max:
             self._cached.pop(next(iter(self._cached)))
         self._cached[key] = content
         return content

@@ -5,26 +5,27 @@ the document on disk, or a crash could leave an accepted execution without its i
 """
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from molecule.config import Limits
 from molecule.model.document import DocumentRef
-from molecule.model.errors import LimitExceeded, MoleculeError, NotFound, Unavailable
+from molecule.model.errors import (
+    LimitExceeded,
+    MoleculeError,
+    NotFound,
+    Overloaded,
+    StorageFull,
+    Unavailable,
+)
 from molecule.model.ids import Digest
 from molecule.wire.v1 import commands_pb2 as c
 
 _log = structlog.get_logger()
-
-_PUT_WITHIN_S = 10.0
-_GET_WITHIN_S = 10.0
-"""From one voter: a frozen one must not be waited for while another has the document."""
-_REPAIR_EVERY_S = 5.0
-_REPAIRS_AT_ONCE = 4
-_COLLECT_EVERY_S = 600.0
 
 
 class Documents(Protocol):
@@ -100,28 +101,28 @@ class Payloads:
         if len(content) > limit:
             raise LimitExceeded(limit="document_bytes_max", allowed=limit, asked=len(content))
         reference = await self._documents.put(content)
-        taken = asyncio.Semaphore(0)
-        refusals: list[str] = []
+        within_s = self._limits.document_put_ms_max / 1000
+        answered: asyncio.Queue[bool] = asyncio.Queue()
+        refusals: dict[str, MoleculeError] = {}
 
         async def put_at(voter: str) -> None:
             try:
                 await self._put_at(voter, content, execution, token)
             except MoleculeError as error:
-                refusals.append(f"{voter}: {error.message}")
-            else:
-                taken.release()
+                refusals[voter] = error
+            answered.put_nowait(voter not in refusals)
 
-        try:
-            async with asyncio.timeout(_PUT_WITHIN_S), asyncio.TaskGroup() as group:
+        taken = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
                 tasks = [group.create_task(put_at(voter)) for voter in self._others]
-                for _ in range(self._needed):
-                    await taken.acquire()
+                while taken < self._needed <= len(self._others) - len(refusals):
+                    taken += await answered.get()
                 # A slow third voter fetches the document by the repair loop.
                 for task in tasks:
                     task.cancel()
-        except TimeoutError:
-            told = "; ".join(refusals) or "they did not answer in time"
-            raise Unavailable(f"no majority of voters took the document: {told}") from None
+        if taken < self._needed:
+            raise _not_taken(refusals)
         return reference
 
     async def bytes_of(self, payload: c.Payload) -> bytes:
@@ -155,7 +156,8 @@ class Payloads:
         silent = []
         for voter in self._others:
             try:
-                async with asyncio.timeout(_GET_WITHIN_S):
+                # A frozen one must not be waited for while another has the document.
+                async with asyncio.timeout(self._limits.document_get_ms_max / 1000):
                     content = await self._get_from(voter, digest)
             except (MoleculeError, TimeoutError):
                 silent.append(voter)
@@ -167,23 +169,27 @@ class Payloads:
     async def collect(self, is_referenced: Callable[[str], bool]) -> None:
         """Delete here what nothing refers to any more, for ever."""
         while True:
-            await asyncio.sleep(_COLLECT_EVERY_S)
-            deleted = await self._documents.collect(is_referenced)
+            await asyncio.sleep(self._limits.document_collect_every_ms / 1000)
+            deleted = 0
+            with contextlib.suppress(StorageFull):
+                deleted = await self._documents.collect(is_referenced)
             if deleted:
                 _log.info("documents_collected", count=deleted)
 
     async def repair(self, lacking: Callable[[], Awaitable[Sequence[Digest]]]) -> None:
         """Fetch each referenced document that is not here, for ever."""
-        gate = asyncio.Semaphore(_REPAIRS_AT_ONCE)
+        gate = asyncio.Semaphore(self._limits.document_repairs_max)
 
         async def mend(digest: Digest) -> None:
             async with gate:
                 content, _ = await self._fetch(digest)
                 if content is not None:
-                    await self._documents.put(content)
+                    # A full disk keeps this node from mending, not from voting.
+                    with contextlib.suppress(StorageFull, Overloaded):
+                        await self._documents.put(content)
 
         while True:
-            await asyncio.sleep(_REPAIR_EVERY_S)
+            await asyncio.sleep(self._limits.document_repair_every_ms / 1000)
             digests = await lacking()
             self.missing = len(digests)
             if not digests:
@@ -192,3 +198,12 @@ class Payloads:
             async with asyncio.TaskGroup() as group:
                 for digest in digests:
                     group.create_task(mend(digest))
+
+
+def _not_taken(refusals: Mapping[str, MoleculeError]) -> Unavailable:
+    reasons = [f"{voter}: {error.message}" for voter, error in refusals.items()]
+    told = "; ".join(reasons) or "they did not answer in time"
+    message = f"no majority of voters took the document: {told}"
+    if any(isinstance(error, StorageFull) for error in refusals.values()):
+        return StorageFull(message)
+    return Unavailable(message)

@@ -19,9 +19,6 @@ from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import peer_pb2_grpc
 
-_READ_INDEX_S = 3.0
-"""A majority round takes milliseconds; one that takes longer has no leader behind it."""
-
 _ONLY_BY_LEADER = frozenset(
     {
         "claim_leadership",
@@ -98,6 +95,7 @@ class PeerClients:
     def __init__(self, config: NodeConfig, channels: PeerChannels) -> None:
         self._addresses = {peer.id: peer.rpc for peer in config.peers}
         self._channels = channels
+        self._limits = config.limits
 
     def _stub(self, node: str) -> Any:
         address = self._addresses.get(node)
@@ -114,12 +112,15 @@ class PeerClients:
 
     async def read_index(self, node: str) -> int:
         """The leader's confirmed commit index."""
+        # A majority round takes milliseconds; one that takes longer has no leader behind it.
+        within_s = self._limits.read_index_ms_max / 1000
         with errors.translated():
-            reply = await self._stub(node).ReadIndex(p.ReadIndexRequest(), timeout=_READ_INDEX_S)
+            reply = await self._stub(node).ReadIndex(p.ReadIndexRequest(), timeout=within_s)
         return int(reply.index)
 
-    async def report_death(self, node: str, report: c.ReportNodeDeath, timeout_s: float) -> bool:
+    async def report_death(self, node: str, report: c.ReportNodeDeath) -> bool:
         """Tell the end of a life of this node at the voter `node`."""
+        timeout_s = self._limits.death_report_call_ms_max / 1000
         with errors.translated():
             reply = await self._stub(node).ReportDeath(report, timeout=timeout_s)
         return bool(reply.applied)

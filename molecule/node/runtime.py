@@ -6,7 +6,7 @@ to the leader, the leader's rounds, the agent with its workers, the doors, the s
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from molecule.node.deploy import DeployDoor
 from molecule.node.desk import Desk
 from molecule.node.door import DoorService
 from molecule.node.forwarder import Forwarder
+from molecule.node.health import health
 from molecule.node.identify import Identifier
 from molecule.node.leader import Leader
 from molecule.node.local_session import LocalSession
@@ -82,7 +83,7 @@ class Runtime:
         """Set while another node leads, or none."""
         self.follows.set()
         limits, timing = config.limits, config.effective_timing
-        self.metrics = NodeMetrics(software=__version__)
+        self.metrics = NodeMetrics(software=__version__, limits=limits)
         self._load_credentials()
         self._replica = Replica(opened.machine, opened.store, limits)
         self._clock = ClusterClock()
@@ -116,15 +117,8 @@ class Runtime:
             limits=limits,
         )
         self._build_agent()
-        self._measures = Measures(
-            replica=self._replica,
-            metrics=self.metrics,
-            leads=lambda: self._leader.epoch is not None,
-            held=lambda: len(self._agent.rounds.held),
-            slots=config.slots,
-            missing=lambda: self._payloads.missing,
-        )
         self._build_servers()
+        self._build_measures()
 
     # ---- building
 
@@ -177,7 +171,10 @@ class Runtime:
         config, told = self._config, self._told
         timing = config.effective_timing
         self._packages = Packages(
-            state=lambda: self._replica.state, store=self._opened.store, payloads=self._payloads
+            state=lambda: self._replica.state,
+            store=self._opened.store,
+            payloads=self._payloads,
+            limits=config.limits,
         )
         self._agent = Agent(
             rounds=AgentRounds(
@@ -199,11 +196,13 @@ class Runtime:
                 voter=True,
             ),
             heartbeat_s=timing.heartbeat_ms / 1000,
+            report_s=config.limits.report_ms_max / 1000,
             control=Control(told.control_fd),
             forwarder=self._forwarder,
             leader=self._leader_id,
             open_session=self._open_session,
             send_worker=self._to_worker,
+            on_worker_death=self.metrics.worker_died,
             on_fatal=self._on_fatal,
         )
         desk = Desk(
@@ -268,6 +267,16 @@ class Runtime:
                 leader=self._leader,
                 barrier=self._driver.barrier,
             ),
+        )
+
+    def _build_measures(self) -> None:
+        self._measures = Measures(
+            replica=self._replica,
+            metrics=self.metrics,
+            leads=lambda: self._leader.epoch is not None,
+            held=lambda: len(self._agent.rounds.held),
+            slots=self._config.slots,
+            missing=lambda: self._payloads.missing,
         )
 
     # ---- running
@@ -376,19 +385,10 @@ class Runtime:
     def _may_write(self, _writer: object, execution: str, token: int) -> None:
         self._replica.check_writer(execution, token)
 
-    def _health(self) -> dict[str, object]:
-        leader = self._leader_id()
-        reasons = []
-        if not self._driver.is_formed:
-            reasons.append("the voters have not all been seen yet: a new cluster needs all of them")
-        elif leader is None:
-            reasons.append("no node leads at the moment")
-        if not self._agent.rounds.incarnation:
-            reasons.append("this node has not registered yet")
-        return {
-            "ready": not reasons,
-            "started": True,
-            "reasons": reasons,
-            "node": self._config.id,
-            "leader": leader or "",
-        }
+    def _health(self) -> Mapping[str, Any]:
+        return health(
+            self._config.id,
+            leader=self._leader_id(),
+            is_formed=self._driver.is_formed,
+            is_registered=self._agent.rounds.incarnation > 0,
+        )

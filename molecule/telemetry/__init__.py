@@ -1,1 +1,1 @@
-"""Metrics and logs. Layer 4, open to every layer from 4 up; imports `model` only."""
+"""Metrics and logs. Layer 4, open to every layer from 4 up; imports `config` only."""

@@ -1,7 +1,7 @@
 """Metrics of a node process, in one registry of its own.
 
 Names follow Prometheus: base units, `_total` for counters, no ids in labels; at most
-`PROCESS_LABELS_MAX` process names get a label of their own, the rest are `other`.
+`metric_process_labels_max` process names get a label of their own, the rest are `other`.
 """
 
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import generate_latest
 
-PROCESS_LABELS_MAX: Final = 200
+from molecule.config import Limits
 
 _SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -60,12 +60,27 @@ class RaftMetrics:
             self._leader_changes.inc()
 
 
+class _Names:
+    """The first names that were seen; each label costs memory here and at who scrapes."""
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+        self._seen: set[str] = set()
+
+    def label(self, name: str) -> str:
+        if name not in self._seen:
+            if len(self._seen) >= self._maximum:
+                return "other"
+            self._seen.add(name)
+        return name
+
+
 class NodeMetrics:
     """Written by the shells of the node process."""
 
-    def __init__(self, *, software: str) -> None:
+    def __init__(self, *, software: str, limits: Limits) -> None:
         registry = self._registry = CollectorRegistry()
-        self._processes: set[str] = set()
+        self._process = _Names(limits.metric_process_labels_max).label
         self.raft = RaftMetrics(registry)
         self._executions = Counter(
             "molecule_executions",
@@ -158,11 +173,3 @@ class NodeMetrics:
     def worker_died(self, reason: str) -> None:
         """A worker of this node ended."""
         self._worker_deaths.labels(reason).inc()
-
-    def _process(self, process: str) -> str:
-        if process in self._processes:
-            return process
-        if len(self._processes) >= PROCESS_LABELS_MAX:
-            return "other"
-        self._processes.add(process)
-        return process

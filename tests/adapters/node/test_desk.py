@@ -34,11 +34,13 @@ def agent(node: OneNode) -> Iterator[Agent]:
             ),
             registration=c.RegisterNode(node="n1", life="1", slots=4),
             heartbeat_s=0.25,
+            report_s=1.0,
             control=control,
             forwarder=node.forwarder,
             leader=lambda: "n1",
             open_session=_no_session,
             send_worker=lambda _worker, _message: None,
+            on_worker_death=pytest.fail,
             on_fatal=pytest.fail,
         )
 

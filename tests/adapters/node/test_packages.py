@@ -15,7 +15,9 @@ NEEDED = [
 
 
 def packages(node: OneNode) -> Packages:
-    return Packages(state=lambda: node.state, store=node.store, payloads=node.payloads)
+    return Packages(
+        state=lambda: node.state, store=node.store, payloads=node.payloads, limits=node.limits
+    )
 
 
 RUN = w.RunExecution(

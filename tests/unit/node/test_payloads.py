@@ -7,9 +7,8 @@ import pytest
 
 from molecule.config import Limits
 from molecule.model.document import DocumentRef
-from molecule.model.errors import MoleculeError, NotFound, Unavailable
+from molecule.model.errors import MoleculeError, NotFound, StorageFull, Unavailable
 from molecule.model.ids import Digest
-from molecule.node import payloads
 from molecule.node.payloads import Payloads
 
 CONTENT = b"a document"
@@ -32,7 +31,7 @@ class Nothing:
         return 0
 
 
-async def asked(n2: Found, n3: Found) -> bytes:
+async def asked(n2: Found, n3: Found, limits: Limits | None = None) -> bytes:
     """What node n1 gets, which has nothing itself."""
 
     async def get_from(voter: str, _digest: Digest) -> bytes | None:
@@ -53,7 +52,7 @@ async def asked(n2: Found, n3: Found) -> bytes:
         documents=Nothing(),
         put_at=put_at,
         get_from=get_from,
-        limits=Limits(),
+        limits=limits or Limits(),
     )
     return await found.get(DIGEST)
 
@@ -72,8 +71,73 @@ async def test_a_document_that_every_voter_lacks_is_not_found() -> None:
         await asked(None, b"damaged")
 
 
-async def test_a_frozen_voter_does_not_keep_a_document_from_being_found(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(payloads, "_GET_WITHIN_S", 0)
-    assert await asked(FROZEN, CONTENT) == CONTENT
+async def test_a_frozen_voter_does_not_keep_a_document_from_being_found() -> None:
+    assert await asked(FROZEN, CONTENT, Limits(document_get_ms_max=0)) == CONTENT
+
+
+async def put(n2: MoleculeError | object | None, n3: MoleculeError | object | None) -> None:
+    """Node n1 puts a document; None: the voter takes it."""
+
+    async def put_at(voter: str, _content: bytes, _execution: str, _token: int) -> None:
+        refused = {"n2": n2, "n3": n3}[voter]
+        if refused is FROZEN:
+            await asyncio.Event().wait()
+        if isinstance(refused, MoleculeError):
+            raise refused
+
+    async def get_from(_voter: str, _digest: Digest) -> bytes | None:
+        raise AssertionError
+
+    found = Payloads(
+        me="n1",
+        voters=("n1", "n2", "n3"),
+        documents=Nothing(),
+        put_at=put_at,
+        get_from=get_from,
+        limits=Limits(),
+    )
+    await found.put(CONTENT)
+
+
+async def test_a_document_needs_one_of_two_other_voters() -> None:
+    await put(Unavailable("down"), None)
+    await put(None, FROZEN)
+
+
+async def test_a_document_that_no_majority_can_take_is_refused_without_waiting() -> None:
+    async with asyncio.timeout(Limits().document_put_ms_max / 2_000):
+        with pytest.raises(StorageFull, match=r"n2: full.*n3: down"):
+            await put(StorageFull("full"), Unavailable("down"))
+
+
+async def test_a_full_disk_does_not_end_the_repair_of_documents() -> None:
+    rounds = 0
+
+    class Full(Nothing):
+        async def put(self, _content: bytes) -> DocumentRef:
+            raise StorageFull("full")
+
+    async def get_from(_voter: str, _digest: Digest) -> bytes | None:
+        return CONTENT
+
+    async def put_at(_voter: str, _content: bytes, _execution: str, _token: int) -> None:
+        raise AssertionError
+
+    async def lacking() -> list[Digest]:
+        nonlocal rounds
+        rounds += 1
+        if rounds > 2:
+            raise asyncio.CancelledError
+        return [DIGEST]
+
+    found = Payloads(
+        me="n1",
+        voters=("n1", "n2", "n3"),
+        documents=Full(),
+        put_at=put_at,
+        get_from=get_from,
+        limits=Limits(document_repair_every_ms=0),
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await found.repair(lacking)
+    assert found.missing == 1

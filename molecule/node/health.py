@@ -1,0 +1,24 @@
+"""Whether a node may be sent work, and in words why not. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def health(
+    node: str, *, leader: str | None, is_formed: bool, is_registered: bool
+) -> Mapping[str, Any]:
+    """The answer to `/readyz`: ready only while somebody leads and knows this life of the node."""
+    reasons = []
+    if not is_formed:
+        reasons.append("the voters have not all been seen yet: a new cluster needs all of them")
+    elif leader is None:
+        reasons.append("no node leads at the moment")
+    if not is_registered:
+        reasons.append("this node has not registered yet")
+    return {
+        "ready": not reasons,
+        "started": True,
+        "reasons": reasons,
+        "node": node,
+        "leader": leader or "",
+    }

@@ -1,0 +1,31 @@
+"""When a node is ready, and what it says while it is not."""
+
+import pytest
+
+from molecule.node.health import health
+
+
+def test_node_is_ready_once_somebody_leads_and_knows_it() -> None:
+    assert health("n1", leader="n2", is_formed=True, is_registered=True) == {
+        "ready": True,
+        "started": True,
+        "reasons": [],
+        "node": "n1",
+        "leader": "n2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("leader", "is_formed", "is_registered", "reason"),
+    [
+        (None, False, True, "the voters have not all been seen yet"),
+        (None, True, True, "no node leads"),
+        ("n2", True, False, "has not registered"),
+    ],
+)
+def test_node_that_is_not_ready_says_why(
+    leader: str | None, is_formed: bool, is_registered: bool, reason: str
+) -> None:
+    told = health("n1", leader=leader, is_formed=is_formed, is_registered=is_registered)
+    assert not told["ready"]
+    assert [each for each in told["reasons"] if reason in each] == told["reasons"]
