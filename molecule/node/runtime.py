@@ -213,7 +213,7 @@ class Runtime:
             read_behind=self._read_behind,
             limits=config.limits,
         )
-        self._workers = WorkerLinks(desk, self._packages.needed_by)
+        self._workers = WorkerLinks(desk, self._packages.needed_by, config.limits)
 
     def _build_servers(self) -> None:
         config, told, opened = self._config, self._told, self._opened

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from molecule.config import Limits
 from molecule.model.errors import MoleculeError, Unavailable
 from molecule.wire.v1 import worker_pb2 as w
 
@@ -63,19 +64,31 @@ class WorkerLink:
     """
 
     def __init__(
-        self, worker: str, packages: PackageSource, undelivered: Callable[[w.ToWorker], None]
+        self,
+        worker: str,
+        packages: PackageSource,
+        undelivered: Callable[[w.ToWorker], None],
+        *,
+        messages_max: int,
     ) -> None:
         self.worker = worker
+        self.overflowed = asyncio.Event()
+        """Set once the worker takes nothing any more: its stream must end."""
+        self._messages_max = messages_max
         self._packages = packages
         self._undelivered = undelivered
         self._orders: asyncio.Queue[w.ToWorker] = asyncio.Queue()
         self._outgoing: asyncio.Queue[w.ToWorker] = asyncio.Queue()
-        self._sent: dict[str, bytes] = {}
+        self._sent: dict[str, int] = {}
+        """By version, the hash of what was sent: settings keep their name when they change."""
         self._requests: dict[int, asyncio.Future[w.WorkerReply]] = {}
         self._numbers = itertools.count(1)
 
     def send(self, message: w.ToWorker) -> None:
-        """Queue a message; packages it needs go before it."""
+        """Queue a message; packages it needs go before it. Beyond the bound it is dropped."""
+        if self._orders.qsize() + self._outgoing.qsize() >= self._messages_max:
+            self.overflowed.set()
+            return
         is_order = message.WhichOneof("kind") not in ("lease", "answer")
         (self._orders if is_order else self._outgoing).put_nowait(message)
 
@@ -112,8 +125,9 @@ class WorkerLink:
                 self._refuse(order, error)
                 continue
             for package in packages:
-                if self._sent.get(package.version) != package.content:
-                    self._sent[package.version] = package.content
+                content = hash(package.content)
+                if self._sent.get(package.version) != content:
+                    self._sent[package.version] = content
                     self._outgoing.put_nowait(w.ToWorker(package=package))
             self._outgoing.put_nowait(order)
 
@@ -135,8 +149,9 @@ class WorkerLink:
 class WorkerLinks:
     """All open streams of this node, by worker."""
 
-    def __init__(self, desk: Desk, packages: PackageSource) -> None:
+    def __init__(self, desk: Desk, packages: PackageSource, limits: Limits) -> None:
         self._desk = desk
+        self._limits = limits
         self._packages = packages
         self._links: dict[str, WorkerLink] = {}
         self._opened = asyncio.Event()
@@ -158,20 +173,32 @@ class WorkerLinks:
             link.send(message)
 
     async def ask(self, request: w.WorkerRequest) -> w.WorkerReply:
-        """Have any worker do it; waits until one is there."""
-        while not self._links:
-            self._opened.clear()
-            await self._opened.wait()
-        return await next(iter(self._links.values())).ask(request)
+        """Have any worker do it; waits until one is there. `Unavailable` when it takes too long."""
+        try:
+            async with asyncio.timeout(self._limits.worker_reply_ms_max / 1000):
+                while not self._links:
+                    self._opened.clear()
+                    await self._opened.wait()
+                return await next(iter(self._links.values())).ask(request)
+        except TimeoutError:
+            raise Unavailable("no worker of this node replied within worker_reply_ms_max") from None
 
     async def serve(
         self,
         incoming: AsyncIterator[w.FromWorker],
         write: Callable[[w.ToWorker], Awaitable[None]],
     ) -> None:
-        """Carry one stream until the worker ends it."""
+        """Carry one stream until the worker ends it, or takes nothing any more.
+
+        A worker whose stream ends, ends: what it held is told as with any death.
+        """
         first = await anext(incoming)
-        link = WorkerLink(first.hello.worker, self._packages, self._desk.undelivered)
+        link = WorkerLink(
+            first.hello.worker,
+            self._packages,
+            self._desk.undelivered,
+            messages_max=self._limits.worker_messages_max,
+        )
         self._links[link.worker] = link
         self._opened.set()
         self._desk.worker_ready(link.worker)
@@ -183,8 +210,9 @@ class WorkerLinks:
                 tasks = [
                     group.create_task(link.prepare()),
                     group.create_task(self._write(link, write)),
+                    overflow := group.create_task(link.overflowed.wait()),
                 ]
-                await asyncio.wait([reading])
+                await asyncio.wait([reading, overflow], return_when=asyncio.FIRST_COMPLETED)
                 for task in tasks:
                     task.cancel()
         finally:
@@ -193,11 +221,16 @@ class WorkerLinks:
             link.broke()
 
     async def _read(self, link: WorkerLink, incoming: AsyncIterator[w.FromWorker]) -> None:
-        try:
-            async for message in incoming:
-                self._hear(link, message)
-        except Exception as error:  # noqa: BLE001  # how the library tells the end of a stream
-            _log.debug("worker_stream_ended", worker=link.worker, reason=repr(error))
+        while True:
+            try:
+                message = await anext(incoming)
+            except StopAsyncIteration:
+                return
+            except Exception as error:  # noqa: BLE001  # how the library tells a broken stream
+                _log.debug("worker_stream_ended", worker=link.worker, reason=repr(error))
+                return
+            # Outside: a fault in the node's own answer must not look like the end of a stream.
+            self._hear(link, message)
 
     async def _write(
         self, link: WorkerLink, write: Callable[[w.ToWorker], Awaitable[None]]

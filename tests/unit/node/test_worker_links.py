@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from molecule.model.errors import NotFound
+import pytest
+
+from molecule.config import Limits
+from molecule.model.errors import NotFound, Unavailable
 from molecule.node.worker_links import WorkerLinks
 from molecule.wire.v1 import worker_pb2 as w
 
@@ -11,7 +14,7 @@ from molecule.wire.v1 import worker_pb2 as w
 class Node:
     """The node's side of one worker: which packages are to be had, and what it was told."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         self.lacking: set[str] = set()
         self.slow = asyncio.Event()
         self.slow.set()
@@ -21,7 +24,7 @@ class Node:
         self.ready = asyncio.Event()
         self.words: asyncio.Queue[w.FromWorker] = asyncio.Queue()
         # Only what this test needs of a desk is ever asked of it.
-        self.links = WorkerLinks(self, self._packages)  # type: ignore[arg-type]
+        self.links = WorkerLinks(self, self._packages, limits or Limits())  # type: ignore[arg-type]
 
     def worker_ready(self, worker: str) -> None:
         self.ready.set()
@@ -116,10 +119,27 @@ async def test_a_question_whose_package_is_not_here_yet_is_answered_with_the_rea
     async def lacking(_order: w.ToWorker) -> list[w.PutPackage]:
         raise NotFound("not yet")
 
-    node.links = WorkerLinks(node, lacking)  # type: ignore[arg-type]  # as above
+    node.links = WorkerLinks(node, lacking, Limits())  # type: ignore[arg-type]  # as above
     async with asyncio.TaskGroup() as group:
         tasks = await with_worker(node, group)
         reply = await node.links.ask(w.WorkerRequest(door=w.EvaluateDoor()))
         for task in tasks:
             task.cancel()
     assert reply.code == "not_found"
+
+
+async def test_a_question_that_no_worker_answers_in_time_is_refused() -> None:
+    node = Node(Limits(worker_reply_ms_max=0))
+    with pytest.raises(Unavailable, match="worker_reply_ms_max"):
+        await node.links.ask(w.WorkerRequest())
+
+
+async def test_a_worker_that_takes_no_more_messages_loses_its_stream() -> None:
+    node = Node(Limits(worker_messages_max=2))
+    node.slow.clear()
+    async with asyncio.TaskGroup() as group:
+        running, serving = await with_worker(node, group)
+        for number in range(4):
+            node.run(f"e{number}", "v1")
+        await serving
+        running.cancel()
