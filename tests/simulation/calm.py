@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from tests.simulation.clients import Traffic
-from tests.simulation.faults import SLOWEST_SYNC_S, FaultKind
+from tests.simulation.faults import FaultKind
 from tests.simulation.host import Host, ProcessState
 from tests.simulation.invariants import Checker
 from tests.simulation.member import Role
 from tests.simulation.network import Network
 from tests.simulation.options import Options
+from tests.simulation.strikes import SLOWEST_SYNC_S
 
 _POLL_S = 0.02
 # In election timeouts: how long a leader may be missing, from when it must stay, for how long.

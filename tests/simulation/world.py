@@ -14,13 +14,14 @@ from tests.simulation.calm import CalmPhases
 from tests.simulation.clients import Tally, Traffic
 from tests.simulation.clock import EventQueue, MemberClock
 from tests.simulation.disk import Disk, Survival
-from tests.simulation.faults import Fault, plan, strike
+from tests.simulation.faults import Fault, plan
 from tests.simulation.host import Host, MemberFactory, ProcessState
 from tests.simulation.invariants import Checker, Violation
 from tests.simulation.member import Member, Role, View
 from tests.simulation.network import Network
 from tests.simulation.options import Options
 from tests.simulation.register import Outcome, Register
+from tests.simulation.strikes import strike
 
 _OPERATOR_S = 0.7
 _TRACE_LINES = 400
@@ -140,7 +141,7 @@ class World:
                 host.start()
         self.reach_changed()
 
-    # What faults may do (`faults.Scene`).
+    # What faults may do (`strikes.Scene`).
 
     def undo_after(self, seconds: float, undo: Callable[..., None], *args: object) -> None:
         pending = _Undo(undo, args)
