@@ -86,10 +86,6 @@ class Config:
         """A duration in milliseconds."""
         return self._get(name, int)
 
-    def optional_duration_ms(self, name: str) -> int | None:
-        """A duration in milliseconds, or None when it is not given."""
-        return self._maybe(name, int)
-
     def anything(self, name: str) -> Any:
         """A JSON-shaped value that the constructor checks itself."""
         invariant(

@@ -36,12 +36,6 @@ def of_document(run: Run, sequence: Sequence, node: StepNode, document: Document
     return StepContext(node.path, names(run, sequence, document), run.process.tables)
 
 
-def of_list(run: Run, sequence: Sequence, node: StepNode, documents: list[Document]) -> StepContext:
-    """The context of a list step; names of a document are those of the first."""
-    first = documents[0] if documents else None
-    return StepContext(node.path, names(run, sequence, first), run.process.tables)
-
-
 def wanted(run: Run, sequence: Sequence, node: StepNode, document: Document) -> bool | Failure:
     """False: the document passes the step unchanged."""
     if node.when is None:

@@ -125,12 +125,6 @@ class Payloads:
             raise _not_taken(refusals)
         return reference
 
-    async def bytes_of(self, payload: c.Payload) -> bytes:
-        """The content behind a payload, from wherever it is; raises what `get` raises."""
-        if payload.WhichOneof("body") != "stored":
-            return payload.inline
-        return await self.get(Digest(payload.stored.digest))
-
     async def kept(self, row: KeptBytes) -> bytes:
         """The content behind a row of the state store."""
         return row.inline if row.inline is not None else await self.get(Digest(row.digest or ""))

@@ -37,10 +37,6 @@ class Parts:
             depends_on = 0
         self.links.say(peer, frame, term=self.core.term, depends_on=depends_on)
 
-    def is_majority(self, count: int) -> bool:
-        """Whether this many voters are more than half."""
-        return count * 2 > len(self.voters)
-
     def commit_is_complete(self) -> bool:
         """As leader.
 

@@ -8,12 +8,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+import structlog
+
 from molecule.raft.files import DiskFiles
 from molecule.raft.generation import DataFolder, Generation
 from molecule.raft.outbox import SnapshotMark
 from molecule.raft.ports import SnapshotSender, SnapshotStore
 from molecule.raft.replica import Replica
 from molecule.raft.threads import Threads
+
+_log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -38,8 +42,9 @@ class SnapshotTransfers:
             try:
                 mark, chunks = await self.store.open_snapshot()
                 arrived = await self.sender.send_snapshot(peer, mark, chunks)
-            except Exception:  # noqa: BLE001, S110  # asked for again as long as the peer is behind
-                pass
+            except Exception as error:  # noqa: BLE001  # a named boundary: a loop round
+                # It is asked for again as long as the peer is behind.
+                _log.warning("snapshot_not_sent", peer=peer, reason=repr(error))
             ended(peer, arrived)
 
     async def receive(
