@@ -233,6 +233,7 @@ class Leader:
         if self._rounds is not rounds:
             return
         seat = arrived.seat
+        self._clock.hear(seat.node, wall_clock_ms=arrived.beat.wall_clock_ms, at_us=arrived.at_us)
         answer = rounds.hear(
             self._replica.state,
             arrived.beat,

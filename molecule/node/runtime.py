@@ -86,7 +86,7 @@ class Runtime:
         self.metrics = NodeMetrics(software=__version__, limits=limits)
         self._load_credentials()
         self._replica = Replica(opened.machine, opened.store, limits)
-        self._clock = ClusterClock()
+        self._clock = ClusterClock(config.voters)
         self._build_raft(on_refused, on_restart)
         self._proposer = Proposer(commit=self._commit, now_ms=self._clock.now_ms, limits=limits)
         self._clients = PeerClients(config, self._channels)

@@ -238,6 +238,11 @@ def accepted(command: c.SubmitExecution, outcome: Outcome) -> Accepted:
             refused = StaleToken("the trigger was moved to another node", **outcome.facts)
         case "unknown_process" | "unknown_environment":
             refused = NotFound(f"{command.process} is not deployed in {command.environment}")
+        case "invalid" if "made_at_ms" in outcome.facts:
+            # A new leader learns the time from the others' clocks a moment after its election.
+            refused = Unavailable(
+                f"the idempotency key {key} holds a time that is ahead of the cluster's clock"
+            )
         case "invalid":
             refused = InvalidInput(f"the submission is invalid: {dict(outcome.facts)}")
         case _:
