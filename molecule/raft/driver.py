@@ -50,8 +50,7 @@ class RaftDriver:
         apply_slice_seconds: float = 0.005,
     ) -> None:
         self._folder = folder
-        self._timing = timing
-        self._snapshot = snapshot
+        self._timing, self._snapshot = timing, snapshot
         self._transport = transport
         self._transfers = SnapshotTransfers(folder, snapshot_sender, snapshot_store)
         self._on_fatal = on_fatal
@@ -66,10 +65,8 @@ class RaftDriver:
         self._applier = Applier(
             state_machine, self._waiting.applied, slice_seconds=apply_slice_seconds
         )
-        self._is_started = False
-        self._is_running = False
-        self._round_is_due = False
-        self._slice_is_due = False
+        self._is_started = self._is_running = False
+        self._round_is_due = self._slice_is_due = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
 

@@ -294,10 +294,9 @@ class Replica:
     def round(self, now: float) -> Outbox:
         """Everything to be done now. Bounded by what came in; never waits."""
         self._passes(now)
-        refusal = None
-        if self._formation is not None and not self._formation.is_formed:
-            refusal = self._formation.refusal
-            self._fatal = self._fatal or refusal
+        known = self._formation
+        refusal = known.refusal if known is not None and not known.is_formed else None
+        self._fatal = self._fatal or refusal
         if self._frozen or self._fatal is not None:
             return Outbox(fatal=self._fatal, is_refused=refusal is not None, wake_at=_FOREVER)
         if self._is_formed():
