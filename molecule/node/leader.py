@@ -113,9 +113,11 @@ class Leader:
 
     def role_changed(self, term: int | None) -> None:
         """`term` while this node is Raft's leader, None while it is not."""
+        if term == self._term:
+            return
+        # At once: sessions that are opened from now on belong to the new term.
+        self._lose()
         self._term = term
-        if term is None:
-            self._lose()
         self._role_changed.set()
 
     @property
@@ -135,7 +137,6 @@ class Leader:
                 leading = group.create_task(self._lead(term))
                 await self._role_changed.wait()
                 leading.cancel()
-            self._lose()
 
     async def _lead(self, term: int) -> None:
         epoch = await self._claim(term)

@@ -1,0 +1,102 @@
+"""Leadership gained, lost and gained again: what runs with it ends with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from molecule.config import Timing
+from molecule.model.errors import NoLeader
+from molecule.model.ids import NodeId
+from molecule.node.clock import ClusterClock
+from molecule.node.leader import Leader, Seat
+from molecule.wire.v1 import peer_pb2 as p
+from tests.adapters.node.one_node import OneNode
+from tests.unit.node.beats import a_beat
+
+
+class Agent:
+    """The other end of a session: says one heartbeat and hears what it is told."""
+
+    def __init__(self, beat: p.Heartbeat) -> None:
+        self._beat = beat
+        self.heard: asyncio.Queue[p.ToAgent] = asyncio.Queue()
+
+    async def words(self) -> AsyncIterator[p.FromAgent]:
+        yield p.FromAgent(heartbeat=self._beat)
+        await asyncio.Event().wait()
+
+    async def hear(self, message: p.ToAgent) -> None:
+        self.heard.put_nowait(message)
+
+
+def a_leader(node: OneNode) -> Leader:
+    async def barrier() -> int:
+        return node.state.index
+
+    return Leader(
+        node="n1",
+        life="1",
+        replica=node.replica,
+        rows=node.store,
+        proposer=node.proposer,
+        clock=ClusterClock(voters=("n1",)),
+        barrier=barrier,
+        timing=Timing(),
+        limits=node.limits,
+    )
+
+
+async def epoch_heard(leader: Leader, group: asyncio.TaskGroup) -> tuple[int, asyncio.Task[None]]:
+    """The epoch that a new session is answered with, and the session."""
+    agent = Agent(a_beat())
+    session = group.create_task(leader.serve("n1", agent.words(), agent.hear))
+    return (await agent.heard.get()).heartbeat.epoch, session
+
+
+async def test_every_leadership_has_an_epoch_of_its_own_and_ends_its_sessions(
+    node: OneNode,
+) -> None:
+    leader = a_leader(node)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(leader.run())
+        before = node.state.epoch
+        epochs = []
+        for term in (1, 2):
+            leader.role_changed(term)
+            epoch, session = await epoch_heard(leader, group)
+            epochs.append((epoch, leader.epoch))
+            leader.role_changed(None)
+            await session
+            assert leader.epoch is None
+        running.cancel()
+    assert epochs == [(before + 1, before + 1), (before + 2, before + 2)]
+
+
+async def test_session_is_refused_by_a_node_that_does_not_lead(node: OneNode) -> None:
+    agent = Agent(a_beat())
+    with pytest.raises(NoLeader):
+        await a_leader(node).serve("n1", agent.words(), agent.hear)
+
+
+async def test_assignment_is_delivered_to_the_session_of_its_node(node: OneNode) -> None:
+    leader = a_leader(node)
+    token = await node.start("e1")
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(leader.run())
+        leader.role_changed(1)
+        agent = Agent(a_beat())
+        session = group.create_task(leader.serve("n1", agent.words(), agent.hear))
+        kinds = [(await agent.heard.get()) for _ in range(2)]
+        leader.role_changed(None)
+        await session
+        running.cancel()
+    assert [message.WhichOneof("kind") for message in kinds] == ["heartbeat", "run"]
+    assert (kinds[1].run.execution, kinds[1].run.token) == ("e1", token)
+
+
+async def test_agent_that_takes_nothing_any_more_loses_its_session() -> None:
+    seat = Seat(NodeId("n1"), messages_max=2)
+    for number in range(3):
+        seat.say(p.ToAgent(heartbeat=p.HeartbeatReply(number=number)))
+    assert [message async for message in seat.outgoing()] == []
