@@ -34,7 +34,7 @@ _ROUND_S = 0.1
 Write = Callable[[p.ToAgent], Awaitable[None]]
 
 
-class Seat:
+class Session:
     """An agent's open session: what is to be sent to it, until it ends."""
 
     def __init__(self, node: NodeId, *, messages_max: int) -> None:
@@ -66,7 +66,7 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    seat: Seat
+    session: Session
     beat: p.Heartbeat
     at_us: int
 
@@ -99,7 +99,7 @@ class Leader:
         self._term: int | None = None
         self._role_changed = asyncio.Event()
         self._rounds: LeaderRounds | None = None
-        self._seats: dict[NodeId, Seat] = {}
+        self._sessions: dict[NodeId, Session] = {}
         self._arrived: dict[NodeId, _Arrived] = {}
         """By node, its newest heartbeat without an answer: it says all that older ones said."""
         self._beats = asyncio.Event()
@@ -155,13 +155,13 @@ class Leader:
             _log.info("leadership_lost", epoch=self._rounds.epoch)
         self._rounds = None
         self._arrived.clear()
-        self._close_seats()
+        self._close_sessions()
         self._to_deliver.clear()
 
-    def _close_seats(self) -> None:
-        for seat in self._seats.values():
-            seat.end()
-        self._seats.clear()
+    def _close_sessions(self) -> None:
+        for session in self._sessions.values():
+            session.end()
+        self._sessions.clear()
 
     async def _claim(self, term: int) -> Epoch | None:
         claim = c.ClaimLeadership(
@@ -189,30 +189,30 @@ class Leader:
         """Carry one agent's session until either side ends it. `NoLeader` elsewhere."""
         if self._term is None:
             raise NoLeader(f"node {self._node} does not lead")
-        seat = Seat(NodeId(node), messages_max=self._limits.session_messages_max)
-        former = self._seats.get(seat.node)
+        session = Session(NodeId(node), messages_max=self._limits.session_messages_max)
+        former = self._sessions.get(session.node)
         if former is not None:
             former.end()
-        self._seats[seat.node] = seat
+        self._sessions[session.node] = session
         if self._rounds is not None:
-            self._rounds.session_opened(seat.node)
+            self._rounds.session_opened(session.node)
         async with asyncio.TaskGroup() as group:
-            reading = group.create_task(self._read(seat, incoming))
+            reading = group.create_task(self._read(session, incoming))
             try:
-                async for message in seat.outgoing():
+                async for message in session.outgoing():
                     await write(message)
             finally:
                 reading.cancel()
-                if self._seats.get(seat.node) is seat:
-                    del self._seats[seat.node]
+                if self._sessions.get(session.node) is session:
+                    del self._sessions[session.node]
 
-    async def _read(self, seat: Seat, incoming: AsyncIterator[p.FromAgent]) -> None:
+    async def _read(self, session: Session, incoming: AsyncIterator[p.FromAgent]) -> None:
         async for message in incoming:
             # A session that was replaced may still have words under way; they are old.
-            if self._seats.get(seat.node) is seat:
-                self._arrived[seat.node] = _Arrived(seat, message.heartbeat, boottime_us())
+            if self._sessions.get(session.node) is session:
+                self._arrived[session.node] = _Arrived(session, message.heartbeat, boottime_us())
                 self._beats.set()
-        seat.end()
+        session.end()
 
     async def _answer_beats(self, rounds: LeaderRounds) -> None:
         while True:
@@ -233,17 +233,19 @@ class Leader:
     def _answer(self, rounds: LeaderRounds, arrived: _Arrived) -> None:
         if self._rounds is not rounds:
             return
-        seat = arrived.seat
-        self._clock.hear(seat.node, wall_clock_ms=arrived.beat.wall_clock_ms, at_us=arrived.at_us)
+        session = arrived.session
+        self._clock.hear(
+            session.node, wall_clock_ms=arrived.beat.wall_clock_ms, at_us=arrived.at_us
+        )
         answer = rounds.hear(
             self._replica.state,
             arrived.beat,
-            node=seat.node,
+            node=session.node,
             at_us=arrived.at_us,
             cluster_time_ms=self._clock.now_ms(),
         )
         for message in answer.messages:
-            seat.say(message)
+            session.say(message)
         self._queue(answer.deliver)
 
     # ---- planning
@@ -256,8 +258,8 @@ class Leader:
             self._plan_now.set()
         self._queue(told.deliver)
         for node, stop in told.stops:
-            if (seat := self._seats.get(node)) is not None:
-                seat.say(stop)
+            if (session := self._sessions.get(node)) is not None:
+                session.say(stop)
 
     async def _plan_rounds(self, rounds: LeaderRounds) -> None:
         while True:
@@ -292,11 +294,11 @@ class Leader:
             delivery = Delivery(execution_id, self._to_deliver.pop(execution_id))
             state = self._replica.state
             execution = leader_rounds.deliverable(state, delivery)
-            seat = self._seats.get(execution.node) if execution is not None else None
-            if execution is None or seat is None:
+            session = self._sessions.get(execution.node) if execution is not None else None
+            if execution is None or session is None:
                 continue
             run = await deliveries.run_message(state, self._rows, execution)
             # It may have been taken away, or moved, while its rows were read.
             if leader_rounds.deliverable(state, delivery) is not None:
-                rounds.delivered(seat.node, delivery, now_us=boottime_us())
-                seat.say(p.ToAgent(run=run))
+                rounds.delivered(session.node, delivery, now_us=boottime_us())
+                session.say(p.ToAgent(run=run))

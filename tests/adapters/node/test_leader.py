@@ -9,7 +9,7 @@ from molecule.config import Timing
 from molecule.model.errors import NoLeader
 from molecule.model.ids import NodeId
 from molecule.node.clock import ClusterClock
-from molecule.node.leader import Leader, Seat
+from molecule.node.leader import Leader, Session
 from molecule.wire.v1 import peer_pb2 as p
 from tests.adapters.node.one_node import OneNode
 from tests.unit.node.beats import a_beat
@@ -96,7 +96,7 @@ async def test_assignment_is_delivered_to_the_session_of_its_node(node: OneNode)
 
 
 async def test_agent_that_takes_nothing_any_more_loses_its_session() -> None:
-    seat = Seat(NodeId("n1"), messages_max=2)
+    session = Session(NodeId("n1"), messages_max=2)
     for number in range(3):
-        seat.say(p.ToAgent(heartbeat=p.HeartbeatReply(number=number)))
-    assert [message async for message in seat.outgoing()] == []
+        session.say(p.ToAgent(heartbeat=p.HeartbeatReply(number=number)))
+    assert [message async for message in session.outgoing()] == []
