@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +22,9 @@ import structlog
 import uvloop
 
 from molecule.api import listener
-from molecule.api.application import build
-from molecule.config import NodeConfig
+from molecule.api.application import build, patient
+from molecule.api.hold import Patience
+from molecule.config import Limits, NodeConfig
 from molecule.model.errors import DeadlineExceeded, InvalidConfig, OutcomeUnknown, Unavailable
 from molecule.rpc import errors
 from molecule.rpc.channel import local_channel
@@ -46,6 +47,8 @@ EXIT_CONFIG: Final = 78
 """Said what is wrong with the configuration: starting again is useless (see `serve.py`)."""
 
 _BIND_PAUSE_MS: Final = 100
+_LONG_S: Final = 1e9
+"""Longer than anybody may be held."""
 
 
 class _Libraries(logging.Handler):
@@ -146,11 +149,17 @@ async def run(told: Told) -> None:
     channel = local_channel(
         told.socket_path, secret=told.secret, role="gateway", name=config.id, limits=config.limits
     )
-    app = build(GrpcDoor(channel), config.limits)
-    server = listener.server(app, context, limits=config.limits)
     loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    app = build(GrpcDoor(channel), config.limits, patience=_until(stopping, config.limits))
+    server = listener.server(app, context, limits=config.limits)
+
+    def stop() -> None:
+        stopping.set()
+        server.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
     try:
         log.info("gateway_started", http=config.http)
         await server.serve(sockets=[listening])
@@ -175,6 +184,14 @@ def main() -> int:
         log.error("gateway_not_started", reason=error.message, **error.facts)  # noqa: TRY400
         return EXIT_CONFIG
     return 0
+
+
+def _until(stopping: asyncio.Event, limits: Limits) -> Patience:
+    """Patience that ends with the gateway: whoever is held is told what is known, and the key."""
+    patience = patient(limits)
+    return replace(
+        patience, now_s=lambda: patience.now_s() + (_LONG_S if stopping.is_set() else 0.0)
+    )
 
 
 async def _bind(config: NodeConfig) -> socket.socket:

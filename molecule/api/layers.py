@@ -1,5 +1,6 @@
 """ASGI layers around every route: names for requests, a bound on their number, a last resort."""
 
+import asyncio
 import secrets
 from typing import Final
 
@@ -8,7 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from molecule.api.problems import answer_unknown, problem_of
-from molecule.model.errors import Overloaded
+from molecule.model.errors import OutcomeUnknown, Overloaded
 
 _HEADERS: Final = {
     "strict-transport-security": "max-age=31536000",
@@ -89,6 +90,13 @@ class Shielding:
 
         try:
             await self._app(scope, receive, note_begin)
+        except asyncio.CancelledError:
+            # The gateway stops and waited long enough: the caller must not take that for an answer.
+            if has_begun or scope["type"] != "http":
+                raise
+            stops = OutcomeUnknown("this node stops; ask another one again, with the same key")
+            unknown = problem_of(stops).response(request=scope["state"]["request_id"])
+            await unknown(scope, receive, send)
         except Exception as error:
             if has_begun or scope["type"] != "http":
                 raise

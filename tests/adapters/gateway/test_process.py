@@ -179,6 +179,46 @@ async def test_gateway_holds_a_caller_while_the_node_process_restarts(node: Node
     assert len(node.door.keys) == 1
 
 
+async def test_gateway_that_stops_tells_a_held_caller_the_key_to_ask_again_with(
+    node: Node,
+) -> None:
+    server = await node.serve_door()
+    gateway = await node.start_gateway()
+    async with node.http() as http, asyncio.TaskGroup() as group:
+        node.door.stuck = True
+        asked = group.create_task(
+            http.post("/api/v1/executions?wait=20s", json={"process": "echo"})
+        )
+        await node.door.called(1)
+        await server.stop()
+        gateway.send_signal(signal.SIGTERM)
+        answer = await asked
+    await gateway.wait()
+
+    told = answer.json()
+    assert (answer.status_code, told["code"], told["definite"]) == (504, "outcome_unknown", False)
+    assert told["idempotency_key"] in node.door.keys
+
+
+async def test_gateway_that_stops_in_the_middle_of_a_call_says_that_nobody_knows(
+    node: Node,
+) -> None:
+    server = await node.serve_door()
+    gateway = await node.start_gateway()
+    async with node.http() as http, asyncio.TaskGroup() as group:
+        node.door.stuck = True
+        asked = group.create_task(
+            http.post("/api/v1/executions?wait=20s", json={"process": "echo"})
+        )
+        await node.door.called(1)
+        gateway.send_signal(signal.SIGTERM)
+        answer = await asked
+    await gateway.wait()
+    await server.stop()
+
+    assert (answer.status_code, answer.json()["definite"]) == (504, False)
+
+
 async def test_gateway_without_a_node_process_lives_but_is_not_ready(node: Node) -> None:
     await node.start_gateway()
     async with node.http() as http:
