@@ -101,8 +101,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         policy.check(self._identifier.actor(request.credentials.bearer), Action.READ)
         if any(not self._is_known(execution) for execution in request.executions):
             # Accepted through another node a moment ago, or a name that nobody ever had.
-            async with _bounded(self._within_s):
-                await self._read_behind()
+            await self._catch_up()
         results = [d.SubmitResult(execution=execution) for execution in request.executions]
         await self._wait(results, _time_left_ms(context, request.wait_ms), accepted=False)
         return d.AwaitReply(results=results)
@@ -116,10 +115,21 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 return d.ReadReply(json=orjson.dumps({"text": self._metrics().decode()}))
         policy.check(self._identifier.actor(request.credentials.bearer), Action.READ)
         if request.fresh:
-            async with _bounded(self._within_s):
-                await self._read_behind()
-        view = await self._reads.read(request.resource, request.id, dict(request.query))
+            await self._catch_up()
+        query = dict(request.query)
+        try:
+            view = await self._reads.read(request.resource, request.id, query)
+        except NotFound:
+            if request.fresh:
+                raise
+            # Another node may have answered for it a moment ago; to callers there is one cluster.
+            await self._catch_up()
+            view = await self._reads.read(request.resource, request.id, query)
         return d.ReadReply(json=orjson.dumps(view))
+
+    async def _catch_up(self) -> None:
+        async with _bounded(self._within_s):
+            await self._read_behind()
 
     async def Act(self, request: d.ActRequest, _context: Any) -> d.ReadReply:  # noqa: N802
         """Change something; the answer is what was changed."""

@@ -1,0 +1,139 @@
+"""The gateway's door on a real state: to callers there is one cluster, whichever node answers."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from molecule.model.errors import NotFound, Unauthenticated
+from molecule.node.actions import Actions
+from molecule.node.deploy import DeployDoor
+from molecule.node.door import DoorService
+from molecule.node.identify import Identifier
+from molecule.node.reads import Reads
+from molecule.node.submit import SubmitDoor
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import door_pb2 as d
+from tests.adapters.node.one_node import OneNode, one_node
+
+TOKEN = "mol_test"
+ADMIN = d.Credentials(bearer=TOKEN)
+
+
+class Call:
+    """A call without a deadline."""
+
+    def time_remaining(self) -> float | None:
+        return None
+
+
+class Doors:
+    """The door of a node whose copy is `behind` until somebody catches up."""
+
+    def __init__(self, node: OneNode) -> None:
+        self.node = node
+        self.behind: list[str] = []
+        self.caught_up = 0
+        limits = node.limits
+        self.door = DoorService(
+            identifier=Identifier(hashlib.sha256(TOKEN.encode()).hexdigest()),
+            submit=SubmitDoor(
+                state=lambda: node.state,
+                forwarder=node.forwarder,
+                payloads=node.payloads,
+                ask_worker=node.ask_worker,
+                limits=limits,
+            ),
+            deploy=DeployDoor(
+                forwarder=node.forwarder,
+                payloads=node.payloads,
+                ask_worker=node.ask_worker,
+                limits=limits,
+            ),
+            actions=Actions(forwarder=node.forwarder, state=lambda: node.state, limits=limits),
+            reads=Reads(
+                config=node.config,
+                state=lambda: node.state,
+                store=node.store,
+                payloads=node.payloads,
+                leader=lambda: "n1",
+            ),
+            replica=node.replica,
+            store=node.store,
+            payloads=node.payloads,
+            health=lambda: {"ready": True},
+            metrics=lambda: b"molecule_build_info 1\n",
+            read_behind=self._catch_up,
+            until_applied=self._until_applied,
+            limits=limits,
+        )
+
+    async def _catch_up(self) -> None:
+        self.caught_up += 1
+        behind, self.behind = self.behind, []
+        for name in behind:
+            await self.node.submit(name)
+
+    async def _until_applied(self, _index: int) -> None:
+        return
+
+    async def read(self, resource: str, name: str = "", *, bearer: str = TOKEN) -> Any:
+        request = d.ReadRequest(
+            credentials=d.Credentials(bearer=bearer), resource=resource, id=name
+        )
+        return orjson.loads((await self.door.Read(request, Call())).json)
+
+
+@pytest_asyncio.fixture
+async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
+    async with one_node(tmp_path) as node:
+        yield Doors(node)
+
+
+async def test_what_another_node_accepted_a_moment_ago_is_found(doors: Doors) -> None:
+    doors.behind.append("e1")
+    assert (await doors.read("execution", "e1"))["state"] == "PENDING"
+
+
+async def test_what_nobody_accepted_is_not_found_behind_everything_committed(doors: Doors) -> None:
+    with pytest.raises(NotFound, match="e9"):
+        await doors.read("execution", "e9")
+    assert doors.caught_up == 1
+
+
+async def test_what_is_here_is_read_without_asking_the_leader(doors: Doors) -> None:
+    await doors.node.submit("e1")
+    await doors.read("execution", "e1")
+    assert doors.caught_up == 0
+
+
+async def test_reading_needs_the_token_and_health_does_not(doors: Doors) -> None:
+    assert (await doors.read("health", bearer=""))["ready"] is True
+    for bearer in ("", "wrong"):
+        with pytest.raises(Unauthenticated):
+            await doors.read("cluster", bearer=bearer)
+
+
+async def test_waiting_gives_the_result_of_an_execution_that_has_ended(doors: Doors) -> None:
+    token = await doors.node.start("e1")
+    await doors.node.say(
+        end_attempt=c.EndAttempt(
+            execution="e1", token=token, state="COMPLETED", result=c.Payload(inline=b'["done"]')
+        )
+    )
+    asked = d.AwaitRequest(credentials=ADMIN, executions=["e1"], wait_ms=1000)
+    (result,) = (await doors.door.Await(asked, Call())).results
+    assert (result.state, result.result) == ("COMPLETED", b'["done"]')
+
+
+async def test_cancelling_answers_with_the_execution_as_it_is_now(doors: Doors) -> None:
+    await doors.node.submit("e1")
+    asked = d.ActRequest(
+        credentials=ADMIN, action="cancel", id="e1", json=b'{"reason": "not needed"}'
+    )
+    answer = orjson.loads((await doors.door.Act(asked, Call())).json)
+    assert answer["state"] == "CANCELLED"
