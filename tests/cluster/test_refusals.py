@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def with_a_ruined_snapshot(data: Path) -> None:
 
 
 def with_a_newer_snapshot(data: Path) -> None:
-    with sqlite3.connect(generation(data) / "state.db") as database:
+    with closing(sqlite3.connect(generation(data) / "state.db")) as database, database:
         database.execute("UPDATE meta SET value = 9999 WHERE name = 'schema'")
     database.close()
 

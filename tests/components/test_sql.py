@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ ROWS = 40
 def path(tmp_path: Path) -> Path:
     """A database whose table has no unique constraint."""
     found = tmp_path / "late.db"
-    with sqlite3.connect(found) as database:
+    with closing(sqlite3.connect(found)) as database, database:
         database.execute("CREATE TABLE late (flight TEXT, at TEXT, minutes INTEGER, note TEXT)")
     return found
 
@@ -45,7 +46,7 @@ async def client(path: Path) -> AsyncIterator[Sql]:
 
 
 def rows(path: Path, statement: str = "SELECT flight, at, minutes FROM late") -> list[Any]:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         return database.execute(statement).fetchall()
 
 
@@ -176,14 +177,14 @@ async def test_no_such_table_is_permanent_and_seen_once_it_exists(client: Sql, p
     with pytest.raises(StepError, match="there is no table later") as raised:
         await perform(client, config, ROW)
     assert raised.value.error_class is ErrorClass.PERMANENT
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE later (flight TEXT, at TEXT, minutes INTEGER)")
     await perform(client, config, ROW)
     assert len(rows(path, "SELECT * FROM later")) == 1
 
 
 async def test_a_constraint_of_the_table_is_a_data_error(client: Sql, path: Path) -> None:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE strictly (flight TEXT, n INTEGER CHECK (n > 0))")
     config = "{type: sql.upsert, connection: w, table: strictly, match: [flight]}"
     with pytest.raises(StepError, match="CHECK constraint") as raised:
@@ -192,7 +193,7 @@ async def test_a_constraint_of_the_table_is_a_data_error(client: Sql, path: Path
 
 
 async def test_a_query_gives_rows_as_documents(client: Sql, path: Path) -> None:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("INSERT INTO late VALUES ('A', '1', 9007199254740993, x'00ff')")
         database.execute("INSERT INTO late VALUES ('B', '2', NULL, 'x')")
     query = """
@@ -216,7 +217,7 @@ async def test_a_query_gives_rows_as_documents(client: Sql, path: Path) -> None:
     "statement", ["DELETE FROM late", "INSERT INTO late (flight) VALUES ('x')", "DROP TABLE late"]
 )
 async def test_a_query_cannot_write(client: Sql, path: Path, statement: str) -> None:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("INSERT INTO late VALUES ('A', '1', 1, NULL)")
     query = f'{{type: sql.query, connection: w, statement: "{statement}"}}'
     with pytest.raises(StepError) as raised:
@@ -227,7 +228,7 @@ async def test_a_query_cannot_write(client: Sql, path: Path, statement: str) -> 
 
 
 async def test_a_query_over_rows_max_is_refused(path: Path) -> None:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.executemany("INSERT INTO late (flight) VALUES (?)", [("x",)] * 4)
     client = a_client("sql", f'{{url: "sqlite:///{path}", rows_max: 3}}')
     await client.open()
