@@ -220,6 +220,7 @@ class Runtime:
         limits = config.limits
         state = self._replica
         submit = SubmitDoor(
+            node=config.id,
             state=lambda: state.state,
             forwarder=self._forwarder,
             payloads=self._payloads,

@@ -76,12 +76,14 @@ class SubmitDoor:
     def __init__(
         self,
         *,
+        node: str,
         state: Callable[[], ClusterState],
         forwarder: Forwarder,
         payloads: Payloads,
         ask_worker: AskWorker,
         limits: Limits,
     ) -> None:
+        self._node = NodeId(node)
         self._state = state
         self._forwarder = forwarder
         self._payloads = payloads
@@ -108,7 +110,7 @@ class SubmitDoor:
                 answers.append(Accepted(refusal=InvalidInput(stamp.message)))
                 continue
             asked = await self._command(actor, submission, stamp, deployment, version)
-            chosen = hint.choose(self._state(), asked, reserved=reserved)
+            chosen = hint.choose(self._state(), asked, reserved=reserved, near=self._node)
             if chosen is not None:
                 asked.hint.CopyFrom(chosen)
                 reserved[NodeId(chosen.node)] += 1

@@ -7,7 +7,7 @@ hint costs a round of planning, never order or fairness.
 from collections.abc import Collection, Mapping
 
 from molecule.cluster import placement
-from molecule.cluster.state import ClusterState, Node
+from molecule.cluster.state import NO_NODE, ClusterState, Node
 from molecule.model.ids import NodeId, ProcessName, VersionId
 from molecule.wire.v1 import commands_pb2 as wire
 
@@ -18,10 +18,12 @@ def choose(
     *,
     reserved: Mapping[NodeId, int],
     avoid: Collection[NodeId] = (),
+    near: NodeId = NO_NODE,
 ) -> wire.PlacementHint | None:
     """The least loaded node on which this submission may start at once; None when it must queue.
 
-    `reserved` counts hints given since the state was read, `avoid` names nodes that are silent.
+    `reserved` counts hints given since the state was read, `avoid` names nodes that are silent. Of
+    equally loaded ones `near` is taken: the node that has the input and holds the caller.
     """
     process = ProcessName(command.process)
     version_id = VersionId(command.version)
@@ -33,16 +35,16 @@ def choose(
     version = state.versions.get((process, version_id))
     if version is None:
         return None
-    fit: list[tuple[float, NodeId, Node]] = []
+    fit: list[tuple[float, bool, NodeId, Node]] = []
     for node in state.nodes.values():
         held = len(node.held) + reserved.get(node.id, 0)
         if node.id in avoid or not node.is_schedulable or held >= node.slots:
             continue
         if placement.fits(version, node):
-            fit.append((held / node.slots, node.id, node))
+            fit.append((held / node.slots, node.id != near, node.id, node))
     if not fit:
         return None
-    _, _, best = min(fit)
+    *_, best = min(fit)
     if placement.why_not_at_once(state, version, command, best):
         return None
     return wire.PlacementHint(node=best.id, incarnation=best.incarnation)

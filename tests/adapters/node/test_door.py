@@ -42,6 +42,7 @@ class Doors:
         self.door = DoorService(
             identifier=Identifier(hashlib.sha256(TOKEN.encode()).hexdigest()),
             submit=SubmitDoor(
+                node="n1",
                 state=lambda: node.state,
                 forwarder=node.forwarder,
                 payloads=node.payloads,

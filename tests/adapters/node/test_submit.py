@@ -31,6 +31,7 @@ from tests.adapters.node.one_node import ENVIRONMENT, WITHIN_S, OneNode
 
 def a_door(node: OneNode, limits: Limits | None = None) -> SubmitDoor:
     return SubmitDoor(
+        node="n1",
         state=lambda: node.state,
         forwarder=node.forwarder,
         payloads=node.payloads,

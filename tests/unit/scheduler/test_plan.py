@@ -272,6 +272,19 @@ def test_hint_names_the_least_loaded_and_counts_what_is_promised() -> None:
     assert silent == wire.PlacementHint(node="n1", incarnation=1)
 
 
+def test_hint_prefers_the_node_that_has_the_caller_among_equals_only() -> None:
+    replica = Replica(nodes=3, slots=2)
+    command = replica.submission("e1")
+
+    def chosen() -> str:
+        found = hint.choose(replica.state, command, reserved={}, near=NodeId("n3"))
+        return found.node if found is not None else ""
+
+    assert chosen() == "n3"
+    replica.start("e0", "n3")
+    assert chosen() == "n1"
+
+
 def test_hint_is_none_when_the_submission_must_queue() -> None:
     replica = Replica(nodes=1)
     replica.start("e0", concurrency_key="k")
