@@ -37,6 +37,15 @@ def may_end(execution: Execution, token: int) -> bool:
     return holds(execution, token)
 
 
+def may_write(execution: Execution, token: int) -> bool:
+    """True when this token may put a document, as far as this copy of the state knows.
+
+    A copy may be behind, so a newer token is let through: a document alone changes nothing, and the
+    command that names it is checked again.
+    """
+    return token >= execution.token
+
+
 def may_charge(execution: Execution, token: int) -> bool:
     """True when the death of a worker that held this token concerns the execution."""
     return holds(execution, token)

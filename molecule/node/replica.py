@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol
 
+from molecule.cluster import tokens
 from molecule.cluster.apply import StateMachine
 from molecule.cluster.changes import EntryResult
 from molecule.cluster.outcome import Outcome
@@ -94,7 +95,7 @@ class Replica:
         A document alone changes nothing: the command that names it is checked by its token again.
         """
         known = self.state.executions.get(ExecutionId(execution))
-        if known is not None and token < known.token:
+        if known is not None and not tokens.may_write(known, token):
             raise StaleToken(
                 f"token {token} of {execution} was superseded by {known.token}",
                 held=token,

@@ -251,11 +251,13 @@ class Runner:
     def do_say(self, command: Command) -> None:
         """say n2 complete e1 token=1: a word of a holder, good or late."""
         node, verb, name = command.words
-        agent = self.world.agents[node]
-        if agent.is_cut or not self.world.leader:
+        if self.world.agents[node].is_cut or not self.world.leader:
             self.world.output.append(f"{node} is cut off")
             return
         token = command.number("token", 0)
+        if verb == "write":
+            self.world.write(name, token)
+            return
         speak = getattr(self, f"_say_{verb}")
         self._propose(**speak(name, token, command))
 
@@ -276,14 +278,13 @@ class Runner:
         return _end(name, token, "PENDING", reason="drained")
 
     def _say_checkpoint(self, name: str, token: int, command: Command) -> dict[str, Any]:
-        steps = [wire.StepRecord(step=command.options.get("step", "store"))]
         return {
             "record_checkpoint": wire.RecordCheckpoint(
                 execution=name,
                 token=token,
                 sequence=command.number("sequence", 1),
                 position=wire.Payload(inline=b"position"),
-                steps=steps,
+                steps=[wire.StepRecord(step=command.options.get("step", "store"))],
             )
         }
 

@@ -13,7 +13,15 @@ from tests.scenarios.runner import run
 
 FILES = sorted(Path(__file__).parent.glob("*.txt"))
 
-TOKEN_CHECKS = ("may_checkpoint", "may_intend", "may_confirm", "may_end", "may_charge", "may_fire")
+TOKEN_CHECKS = (
+    "may_checkpoint",
+    "may_intend",
+    "may_confirm",
+    "may_end",
+    "may_write",
+    "may_charge",
+    "may_fire",
+)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

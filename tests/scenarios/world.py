@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from molecule.cluster import bounds, invariants, views
+from molecule.cluster import bounds, invariants, tokens, views
 from molecule.cluster.apply import StateMachine
 from molecule.cluster.changes import Changes, Transition
 from molecule.cluster.outcome import Applied, Outcome, Rejected
@@ -69,6 +69,12 @@ class World:
         self._tell(result.changes)
         self.check()
         return result.outcomes
+
+    def write(self, name: str, token: int) -> None:
+        """A document put for an execution, judged as every voter judges it."""
+        execution = self.state.executions[ExecutionId(name)]
+        said = "written" if tokens.may_write(execution, token) else "refused stale_token"
+        self.output.append(f"document of {name} token={token} {said} current={execution.token}")
 
     def check(self) -> None:
         """Every invariant holds, and nobody believes to hold what another one holds too."""
