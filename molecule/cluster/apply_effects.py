@@ -11,8 +11,14 @@ from molecule.cluster import documents, records, tokens, transitions
 from molecule.cluster.apply_deployments import actor_text
 from molecule.cluster.bounds import duration, instant
 from molecule.cluster.changes import Changes
+from molecule.cluster.execution import (
+    Execution,
+    Intent,
+)
 from molecule.cluster.outcome import Applied, Outcome, Rejected
-from molecule.cluster.state import ClusterState, Execution, Intent
+from molecule.cluster.state import (
+    ClusterState,
+)
 from molecule.model.effect import Effect
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import EffectKey, ExecutionId

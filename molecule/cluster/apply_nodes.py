@@ -8,8 +8,14 @@ from typing import Final
 
 from molecule.cluster import bounds, records, tokens, transitions
 from molecule.cluster.changes import Changes
+from molecule.cluster.execution import (
+    Execution,
+)
 from molecule.cluster.outcome import Applied, Outcome, Rejected
-from molecule.cluster.state import ClusterState, Execution, Node
+from molecule.cluster.state import (
+    ClusterState,
+    Node,
+)
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import Epoch, ExecutionId, Incarnation, NodeId
 from molecule.wire.v1 import commands_pb2 as wire

@@ -8,8 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from molecule.cluster.execution import (
+    NO_NODE,
+    Ended,
+    Execution,
+)
 from molecule.cluster.outcome import Outcome
-from molecule.cluster.state import NO_NODE, ClusterState, Ended, Execution
+from molecule.cluster.state import (
+    ClusterState,
+)
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import Digest, ExecutionId, NodeId, Token
 

@@ -11,6 +11,7 @@ from molecule.cluster import (
     apply_effects,
     apply_executions,
     apply_nodes,
+    apply_submissions,
     apply_triggers,
 )
 from molecule.cluster.changes import Changes
@@ -36,7 +37,7 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
     kind = command.WhichOneof("kind")
     match kind:
         case "submit_execution":
-            return apply_executions.submit_execution(state, command.submit_execution, changes)
+            return apply_submissions.submit_execution(state, command.submit_execution, changes)
         case "assign_execution":
             return apply_executions.assign_execution(state, command.assign_execution, changes)
         case "record_checkpoint":

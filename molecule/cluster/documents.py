@@ -7,7 +7,13 @@ an hour). What stays true: a document that anything kept refers to has a count a
 from collections.abc import Iterable
 
 from molecule.cluster.changes import Changes, PayloadRow
-from molecule.cluster.state import ClusterState, DocumentUse, PayloadMark
+from molecule.cluster.execution import (
+    PayloadMark,
+)
+from molecule.cluster.state import (
+    ClusterState,
+    DocumentUse,
+)
 from molecule.model.ids import Digest
 from molecule.wire.v1 import commands_pb2 as wire
 

@@ -7,7 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from molecule.cluster import queues, views
-from molecule.cluster.state import ClusterState, Execution
+from molecule.cluster.execution import (
+    Execution,
+)
+from molecule.cluster.state import (
+    ClusterState,
+)
 from molecule.model.execution import PARKED, TERMINAL, ExecutionState
 from molecule.model.ids import Digest
 

@@ -8,7 +8,16 @@ from collections import OrderedDict
 from itertools import islice
 
 from molecule.cluster.changes import Changes
-from molecule.cluster.state import ClusterState, Execution, KeyName, Lane, Share, Version
+from molecule.cluster.execution import (
+    Execution,
+)
+from molecule.cluster.state import (
+    ClusterState,
+    KeyName,
+    Lane,
+    Share,
+    Version,
+)
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId
 

@@ -9,7 +9,13 @@ from typing import Any
 
 from molecule.cluster import documents
 from molecule.cluster.changes import Changes, DeadLetterRow
-from molecule.cluster.state import ClusterState, Execution, Group
+from molecule.cluster.execution import (
+    Execution,
+)
+from molecule.cluster.state import (
+    ClusterState,
+    Group,
+)
 from molecule.cluster.transitions import progress_of
 from molecule.wire.v1 import commands_pb2 as wire
 

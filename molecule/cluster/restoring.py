@@ -4,38 +4,30 @@ The other direction is `rows.py`. What stays true: the order of queues and lanes
 the one before, because it is carried by serial numbers and tokens, never by the order of rows.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from molecule.cluster import bounds, queues
+from molecule.cluster import bounds, execution_rows, queues, row_parts
 from molecule.cluster.changes import Row
+from molecule.cluster.execution import (
+    Execution,
+)
 from molecule.cluster.state import (
-    NO_PAYLOAD,
     ClusterState,
     Deployment,
     DocumentUse,
-    Ended,
     Environment,
-    Execution,
     Group,
-    Intent,
-    Labels,
     Node,
-    PayloadMark,
-    Progress,
     TriggerAssignment,
     Version,
 )
-from molecule.model.effect import Effect
 from molecule.model.errors import DamagedData
 from molecule.model.execution import PARKED, ExecutionState
 from molecule.model.ids import (
     Digest,
-    EffectKey,
     Epoch,
-    ExecutionId,
     GroupId,
-    IdempotencyKey,
     Incarnation,
     NodeId,
     ProcessName,
@@ -66,16 +58,6 @@ def state_from(rows: Iterable[Row], *, index: int) -> ClusterState:
     return state
 
 
-def _labels(pairs: Sequence[state_pb2.Pair]) -> Labels:
-    return {pair.name: pair.value for pair in pairs}
-
-
-def _mark(row: state_pb2.PayloadMarkRow) -> PayloadMark:
-    if not row.size_bytes and not row.digests:
-        return NO_PAYLOAD
-    return PayloadMark(row.size_bytes, tuple(Digest(digest) for digest in row.digests))
-
-
 def _header(state: ClusterState, _key: str, value: bytes) -> None:
     row = state_pb2.HeaderRow.FromString(value)
     state.time_ms = row.time_ms
@@ -98,7 +80,7 @@ def _node(state: ClusterState, key: str, value: bytes) -> None:
         id=NodeId(row.id),
         life=row.life,
         incarnation=Incarnation(row.incarnation),
-        labels=_labels(row.labels),
+        labels=row_parts.labels(row.labels),
         zone=row.zone,
         slots=row.slots,
         rpc_address=row.rpc_address,
@@ -125,12 +107,12 @@ def _version(state: ClusterState, _key: str, value: bytes) -> None:
         timeout_ms=row.timeout_ms,
         crash_budget=row.crash_budget,
         priority=row.priority,
-        require=_labels(row.require),
-        prefer=_labels(row.prefer),
+        require=row_parts.labels(row.require),
+        prefer=row_parts.labels(row.prefer),
         has_trigger=row.has_trigger,
         on_dead_letter=row.on_dead_letter,
         tracked=row.tracked,
-        package=_mark(row.package),
+        package=row_parts.mark(row.package),
         put_at_ms=row.put_at_ms,
         actor=row.actor,
     )
@@ -142,7 +124,7 @@ def _environment(state: ClusterState, key: str, value: bytes) -> None:
     state.environments[key] = Environment(
         name=row.name,
         digest=row.digest,
-        settings=_mark(row.settings),
+        settings=row_parts.mark(row.settings),
         put_at_ms=row.put_at_ms,
         actor=row.actor,
     )
@@ -170,86 +152,6 @@ def _trigger(state: ClusterState, _key: str, value: bytes) -> None:
         incarnation=Incarnation(row.incarnation),
         token=Token(row.token),
         assigned_at_ms=row.assigned_at_ms,
-    )
-
-
-def _intent(row: state_pb2.IntentRow) -> Intent:
-    return Intent(
-        effect_key=EffectKey(row.effect_key),
-        step=row.step,
-        document=row.document,
-        effect=Effect(row.effect),
-        target=row.target,
-        request_digest=row.request_digest,
-        request_size_bytes=row.request_size_bytes,
-        verifiable=row.verifiable,
-        token=Token(row.token),
-        recorded_at_ms=row.recorded_at_ms,
-        deadline_at_ms=row.deadline_at_ms,
-        resolution=row.resolution,
-    )
-
-
-def _progress(row: state_pb2.ProgressRow) -> Progress:
-    return Progress(
-        sequence=row.sequence,
-        position=_mark(row.position),
-        intents={EffectKey(intent.effect_key): _intent(intent) for intent in row.intents},
-        steps=row.steps,
-        dead_letters=row.dead_letters,
-        documents_failed=row.documents_failed,
-        crashes=row.crashes,
-        wait_number=row.wait_number,
-        wait_until_ms=row.wait_until_ms,
-        held_for=NodeId(row.held_for),
-    )
-
-
-def _execution(state: ClusterState, key: str, value: bytes) -> None:
-    row = state_pb2.ExecutionRow.FromString(value)
-    state.executions[ExecutionId(key)] = Execution(
-        id=ExecutionId(key),
-        environment=row.environment,
-        process=ProcessName(row.process),
-        version=VersionId(row.version),
-        idempotency_key=IdempotencyKey(row.idempotency_key),
-        body_digest=row.body_digest,
-        concurrency_key=row.concurrency_key,
-        group=GroupId(row.group),
-        origin=row.origin,
-        actor=row.actor,
-        track=tuple((pair.name, pair.value) for pair in row.track),
-        input=_mark(row.input),
-        priority=row.priority,
-        accepted_at_ms=row.accepted_at_ms,
-        deadline_at_ms=row.deadline_at_ms,
-        accepted_serial=row.accepted_serial,
-        state=_S(row.state),
-        ready_serial=row.ready_serial,
-        node=NodeId(row.node),
-        incarnation=Incarnation(row.incarnation),
-        token=Token(row.token),
-        token_ended=Token(row.token_ended),
-        attempts=row.attempts,
-        changed_at_ms=row.changed_at_ms,
-        started_at_ms=row.started_at_ms,
-        timeline_rows=row.timeline_rows,
-        reason=row.reason,
-        progress=_progress(row.progress) if row.HasField("progress") else None,
-    )
-
-
-def _ended(state: ClusterState, key: str, value: bytes) -> None:
-    row = state_pb2.EndedRow.FromString(value)
-    state.ended[ExecutionId(key)] = Ended(
-        id=ExecutionId(key),
-        state=_S(row.state),
-        idempotency_key=IdempotencyKey(row.idempotency_key),
-        body_digest=row.body_digest,
-        token=Token(row.token),
-        token_ended=Token(row.token_ended),
-        ended_at_ms=row.ended_at_ms,
-        serial=row.serial,
     )
 
 
@@ -284,8 +186,8 @@ _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "environments": _environment,
     "deployments": _deployment,
     "triggers": _trigger,
-    "executions": _execution,
-    "ended": _ended,
+    "executions": execution_rows.restore,
+    "ended": execution_rows.restore_ended,
     "groups": _group,
     "documents": _document,
 }

@@ -4,14 +4,17 @@ The storage writes them as they are; `restoring.py` is the way back. What stays 
 give equal rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from molecule.cluster import execution_rows, row_parts
 from molecule.cluster.bounds import NAMES
 from molecule.cluster.changes import Row
-from molecule.cluster.state import ClusterState, Execution, Intent, PayloadMark, Progress
+from molecule.cluster.state import (
+    ClusterState,
+)
 from molecule.model.execution import TERMINAL
-from molecule.model.ids import Digest, ExecutionId, GroupId, NodeId, ProcessName, VersionId
+from molecule.model.ids import Digest, GroupId, NodeId, ProcessName, VersionId
 from molecule.wire.v1 import commands_pb2, state_pb2
 
 _ENDED_STATES: Final = sorted(TERMINAL)
@@ -38,15 +41,6 @@ def every(state: ClusterState) -> Iterator[Row]:
     ):
         for key in keys:
             yield table, key, _ENCODERS[table](state, key)
-
-
-def _pairs(labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[state_pb2.Pair]:
-    items = labels.items() if isinstance(labels, Mapping) else labels
-    return [state_pb2.Pair(name=name, value=value) for name, value in sorted(items)]
-
-
-def _mark(mark: PayloadMark) -> state_pb2.PayloadMarkRow:
-    return state_pb2.PayloadMarkRow(size_bytes=mark.size_bytes, digests=mark.digests)
 
 
 def _header(state: ClusterState, _key: str = "") -> bytes:
@@ -79,7 +73,7 @@ def _node(state: ClusterState, key: str) -> bytes | None:
         id=node.id,
         life=node.life,
         incarnation=node.incarnation,
-        labels=_pairs(node.labels),
+        labels=row_parts.pairs(node.labels),
         zone=node.zone,
         slots=node.slots,
         rpc_address=node.rpc_address,
@@ -109,12 +103,12 @@ def _version(state: ClusterState, key: str) -> bytes | None:
         timeout_ms=version.timeout_ms,
         crash_budget=version.crash_budget,
         priority=version.priority,
-        require=_pairs(version.require),
-        prefer=_pairs(version.prefer),
+        require=row_parts.pairs(version.require),
+        prefer=row_parts.pairs(version.prefer),
         has_trigger=version.has_trigger,
         on_dead_letter=version.on_dead_letter,
         tracked=version.tracked,
-        package=_mark(version.package),
+        package=row_parts.mark_row(version.package),
         put_at_ms=version.put_at_ms,
         actor=version.actor,
     ).SerializeToString(deterministic=True)
@@ -127,7 +121,7 @@ def _environment(state: ClusterState, key: str) -> bytes | None:
     return state_pb2.EnvironmentRow(
         name=environment.name,
         digest=environment.digest,
-        settings=_mark(environment.settings),
+        settings=row_parts.mark_row(environment.settings),
         put_at_ms=environment.put_at_ms,
         actor=environment.actor,
     ).SerializeToString(deterministic=True)
@@ -161,95 +155,6 @@ def _trigger(state: ClusterState, key: str) -> bytes | None:
         incarnation=trigger.incarnation,
         token=trigger.token,
         assigned_at_ms=trigger.assigned_at_ms,
-    ).SerializeToString(deterministic=True)
-
-
-def _intent(intent: Intent) -> state_pb2.IntentRow:
-    return state_pb2.IntentRow(
-        effect_key=intent.effect_key,
-        step=intent.step,
-        document=intent.document,
-        effect=intent.effect.value,
-        target=intent.target,
-        request_digest=intent.request_digest,
-        request_size_bytes=intent.request_size_bytes,
-        verifiable=intent.verifiable,
-        token=intent.token,
-        recorded_at_ms=intent.recorded_at_ms,
-        deadline_at_ms=intent.deadline_at_ms,
-        resolution=intent.resolution,
-    )
-
-
-def _progress(progress: Progress) -> state_pb2.ProgressRow:
-    return state_pb2.ProgressRow(
-        sequence=progress.sequence,
-        position=_mark(progress.position),
-        intents=[_intent(intent) for intent in progress.intents.values()],
-        steps=progress.steps,
-        dead_letters=progress.dead_letters,
-        documents_failed=progress.documents_failed,
-        crashes=progress.crashes,
-        wait_number=progress.wait_number,
-        wait_until_ms=progress.wait_until_ms,
-        held_for=progress.held_for,
-    )
-
-
-def _execution(state: ClusterState, key: str) -> bytes | None:
-    execution = state.executions.get(ExecutionId(key))
-    if execution is None:
-        return None
-    return execution_row(execution).SerializeToString(deterministic=True)
-
-
-def execution_row(execution: Execution) -> state_pb2.ExecutionRow:
-    """The row of one execution."""
-    return state_pb2.ExecutionRow(
-        id=execution.id,
-        environment=execution.environment,
-        process=execution.process,
-        version=execution.version,
-        idempotency_key=execution.idempotency_key,
-        body_digest=execution.body_digest,
-        concurrency_key=execution.concurrency_key,
-        group=execution.group,
-        origin=execution.origin,
-        actor=execution.actor,
-        track=_pairs(execution.track),
-        input=_mark(execution.input),
-        priority=execution.priority,
-        accepted_at_ms=execution.accepted_at_ms,
-        deadline_at_ms=execution.deadline_at_ms,
-        accepted_serial=execution.accepted_serial,
-        state=execution.state.value,
-        ready_serial=execution.ready_serial,
-        node=execution.node,
-        incarnation=execution.incarnation,
-        token=execution.token,
-        token_ended=execution.token_ended,
-        attempts=execution.attempts,
-        changed_at_ms=execution.changed_at_ms,
-        started_at_ms=execution.started_at_ms,
-        timeline_rows=execution.timeline_rows,
-        reason=execution.reason,
-        progress=_progress(execution.progress) if execution.progress is not None else None,
-    )
-
-
-def _ended(state: ClusterState, key: str) -> bytes | None:
-    ended = state.ended.get(ExecutionId(key))
-    if ended is None:
-        return None
-    return state_pb2.EndedRow(
-        id=ended.id,
-        state=ended.state.value,
-        idempotency_key=ended.idempotency_key,
-        body_digest=ended.body_digest,
-        token=ended.token,
-        token_ended=ended.token_ended,
-        ended_at_ms=ended.ended_at_ms,
-        serial=ended.serial,
     ).SerializeToString(deterministic=True)
 
 
@@ -290,8 +195,8 @@ _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "environments": _environment,
     "deployments": _deployment,
     "triggers": _trigger,
-    "executions": _execution,
-    "ended": _ended,
+    "executions": execution_rows.encode,
+    "ended": execution_rows.encode_ended,
     "groups": _group,
     "documents": _document,
 }

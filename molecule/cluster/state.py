@@ -11,11 +11,18 @@ from typing import Final, NamedTuple
 
 from molecule.cluster.bounds import Bounds
 from molecule.cluster.due import DueTimes
-from molecule.model.effect import Effect
+from molecule.cluster.execution import (
+    NO_EPOCH,
+    NO_INCARNATION,
+    NO_NODE,
+    NO_TOKEN,
+    Ended,
+    Execution,
+    PayloadMark,
+)
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import (
     Digest,
-    EffectKey,
     Epoch,
     ExecutionId,
     GroupId,
@@ -33,146 +40,6 @@ TOTALS: Final = ("accepted", "moved", "late_words", "quarantined", "dead_letters
 """What transitions count for ever, for metrics; `accepted` is one side of the conservation law."""
 
 Labels = dict[str, str]
-
-NO_NODE: Final = NodeId("")
-NO_GROUP: Final = GroupId("")
-NO_TOKEN: Final = Token(0)
-NO_INCARNATION: Final = Incarnation(0)
-NO_EPOCH: Final = Epoch(0)
-
-
-@dataclass(frozen=True, slots=True)
-class PayloadMark:
-    """What the state knows of a payload: how large it is and which documents it keeps alive."""
-
-    size_bytes: int
-    digests: tuple[Digest, ...] = ()
-
-
-NO_PAYLOAD: Final = PayloadMark(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """An effect that was about to be sent, and what is known of it since.
-
-    `resolution` is empty while nobody knows, `ask` when `verify` shall be asked again, `done`,
-    `not_done` or `fail` once it is known; what is known is kept until the next checkpoint.
-    """
-
-    effect_key: EffectKey
-    step: str
-    document: str
-    effect: Effect
-    target: str
-    request_digest: str
-    request_size_bytes: int
-    verifiable: bool
-    token: Token
-    recorded_at_ms: int
-    deadline_at_ms: int
-    resolution: str = ""
-
-    @property
-    def is_open(self) -> bool:
-        """True while nobody knows whether it happened."""
-        return self.resolution in ("", "ask")
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """True while nobody knows whether something happened that must not happen twice."""
-        return self.effect is Effect.ONCE and self.is_open
-
-
-@dataclass(slots=True)
-class Progress:
-    """What an execution has once it was assigned; most of those that are pending have none."""
-
-    sequence: int = 0
-    position: PayloadMark = NO_PAYLOAD
-    intents: dict[EffectKey, Intent] = field(default_factory=dict)
-    steps: int = 0
-    dead_letters: int = 0
-    documents_failed: int = 0
-    crashes: int = 0
-    wait_number: int = 0
-    wait_until_ms: int = 0
-    held_for: NodeId = NO_NODE
-    """With failover `hold`: the node whose return it waits for, and where it must run then."""
-
-
-@dataclass(slots=True)
-class Execution:
-    """One accepted execution that is not terminal. Only apply changes it."""
-
-    id: ExecutionId
-    environment: str
-    process: ProcessName
-    version: VersionId
-    idempotency_key: IdempotencyKey
-    body_digest: bytes
-    concurrency_key: str
-    group: GroupId
-    origin: str
-    actor: str
-    track: tuple[tuple[str, str], ...]
-    input: PayloadMark
-    priority: int
-    accepted_at_ms: int
-    deadline_at_ms: int
-    """Cluster time after which it fails; 0: never."""
-    accepted_serial: int
-    """Order of commit, in which concurrency keys are honoured."""
-
-    state: ExecutionState = ExecutionState.PENDING
-    ready_serial: int = 0
-    """Place in its lane while it may be assigned; 0 when blocked by its key or not pending."""
-    node: NodeId = NO_NODE
-    incarnation: Incarnation = NO_INCARNATION
-    token: Token = NO_TOKEN
-    """Of the current or the last assignment."""
-    token_ended: Token = NO_TOKEN
-    """Of the last attempt that its own holder ended: a repeat of that word gets the same answer."""
-    attempts: int = 0
-    changed_at_ms: int = 0
-    started_at_ms: int = 0
-    timeline_rows: int = 0
-    reason: str = ""
-    progress: Progress | None = None
-
-    @property
-    def intents(self) -> dict[EffectKey, Intent]:
-        """Effects that began and stand after the last checkpoint; for reading only."""
-        return self.progress.intents if self.progress is not None else {}
-
-    @property
-    def sequence(self) -> int:
-        """Number of the last checkpoint; 0 when there is none."""
-        return self.progress.sequence if self.progress is not None else 0
-
-    @property
-    def wait_until_ms(self) -> int:
-        """Cluster time at which WAITING may end."""
-        return self.progress.wait_until_ms if self.progress is not None else 0
-
-    @property
-    def is_alone(self) -> bool:
-        """True when a worker died running it: its next attempt gets a worker of its own."""
-        return self.progress is not None and self.progress.crashes > 0
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What is kept of a terminal execution while its idempotency key counts."""
-
-    id: ExecutionId
-    state: ExecutionState
-    idempotency_key: IdempotencyKey
-    body_digest: bytes
-    token: Token
-    token_ended: Token
-    ended_at_ms: int
-    serial: int
 
 
 @dataclass(slots=True)

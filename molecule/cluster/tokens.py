@@ -6,8 +6,14 @@ changes anything.
 """
 
 from molecule.cluster.changes import Changes
+from molecule.cluster.execution import (
+    Execution,
+)
 from molecule.cluster.outcome import Applied, Outcome, Rejected
-from molecule.cluster.state import ClusterState, DeploymentName, Execution
+from molecule.cluster.state import (
+    ClusterState,
+    DeploymentName,
+)
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId, ProcessName
 

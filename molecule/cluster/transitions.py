@@ -11,13 +11,15 @@ from typing import Any, Final
 from molecule.cluster import documents, queues, views
 from molecule.cluster.bounds import instant
 from molecule.cluster.changes import Changes, HistoryRow, Transition
-from molecule.cluster.state import (
+from molecule.cluster.execution import (
     NO_PAYLOAD,
-    ClusterState,
     Ended,
     Execution,
-    Node,
     Progress,
+)
+from molecule.cluster.state import (
+    ClusterState,
+    Node,
 )
 from molecule.model.errors import invariant
 from molecule.model.execution import TERMINAL, ExecutionState, may_become

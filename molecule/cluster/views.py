@@ -6,7 +6,16 @@ What stays true: an execution looks the same while it lives and in history.
 
 from typing import Any
 
-from molecule.cluster.state import ClusterState, Ended, Execution, Group, Intent, Node
+from molecule.cluster.execution import (
+    Ended,
+    Execution,
+    Intent,
+)
+from molecule.cluster.state import (
+    ClusterState,
+    Group,
+    Node,
+)
 from molecule.model.execution import ACTIVE, PARKED, ExecutionState
 
 

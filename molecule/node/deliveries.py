@@ -7,7 +7,14 @@ with each heartbeat closes every gap that a lost delivery leaves.
 from collections.abc import Iterator
 from typing import Protocol
 
-from molecule.cluster.state import ClusterState, Execution, Intent, Node
+from molecule.cluster.execution import (
+    Execution,
+    Intent,
+)
+from molecule.cluster.state import (
+    ClusterState,
+    Node,
+)
 from molecule.model.ids import ExecutionId, ProcessName
 from molecule.storage.rows import PayloadRow
 from molecule.wire.v1 import commands_pb2 as c

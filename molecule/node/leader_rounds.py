@@ -10,7 +10,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from molecule.cluster.changes import Changes
-from molecule.cluster.state import ClusterState, Execution
+from molecule.cluster.execution import (
+    Execution,
+)
+from molecule.cluster.state import (
+    ClusterState,
+)
 from molecule.config import Limits, Timing
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import Epoch, ExecutionId, NodeId, Token

@@ -10,7 +10,12 @@ from itertools import islice
 from typing import Any, Final
 
 from molecule.cluster import views
-from molecule.cluster.state import ClusterState, Execution
+from molecule.cluster.execution import (
+    Execution,
+)
+from molecule.cluster.state import (
+    ClusterState,
+)
 from molecule.model.errors import InvalidInput
 from molecule.model.execution import TERMINAL, ExecutionState
 from molecule.model.ids import IdempotencyKey

@@ -7,7 +7,13 @@ hint costs a round of planning, never order or fairness.
 from collections.abc import Collection, Mapping
 
 from molecule.cluster import placement
-from molecule.cluster.state import NO_NODE, ClusterState, Node
+from molecule.cluster.execution import (
+    NO_NODE,
+)
+from molecule.cluster.state import (
+    ClusterState,
+    Node,
+)
 from molecule.model.ids import NodeId, ProcessName, VersionId
 from molecule.wire.v1 import commands_pb2 as wire
 

@@ -7,7 +7,15 @@ reason, and within one round no node is promised more than its free slots.
 from dataclasses import dataclass
 
 from molecule.cluster import placement, queues
-from molecule.cluster.state import NO_NODE, ClusterState, Execution, Node, Version
+from molecule.cluster.execution import (
+    NO_NODE,
+    Execution,
+)
+from molecule.cluster.state import (
+    ClusterState,
+    Node,
+    Version,
+)
 from molecule.config import Timing
 from molecule.model.ids import NodeId
 from molecule.scheduler.liveness import Liveness, is_quiet

@@ -12,7 +12,15 @@ from itertools import groupby, islice
 
 from molecule.cluster import queues
 from molecule.cluster.commands import VERSION
-from molecule.cluster.state import NO_NODE, ClusterState, Execution, Lane, Share
+from molecule.cluster.execution import (
+    NO_NODE,
+    Execution,
+)
+from molecule.cluster.state import (
+    ClusterState,
+    Lane,
+    Share,
+)
 from molecule.config import Limits, Timing
 from molecule.model.ids import ExecutionId
 from molecule.scheduler import liveness as judging

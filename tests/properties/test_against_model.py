@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 
 from molecule.cluster import invariants
 from molecule.cluster.apply import StateMachine
+from molecule.cluster.execution import (
+    Execution,
+)
 from molecule.cluster.outcome import is_applied
-from molecule.cluster.state import Execution
 from tests.properties import logs
 from tests.properties.model import Model, Run
 

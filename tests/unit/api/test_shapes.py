@@ -7,15 +7,17 @@ from pydantic import BaseModel
 
 from molecule.api import shapes
 from molecule.cluster import views
+from molecule.cluster.execution import (
+    Execution,
+    Intent,
+    PayloadMark,
+    Progress,
+)
 from molecule.cluster.state import (
     ClusterState,
     Deployment,
-    Execution,
     Group,
-    Intent,
     Node,
-    PayloadMark,
-    Progress,
     Version,
 )
 from molecule.config import NodeConfig, TlsFiles

@@ -4,8 +4,13 @@ from typing import Any
 
 from molecule.cluster.apply import StateMachine
 from molecule.cluster.changes import EntryResult
+from molecule.cluster.execution import (
+    Execution,
+)
 from molecule.cluster.outcome import Applied, Outcome, Rejected
-from molecule.cluster.state import ClusterState, Execution
+from molecule.cluster.state import (
+    ClusterState,
+)
 from molecule.model.ids import ExecutionId
 from molecule.wire.v1 import commands_pb2 as wire
 

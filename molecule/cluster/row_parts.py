@@ -1,0 +1,34 @@
+"""Parts that rows of several tables have in common: names with values, marks of payloads.
+
+What stays true: equal values give equal bytes, whatever the order in which they were put.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from molecule.cluster.execution import NO_PAYLOAD, PayloadMark
+from molecule.cluster.state import Labels
+from molecule.model.ids import Digest
+from molecule.wire.v1 import state_pb2
+
+
+def pairs(labels: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[state_pb2.Pair]:
+    """Sorted by name."""
+    items = labels.items() if isinstance(labels, Mapping) else labels
+    return [state_pb2.Pair(name=name, value=value) for name, value in sorted(items)]
+
+
+def labels(pairs: Sequence[state_pb2.Pair]) -> Labels:
+    """The way back from `pairs`."""
+    return {pair.name: pair.value for pair in pairs}
+
+
+def mark_row(mark: PayloadMark) -> state_pb2.PayloadMarkRow:
+    """What the state knows of a payload."""
+    return state_pb2.PayloadMarkRow(size_bytes=mark.size_bytes, digests=mark.digests)
+
+
+def mark(row: state_pb2.PayloadMarkRow) -> PayloadMark:
+    """The way back from `mark_row`."""
+    if not row.size_bytes and not row.digests:
+        return NO_PAYLOAD
+    return PayloadMark(row.size_bytes, tuple(Digest(digest) for digest in row.digests))
