@@ -2,7 +2,7 @@
 
 import pytest
 
-from molecule.cluster import apply_executions, commands
+from molecule.cluster import apply_submissions, commands
 from molecule.cluster.apply import StateMachine
 from molecule.cluster.changes import Changes
 from molecule.cluster.outcome import Outcome, Rejected, StopNode
@@ -19,7 +19,7 @@ def test_fault_before_installing_is_rejected_and_alarms(monkeypatch: pytest.Monk
     def broken(_: object, __: object, ___: object) -> Outcome:
         raise KeyError("bug")
 
-    monkeypatch.setattr(apply_executions, "submit_execution", broken)
+    monkeypatch.setattr(apply_submissions, "submit_execution", broken)
     result = replica.result(submit_execution=replica.submission("e1"))
     assert result.outcomes == (Rejected("internal"),)
     assert [alarm.name for alarm in result.changes.alarms] == ["apply_failed"]
@@ -33,7 +33,7 @@ def test_fault_while_installing_stops_the_node(monkeypatch: pytest.MonkeyPatch) 
         changes.dirty.mark("executions", "e1")
         raise KeyError("bug")
 
-    monkeypatch.setattr(apply_executions, "submit_execution", broken)
+    monkeypatch.setattr(apply_submissions, "submit_execution", broken)
     with pytest.raises(StopNode, match="half installed"):
         replica.submit("e1")
 
