@@ -17,6 +17,8 @@ class Action(StrEnum):
     SUBMIT = "execution.submit"
     CANCEL = "execution.cancel"
     RESOLVE = "execution.resolve"
+    RELEASE = "execution.release"
+    FAIL = "execution.fail"
     APPLY = "process.apply"
     READ = "read"
     READ_HEALTH = "health.read"

@@ -29,7 +29,15 @@ from molecule.api.problems import (
     problem_of,
     request_id,
 )
-from molecule.api.requests import ApplyBody, BatchBody, CancelBody, ResolveBody, SubmitBody
+from molecule.api.requests import (
+    ApplyBody,
+    BatchBody,
+    CancelBody,
+    ReleaseBody,
+    ResolveBody,
+    RetryBody,
+    SubmitBody,
+)
 from molecule.api.surface import Surface
 from molecule.config import Limits
 from molecule.model.errors import InvalidInput, MoleculeError
@@ -38,7 +46,16 @@ _DOORS: Final = (
     *("executions", "processes", "apply", "deadletters", "nodes", "cluster"),
     *("livez", "readyz", "startupz", "metrics", "api"),
 )
-_BODIES: Final = (SubmitBody, BatchBody, CancelBody, ResolveBody, ApplyBody, ProblemDocument)
+_BODIES: Final = (
+    SubmitBody,
+    BatchBody,
+    CancelBody,
+    ResolveBody,
+    ReleaseBody,
+    RetryBody,
+    ApplyBody,
+    ProblemDocument,
+)
 
 
 def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None) -> FastAPI:

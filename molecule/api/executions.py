@@ -1,4 +1,4 @@
-"""`/executions`: submit one or many, search, follow, cancel, resolve."""
+"""`/executions`: submit one or many, search, follow, cancel, resolve, release, fail, retry."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -11,7 +11,14 @@ from molecule.api import bodies, hold, queries, submissions
 from molecule.api.attached import attached
 from molecule.api.documentation import answers, takes
 from molecule.api.queries import PAGE, WAIT, Parameter
-from molecule.api.requests import BatchBody, CancelBody, ResolveBody, SubmitBody
+from molecule.api.requests import (
+    BatchBody,
+    CancelBody,
+    ReleaseBody,
+    ResolveBody,
+    RetryBody,
+    SubmitBody,
+)
 from molecule.api.shapes import (
     BatchAnswer,
     Execution,
@@ -50,6 +57,7 @@ def router(surface: Surface) -> APIRouter:
     _add_submissions(routes, surface)
     _add_reads(routes, surface)
     _add_actions(routes, surface)
+    _add_second_chances(routes, surface)
     return routes
 
 
@@ -175,6 +183,50 @@ def _add_actions(routes: APIRouter, surface: Surface) -> None:
         fields["reason"] = _reason(body.reason, limits=limits)
         asked = ActRequest(action="resolve", id=execution, json=orjson.dumps(fields))
         return await surface.act(request, asked, repeat_unknown=False)
+
+
+def _add_second_chances(routes: APIRouter, surface: Surface) -> None:
+    limits = surface.limits
+
+    async def act(request: Request, action: str, execution: str) -> Response:
+        queries.accept(request, (), limits=limits)
+        body = await bodies.read(
+            request, ReleaseBody, limits=limits, limit="http_small_body_bytes_max"
+        )
+        fields = {"reason": _reason(body.reason, limits=limits)}
+        asked = ActRequest(action=action, id=execution, json=orjson.dumps(fields))
+        return await surface.act(request, asked, repeat_unknown=False)
+
+    @routes.post(
+        "/executions/{execution}/release", **answers(Execution), openapi_extra=takes(ReleaseBody)
+    )
+    async def release(request: Request, execution: ExecutionName) -> Response:
+        """Let a quarantined or held execution go on where it stopped, its crashes forgiven."""
+        return await act(request, "release", execution)
+
+    @routes.post(
+        "/executions/{execution}/fail", **answers(Execution), openapi_extra=takes(ReleaseBody)
+    )
+    async def fail(request: Request, execution: ExecutionName) -> Response:
+        """Give up a parked execution: it ends FAILED."""
+        return await act(request, "fail", execution)
+
+    @routes.post(
+        "/executions/{execution}/retry",
+        **answers(Submitted, status=202, also={200: Submitted}),
+        openapi_extra=takes(RetryBody, queries.documented((WAIT,), _KEY_HEADER)),
+    )
+    async def retry(request: Request, execution: ExecutionName) -> Response:
+        """Submit the input of an execution that has ended again, as a new one that names it."""
+        asked = queries.accept(request, (WAIT,), limits=limits)
+        key = submissions.key_from(request.headers.get(_KEY_HEADER), limits=limits)
+        body = await bodies.read(
+            request, RetryBody, limits=limits, limit="http_small_body_bytes_max"
+        )
+        target = Target("", "", body.version or "", retry_of=execution)
+        item = Submission(idempotency_key=key)
+        (answer,) = await _submitted(request, surface, target, [item], asked)
+        return _single(answer, request)
 
 
 async def _submitted(

@@ -68,6 +68,20 @@ class CancelBody(_Request):
     reason: str = ""
 
 
+class ReleaseBody(_Request):
+    """Why a parked execution is let go, or given up; shown in its timeline."""
+
+    reason: str = ""
+
+
+class RetryBody(_Request):
+    """How an execution that has ended is tried again."""
+
+    version: VersionText | None = Field(
+        None, description="Content hash of a version; default: the active one."
+    )
+
+
 class AnswerBody(_Request):
     """What a person found out about one effect in doubt."""
 

@@ -100,6 +100,19 @@ class ExecutionHead(_Answer):
     changed_at_ms: int
 
 
+class Death(_Answer):
+    """The last death of a worker that was charged to an execution."""
+
+    node: str
+    worker: str
+    step: str
+    evidence: str
+    cause: str
+    memory_bytes: int
+    at_ms: int
+    alone: bool
+
+
 class Execution(ExecutionHead):
     """One execution. `error_code`, `error`, `step` and `ended_at_ms` once it has ended."""
 
@@ -119,6 +132,10 @@ class Execution(ExecutionHead):
     dead_letters: int
     documents_failed: int
     crashes: int
+    runs_alone: bool | None = None
+    last_death: Death | None = None
+    held_for: str | None = None
+    held_until_ms: int | None = None
     doubts: list[Doubt]
     wait_until_ms: int | None = None
     blocked_by_key: bool | None = None

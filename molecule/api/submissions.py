@@ -40,6 +40,8 @@ class Target:
     process: str
     environment: str
     version: str
+    retry_of: str = ""
+    """An execution that has ended: the process, the environment and the input are its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ async def submit(
             environment=target.environment,
             process=target.process,
             version=target.version,
+            retry_of=target.retry_of,
             submissions=open_ones,
             wait_ms=min(wait_ms, int(left_s * 1000)),
         )

@@ -27,7 +27,7 @@ _COMMANDS: Final = (
     ("version", "molecule.cli.version:version", "Show the version.", _LOCAL),
     ("apply", "molecule.cli.apply:apply", "Deploy a folder of processes.", _CLUSTER),
     ("process", "molecule.cli.process:app", "Look at processes.", _CLUSTER),
-    ("execution", "molecule.cli.execution:app", "Submit, find, watch, cancel.", _CLUSTER),
+    ("execution", "molecule.cli.execution_actions:app", "Submit, find, watch, cancel.", _CLUSTER),
     ("deadletter", "molecule.cli.deadletter:app", "Look at documents that failed.", _CLUSTER),
     ("node", "molecule.cli.node:app", "Look at nodes.", _CLUSTER),
     ("cluster", "molecule.cli.cluster:app", "Look at the whole cluster.", _CLUSTER),

@@ -16,7 +16,11 @@ from molecule.wire.v1 import commands_pb2 as wire
 
 FAILOVERS: Final = ("resume", "restart", "hold", "fail")
 CRASH_BUDGET: Final = 3
-"""How many workers may die while running an execution, unless its version says otherwise."""
+"""How many workers of its own may die running an execution, unless its version says otherwise."""
+
+HOLD_FOR_MS: Final = 600_000
+"""How long failover `hold` waits for the node, unless its version says otherwise."""
+ISOLATIONS: Final = ("shared", "process")
 
 _ON_DEAD_LETTER: Final = ("", "continue", "hold_key")
 
@@ -30,6 +34,8 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         return Rejected("invalid", {"field": "version"})
     if options.failover not in ("", *FAILOVERS):
         return Rejected("invalid", {"field": "failover"})
+    if options.isolation not in ("", *ISOLATIONS):
+        return Rejected("invalid", {"field": "isolation"})
     if options.on_dead_letter not in _ON_DEAD_LETTER:
         return Rejected("invalid", {"field": "on_dead_letter"})
     name = (ProcessName(command.process), VersionId(command.version))
@@ -52,6 +58,8 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         has_trigger=options.has_trigger,
         on_dead_letter=options.on_dead_letter or "continue",
         tracked=options.tracked,
+        hold_for_ms=duration(options.hold_for_ms) or HOLD_FOR_MS,
+        isolation=options.isolation or "shared",
         package=documents.keep(
             state, changes, f"version/{row}", slot="package", payload=command.package
         ),

@@ -85,7 +85,9 @@ def _is_open_already(execution: Execution, key: EffectKey) -> bool:
 def _begin(
     state: ClusterState, execution: Execution, key: EffectKey, asked: wire.Intent, changes: Changes
 ) -> None:
-    intents = transitions.progress_of(execution).intents
+    progress = transitions.progress_of(execution)
+    progress.once_begun = progress.once_begun or _EFFECTS[asked.effect] is Effect.ONCE
+    intents = progress.intents
     former = intents.pop(key, None)
     if former is not None and former.request_digest:
         documents.release(state, changes, (former.request_digest,))

@@ -4,13 +4,12 @@ Taking work from a holder that is gone belongs to `transitions.lose`. What stays
 incarnations only grow, and a life that ended never comes back.
 """
 
+from dataclasses import asdict
 from typing import Final
 
 from molecule.cluster import bounds, records, tokens, transitions
 from molecule.cluster.changes import Changes
-from molecule.cluster.execution import (
-    Execution,
-)
+from molecule.cluster.execution import Death, Execution
 from molecule.cluster.outcome import Applied, Outcome, Rejected
 from molecule.cluster.state import (
     ClusterState,
@@ -22,6 +21,9 @@ from molecule.wire.v1 import commands_pb2 as wire
 
 _PAST_LIVES_MAX: Final = 8
 """Enough to refuse a registration that was sent long ago and comes again."""
+_FORMER_LEASES_MAX: Final = 8
+"""Beyond it the shortest counts as the next longer one."""
+_CLOCK_FACTOR: Final = 2
 
 
 def claim_leadership(
@@ -29,15 +31,31 @@ def claim_leadership(
 ) -> Outcome:
     """Make `node` the leader of a new epoch."""
     given = bounds.from_wire(command.bounds) if command.HasField("bounds") else state.bounds
-    before_ms = state.bounds.lease_ms + state.bounds.lease_margin_ms if state.epoch else 0
+    former = _former_leases(state)
 
     changes.dirty.mark("header", "")
     state.epoch = Epoch(state.epoch + 1)
     state.leader = NodeId(command.node)
     state.bounds = given
-    # The leader before may have granted its own, longer leases a moment ago.
-    state.lease_hold_ms = max(before_ms, given.lease_ms + given.lease_margin_ms)
+    # Leaders before may have granted their own, longer leases a moment ago.
+    state.former_leases = former
+    granted_ms = given.lease_ms + given.lease_margin_ms
+    state.lease_hold_ms = max([granted_ms, *(hold_ms for hold_ms, _ in former)])
     return Applied(state.epoch)
+
+
+def _former_leases(state: ClusterState) -> tuple[tuple[int, int], ...]:
+    """What earlier leaders may have granted and what may not be over, the one before included."""
+    alive = {hold_ms: until for hold_ms, until in state.former_leases if until > state.time_ms}
+    if state.epoch:
+        hold_ms = state.bounds.lease_ms + state.bounds.lease_margin_ms
+        # The cluster's clock may run faster than the clocks by which leases are counted.
+        alive[hold_ms] = bounds.instant(state.time_ms + _CLOCK_FACTOR * hold_ms)
+    kept = sorted(alive.items())
+    while len(kept) > _FORMER_LEASES_MAX:
+        (_, first_until), (second, second_until), *rest = kept
+        kept = [(second, max(first_until, second_until)), *rest]
+    return tuple(kept)
 
 
 def register_node(state: ClusterState, command: wire.RegisterNode, changes: Changes) -> Outcome:
@@ -119,25 +137,40 @@ def report_worker_death(
     if node is None:
         return Rejected("unknown_node")
     held = [
-        (execution, bool(word.running_step))
+        (execution, word)
         for word in command.held
         if (execution := _held(state, word.execution, node, token=word.token)) is not None
     ]
 
     moved = 0
-    for execution, crashed in held:
+    for execution, word in held:
         # The same execution may be named twice; the first time took it away.
         if execution.state is ExecutionState.ASSIGNED:
-            facts = {"worker": command.worker, "charged": crashed}
-            changes.tell(
-                state,
-                execution,
-                "worker_died",
-                {**facts, "evidence": records.text(state, command.evidence)},
-            )
-            transitions.lose(state, execution, changes, reason="worker_died", crashed=crashed)
+            death = _death(state, node, command, word)
+            charged = bool(word.running_step)
+            changes.tell(state, execution, "worker_died", {"charged": charged, **asdict(death)})
+            charge = death if charged else None
+            transitions.lose(state, execution, changes, reason="worker_died", charge=charge)
             moved += 1
     return Applied(0, {"moved": moved})
+
+
+def _death(
+    state: ClusterState,
+    node: Node,
+    command: wire.ReportWorkerDeath,
+    word: wire.ReportWorkerDeath.Held,
+) -> Death:
+    return Death(
+        node=node.id,
+        worker=command.worker,
+        step=records.text(state, word.running_step),
+        evidence=records.text(state, command.evidence),
+        cause=records.text(state, command.cause),
+        memory_bytes=max(command.memory_bytes, 0),
+        at_ms=state.time_ms,
+        alone=word.alone,
+    )
 
 
 def _held(state: ClusterState, execution_id: str, node: Node, *, token: int) -> Execution | None:
@@ -156,7 +189,7 @@ def _lose_node(state: ClusterState, node: Node, changes: Changes, *, reason: str
     node.lost_reason = reason
     held = [state.executions[execution_id] for execution_id in node.held]
     for execution in held:
-        transitions.lose(state, execution, changes, reason=reason, crashed=False)
+        transitions.lose(state, execution, changes, reason=reason)
     for name, trigger in list(state.triggers.items()):
         if trigger.node == node.id:
             changes.dirty.mark("triggers", "/".join(name))

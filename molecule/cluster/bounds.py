@@ -37,6 +37,7 @@ class Bounds:
     dead_letters_per_execution_max: int = _limits.dead_letters_per_execution_max
     timeline_rows_per_execution_max: int = _limits.timeline_rows_per_execution_max
     timeline_text_length_max: int = _limits.timeline_text_length_max
+    late_words_told_max: int = _limits.late_words_told_max
 
 
 NAMES: Final = tuple(Bounds.__dataclass_fields__)

@@ -11,6 +11,7 @@ from molecule.cluster import (
     apply_effects,
     apply_executions,
     apply_nodes,
+    apply_parked,
     apply_submissions,
     apply_triggers,
 )
@@ -56,6 +57,12 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
             return apply_executions.release_execution(state, command.release_execution, changes)
         case "fail_execution":
             return apply_executions.fail_execution(state, command.fail_execution, changes)
+        case "release_parked":
+            return apply_parked.release_parked(state, command.release_parked, changes)
+        case "fail_parked":
+            return apply_parked.fail_parked(state, command.fail_parked, changes)
+        case "end_hold":
+            return apply_parked.end_hold(state, command.end_hold, changes)
         case "claim_leadership":
             return apply_nodes.claim_leadership(state, command.claim_leadership, changes)
         case "register_node":

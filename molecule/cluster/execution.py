@@ -80,6 +80,23 @@ class Intent:
         return self.effect is Effect.ONCE and self.is_open
 
 
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The death of a worker that is charged to an execution: the evidence that people get.
+
+    `alone`: the worker was its own, so nothing else can be to blame; `step` is what ran then.
+    """
+
+    node: NodeId
+    worker: str
+    step: str
+    evidence: str
+    cause: str
+    memory_bytes: int
+    at_ms: int
+    alone: bool
+
+
 @dataclass(slots=True)
 class Progress:
     """What an execution has once it was assigned; most of those that are pending have none."""
@@ -91,10 +108,18 @@ class Progress:
     dead_letters: int = 0
     documents_failed: int = 0
     crashes: int = 0
+    """Workers of its own that died while they ran it; only these count against its budget."""
+    is_marked: bool = False
+    """A worker died while it ran a step of it, so each attempt gets a worker of its own."""
+    last_death: Death | None = None
+    once_begun: bool = False
+    """An effect that must not happen twice began at some time: it is never started anew."""
     wait_number: int = 0
     wait_until_ms: int = 0
     held_for: NodeId = NO_NODE
     """With failover `hold`: the node whose return it waits for, and where it must run then."""
+    held_until_ms: int = 0
+    """Cluster time from which on it may run anywhere."""
 
 
 @dataclass(slots=True)
@@ -153,8 +178,13 @@ class Execution:
 
     @property
     def is_alone(self) -> bool:
-        """True when a worker died running it: its next attempt gets a worker of its own."""
-        return self.progress is not None and self.progress.crashes > 0
+        """True when a worker died running it: its attempts get a worker of their own."""
+        return self.progress is not None and self.progress.is_marked
+
+    @property
+    def held_for(self) -> NodeId:
+        """The only node where it may run now (failover `hold`); empty: any."""
+        return self.progress.held_for if self.progress is not None else NO_NODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,3 +199,5 @@ class Ended:
     token_ended: Token
     ended_at_ms: int
     serial: int
+    late_words: int = 0
+    """How many late words its timeline tells; a bound keeps them from growing without end."""

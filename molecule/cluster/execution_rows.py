@@ -6,7 +6,7 @@ Which tables there are is told by `rows.py` and `restoring.py`; indexes are made
 from typing import Final
 
 from molecule.cluster import row_parts
-from molecule.cluster.execution import Ended, Execution, Intent, Progress
+from molecule.cluster.execution import Death, Ended, Execution, Intent, Progress
 from molecule.cluster.state import ClusterState
 from molecule.model.effect import Effect
 from molecule.model.execution import ExecutionState
@@ -63,6 +63,23 @@ def _progress_row(progress: Progress) -> state_pb2.ProgressRow:
         wait_number=progress.wait_number,
         wait_until_ms=progress.wait_until_ms,
         held_for=progress.held_for,
+        held_until_ms=progress.held_until_ms,
+        is_marked=progress.is_marked,
+        once_begun=progress.once_begun,
+        last_death=_death_row(progress.last_death) if progress.last_death is not None else None,
+    )
+
+
+def _death_row(death: Death) -> state_pb2.DeathRow:
+    return state_pb2.DeathRow(
+        node=death.node,
+        worker=death.worker,
+        step=death.step,
+        evidence=death.evidence,
+        cause=death.cause,
+        memory_bytes=death.memory_bytes,
+        at_ms=death.at_ms,
+        alone=death.alone,
     )
 
 
@@ -114,6 +131,7 @@ def encode_ended(state: ClusterState, key: str) -> bytes | None:
         token_ended=ended.token_ended,
         ended_at_ms=ended.ended_at_ms,
         serial=ended.serial,
+        late_words=ended.late_words,
     ).SerializeToString(deterministic=True)
 
 
@@ -146,6 +164,23 @@ def _progress(row: state_pb2.ProgressRow) -> Progress:
         wait_number=row.wait_number,
         wait_until_ms=row.wait_until_ms,
         held_for=NodeId(row.held_for),
+        held_until_ms=row.held_until_ms,
+        is_marked=row.is_marked,
+        once_begun=row.once_begun,
+        last_death=_death(row.last_death) if row.HasField("last_death") else None,
+    )
+
+
+def _death(row: state_pb2.DeathRow) -> Death:
+    return Death(
+        node=NodeId(row.node),
+        worker=row.worker,
+        step=row.step,
+        evidence=row.evidence,
+        cause=row.cause,
+        memory_bytes=row.memory_bytes,
+        at_ms=row.at_ms,
+        alone=row.alone,
     )
 
 
@@ -196,4 +231,5 @@ def restore_ended(state: ClusterState, key: str, value: bytes) -> None:
         token_ended=Token(row.token_ended),
         ended_at_ms=row.ended_at_ms,
         serial=row.serial,
+        late_words=row.late_words,
     )

@@ -136,6 +136,9 @@ def _waits(state: ClusterState) -> Iterator[str]:
     ]
     if len(timed) != len(state.deadlines):
         yield "deadlines and executions with a time-out differ"
+    held = [item for item in state.executions.values() if item.held_for]
+    if len(held) != len(state.holds):
+        yield "holds and executions that wait for one node differ"
     parked = [item.id for item in state.executions.values() if item.state in PARKED]
     if sorted(parked) != sorted(state.parked):
         yield "parked executions and their index differ"

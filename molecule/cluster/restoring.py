@@ -66,6 +66,7 @@ def _header(state: ClusterState, _key: str, value: bytes) -> None:
     state.leader = NodeId(row.leader)
     state.bounds = bounds.from_wire(row.bounds)
     state.lease_hold_ms = row.lease_hold_ms
+    state.former_leases = tuple((lease.hold_ms, lease.until_ms) for lease in row.former_leases)
     state.token_last = Token(row.token_last)
     state.incarnation_last = Incarnation(row.incarnation_last)
     state.serial_last = row.serial_last
@@ -112,6 +113,8 @@ def _version(state: ClusterState, _key: str, value: bytes) -> None:
         has_trigger=row.has_trigger,
         on_dead_letter=row.on_dead_letter,
         tracked=row.tracked,
+        hold_for_ms=row.hold_for_ms,
+        isolation=row.isolation,
         package=row_parts.mark(row.package),
         put_at_ms=row.put_at_ms,
         actor=row.actor,
@@ -205,6 +208,8 @@ def _rebuild(state: ClusterState) -> None:
             state.deadlines.add(execution.deadline_at_ms, execution.id)
         if execution.state is _S.WAITING:
             state.waits.add(execution.wait_until_ms, execution.id)
+        if execution.progress is not None and execution.progress.held_for:
+            state.holds.add(execution.progress.held_until_ms, execution.id)
         if execution.state in PARKED:
             state.parked[execution.id] = None
     ready = [execution for execution in executions if execution.ready_serial]

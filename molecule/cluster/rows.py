@@ -59,6 +59,10 @@ def _header(state: ClusterState, _key: str = "") -> bytes:
             state_pb2.Counted(name=name, count=count)
             for name, count in sorted(state.totals.items())
         ],
+        former_leases=[
+            state_pb2.FormerLeaseRow(hold_ms=hold_ms, until_ms=until_ms)
+            for hold_ms, until_ms in state.former_leases
+        ],
         ended_counts=[
             state_pb2.Counted(name=name, count=state.counts[name]) for name in _ENDED_STATES
         ],
@@ -108,6 +112,8 @@ def _version(state: ClusterState, key: str) -> bytes | None:
         has_trigger=version.has_trigger,
         on_dead_letter=version.on_dead_letter,
         tracked=version.tracked,
+        hold_for_ms=version.hold_for_ms,
+        isolation=version.isolation,
         package=row_parts.mark_row(version.package),
         put_at_ms=version.put_at_ms,
         actor=version.actor,

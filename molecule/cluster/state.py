@@ -93,6 +93,9 @@ class Version:
     has_trigger: bool
     on_dead_letter: str
     tracked: bool
+    hold_for_ms: int
+    isolation: str
+    """`shared`, or `process`: each attempt has a worker of its own."""
     package: PayloadMark
     put_at_ms: int
     actor: str
@@ -210,7 +213,9 @@ class ClusterState:
     leader: NodeId = NO_NODE
     bounds: Bounds = field(default_factory=Bounds)
     lease_hold_ms: int = 0
-    """The longest lease plus margin that this leader or the one before it may have granted."""
+    """The longest lease plus margin that is granted now or may not be over yet."""
+    former_leases: tuple[tuple[int, int], ...] = ()
+    """Lease plus margin of earlier leaders, and the cluster time until which one may last."""
     token_last: Token = NO_TOKEN
     incarnation_last: Incarnation = NO_INCARNATION
     serial_last: int = 0
@@ -241,3 +246,5 @@ class ClusterState:
     parked: Ids = field(default_factory=OrderedDict)
     waits: DueTimes = field(default_factory=DueTimes)
     deadlines: DueTimes = field(default_factory=DueTimes)
+    holds: DueTimes = field(default_factory=DueTimes)
+    """Those that wait for one certain node (failover `hold`), by the end of their patience."""

@@ -5,6 +5,8 @@ takes each one away and sees a scenario fail. What stays true: nothing said unde
 changes anything.
 """
 
+from dataclasses import replace
+
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import (
     Execution,
@@ -66,7 +68,10 @@ def may_fire(state: ClusterState, deployment: DeploymentName, token: int) -> boo
 def refuse(
     state: ClusterState, execution_id: str, token: int, changes: Changes, *, word: str
 ) -> Outcome:
-    """The answer to a late word: counted, and told in the timeline of what is known."""
+    """The answer to a late word: counted, and told in the timeline of what is known.
+
+    Of an execution that has ended only the first few are told, or its timeline would grow for ever.
+    """
     execution = state.executions.get(ExecutionId(execution_id))
     if execution is not None:
         state.totals["late_words"] += 1
@@ -78,8 +83,11 @@ def refuse(
     if ended is None:
         return Rejected("unknown_execution")
     state.totals["late_words"] += 1
-    facts = {"word": word, "said_token": token, "reason": "stale_token"}
-    changes.tell_ended(ended, "refused", facts)
+    if ended.late_words < state.bounds.late_words_told_max:
+        changes.dirty.mark("ended", ended.id)
+        state.ended[ended.id] = replace(ended, late_words=ended.late_words + 1)
+        facts = {"word": word, "said_token": token, "reason": "stale_token"}
+        changes.tell_ended(ended, "refused", facts)
     return Rejected("stale_token", {"current": ended.token, "state": ended.state.value})
 
 

@@ -6,13 +6,15 @@ called was checked before by an `apply_*` module. What stays true: every move is
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
-from molecule.cluster import documents, queues, views
+from molecule.cluster import documents, holding, queues, views
 from molecule.cluster.bounds import instant
 from molecule.cluster.changes import Changes, HistoryRow, Transition
 from molecule.cluster.execution import (
     NO_PAYLOAD,
+    Death,
     Ended,
     Execution,
     Progress,
@@ -23,7 +25,7 @@ from molecule.cluster.state import (
 )
 from molecule.model.errors import invariant
 from molecule.model.execution import TERMINAL, ExecutionState, may_become
-from molecule.model.ids import NodeId, Token
+from molecule.model.ids import Token
 
 _S: Final = ExecutionState
 
@@ -68,8 +70,7 @@ def assign(
     execution.token = state.token_last
     execution.attempts += 1
     execution.started_at_ms = execution.started_at_ms or state.time_ms
-    if execution.progress is not None:
-        execution.progress.held_for = NodeId("")
+    holding.end(state, execution)
     node.held[execution.id] = None
     queues.take_share(state, execution)
     changes.nodes[node.id] = None
@@ -134,36 +135,52 @@ def park(
 
 
 def lose(
-    state: ClusterState, execution: Execution, changes: Changes, *, reason: str, crashed: bool
+    state: ClusterState,
+    execution: Execution,
+    changes: Changes,
+    *,
+    reason: str,
+    charge: Death | None = None,
 ) -> None:
     """Take it from a holder that is gone, as the version's failover says.
 
     With an effect in doubt it waits first until no late request of the old holder can be under way.
-    `crashed`: its worker died while it ran a step; that is charged, and too many end in quarantine.
+    `charge`: its worker died while it ran a step. Its attempts get a worker of their own from then
+    on, and too many deaths of such a worker end in quarantine.
     """
     changes.touch(execution)
     state.totals["moved"] += 1
     version = queues.version_of(state, execution)
-    if crashed:
-        progress_of(execution).crashes += 1
-    if crashed and progress_of(execution).crashes >= version.crash_budget > 0:
+    if charge is not None and _is_budget_spent(execution, charge, budget=version.crash_budget):
         state.totals["quarantined"] += 1
-        crashes = progress_of(execution).crashes
-        park(state, execution, _S.QUARANTINED, changes, reason=reason, facts={"crashes": crashes})
+        facts = {"crashes": progress_of(execution).crashes, **asdict(charge)}
+        park(state, execution, _S.QUARANTINED, changes, reason=reason, facts=facts)
         return
     if version.failover == "fail":
         end(state, execution, _S.FAILED, changes, reason=reason, error_code="failover")
         return
-    if version.failover == "restart":
+    # Started anew it would do again what must not happen twice, and forget what is in doubt.
+    if version.failover == "restart" and not progress_of(execution).once_begun:
         forget_position(state, execution, changes)
+    if version.failover == "hold":
+        holding.begin(state, progress_of(execution), execution, for_ms=version.hold_for_ms)
     in_doubt_until_ms = doubt_ends_ms(state, execution)
     if in_doubt_until_ms:
         wait(state, execution, changes, until_ms=in_doubt_until_ms, reason=reason)
-    elif version.failover == "hold" and not state.nodes[execution.node].is_up:
-        progress_of(execution).held_for = execution.node
-        park(state, execution, _S.HELD, changes, reason=reason, facts={"node": execution.node})
+    elif execution.held_for and not state.nodes[execution.node].is_up:
+        facts = {"node": execution.node, "until_ms": progress_of(execution).held_until_ms}
+        park(state, execution, _S.HELD, changes, reason=reason, facts=facts)
     else:
         give_back(state, execution, changes, reason=reason)
+
+
+def _is_budget_spent(execution: Execution, death: Death, *, budget: int) -> bool:
+    """Charge a worker's death; only one in which nobody else can be to blame counts."""
+    progress = progress_of(execution)
+    progress.is_marked = True
+    progress.last_death = death
+    progress.crashes += death.alone
+    return death.alone and progress.crashes >= budget > 0
 
 
 def doubt_ends_ms(state: ClusterState, execution: Execution) -> int:
@@ -223,6 +240,7 @@ def end(
 def _forget(state: ClusterState, execution: Execution, changes: Changes) -> None:
     """Take it out of the tables; input, result and dead letters stay referred to."""
     forget_position(state, execution, changes)
+    holding.end(state, execution)
     for intent in execution.intents.values():
         if intent.request_digest:
             documents.release(state, changes, (intent.request_digest,))

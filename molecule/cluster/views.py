@@ -4,6 +4,7 @@ Surfaces show them and add what only shells know (is it reported running, how ol
 What stays true: an execution looks the same while it lives and in history.
 """
 
+from dataclasses import asdict
 from typing import Any
 
 from molecule.cluster.execution import (
@@ -53,6 +54,10 @@ def execution(state: ClusterState, execution: Execution) -> dict[str, Any]:
         "dead_letters": progress.dead_letters if progress else 0,
         "documents_failed": progress.documents_failed if progress else 0,
         "crashes": progress.crashes if progress else 0,
+        "runs_alone": execution.is_alone,
+        "last_death": asdict(progress.last_death) if progress and progress.last_death else None,
+        "held_for": execution.held_for,
+        "held_until_ms": progress.held_until_ms if progress else 0,
         "doubts": doubts(state, execution),
     }
     if execution.state is ExecutionState.WAITING:

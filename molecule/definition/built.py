@@ -32,6 +32,8 @@ class BuiltOptions:
     has_trigger: bool
     on_dead_letter: str
     tracked: bool
+    hold_for_ms: int
+    isolation: str
 
 
 @dataclass(frozen=True, slots=True)

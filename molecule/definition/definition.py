@@ -122,6 +122,9 @@ class Options:
     """Options of a process, defaults filled in."""
 
     failover: str = "resume"
+    hold_for_ms: int = 0
+    """How long `hold` waits for the node; 0: the cluster's default."""
+    isolation: str = "shared"
     concurrency_by: Expression | None = None
     concurrency_limit: int = 0
     priority: int = 0

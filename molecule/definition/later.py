@@ -13,8 +13,6 @@ OPTIONS: Final = dict.fromkeys(
     (
         "overlap",
         "durability",
-        "isolation",
-        "hold_for",
         "share",
         "dedup_window",
         "expires",

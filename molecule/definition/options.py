@@ -12,8 +12,11 @@ from molecule.definition.yaml_guard import Node
 from molecule.expression.expression import Expression, Expressions, together
 
 _FAILOVER: Final = ("resume", "restart", "hold", "fail")
+_ISOLATION: Final = ("shared", "process")
 _KNOWN: Final = (
     "failover",
+    "hold_for",
+    "isolation",
     "concurrency",
     "priority",
     "placement",
@@ -48,7 +51,9 @@ class _Reading:
         require, prefer = self._placement()
         self._at_its_default("on_dead_letter", "continue")
         return Options(
-            failover=self._failover(),
+            failover=self._choice("failover", _FAILOVER),
+            hold_for_ms=self._hold_for(),
+            isolation=self._choice("isolation", _ISOLATION),
             concurrency_by=by,
             concurrency_limit=limit,
             priority=self._integer("priority", 0, 0, _PRIORITY_MAX),
@@ -60,11 +65,24 @@ class _Reading:
             track=self._track(),
         )
 
-    def _failover(self) -> str:
-        found = self.items.get("failover")
+    def _choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of these words; the first is the default."""
+        found = self.items.get(name)
         if found is None:
-            return "resume"
-        return self.reader.choice(found, "options.failover", _FAILOVER) or "resume"
+            return choices[0]
+        return self.reader.choice(found, f"options.{name}", choices) or choices[0]
+
+    def _hold_for(self) -> int:
+        found, where = self.items.get("hold_for"), "options.hold_for"
+        if found is None:
+            return 0
+        held_ms = self.reader.duration(found, where)
+        failover = self.items.get("failover")
+        if held_ms == 0:
+            self.reader.fault(found, where, "must be longer than nothing")
+        elif failover is None or failover.text != "hold":
+            self.reader.fault(found, where, "has no effect without failover: hold")
+        return held_ms or 0
 
     def _integer(self, name: str, default: int, minimum: int, maximum: int) -> int:
         found = self.items.get(name)

@@ -277,6 +277,8 @@ def _options(definition: ProcessDefinition) -> BuiltOptions:
         definition.trigger.consumes,
         options.on_dead_letter,
         bool(options.track),
+        options.hold_for_ms,
+        options.isolation,
     )
 
 

@@ -1,4 +1,4 @@
-"""What people do to executions, cancel and resolve: ask the policy, propose, translate."""
+"""What people do to executions, from cancel to fail: ask the policy, propose, translate."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -41,6 +41,26 @@ class Actions:
             execution=execution, actor=wire.actor_to_wire(actor), reason=self._reason(fields)
         )
         await self._say(c.Command(version=1, cancel_execution=command), execution, within_s)
+
+    async def release(
+        self, actor: Actor, execution: str, fields: Mapping[str, Any], *, within_s: float
+    ) -> None:
+        """Let a quarantined or held execution go on, its crashes forgiven; else `WrongState`."""
+        policy.check(actor, Action.RELEASE)
+        command = c.ReleaseParked(
+            execution=execution, actor=wire.actor_to_wire(actor), reason=self._reason(fields)
+        )
+        await self._say(c.Command(version=1, release_parked=command), execution, within_s)
+
+    async def fail(
+        self, actor: Actor, execution: str, fields: Mapping[str, Any], *, within_s: float
+    ) -> None:
+        """End a parked execution as FAILED. `WrongState` when it is not parked."""
+        policy.check(actor, Action.FAIL)
+        command = c.FailParked(
+            execution=execution, actor=wire.actor_to_wire(actor), reason=self._reason(fields)
+        )
+        await self._say(c.Command(version=1, fail_parked=command), execution, within_s)
 
     async def resolve(
         self, actor: Actor, execution: str, fields: Mapping[str, Any], *, within_s: float
@@ -95,8 +115,8 @@ def _refused(execution: str, rejected: Rejected) -> MoleculeError:
             return WrongState(f"execution {execution} is {facts.get('state')}", **facts)
         case "too_early":
             return Conflict(
-                f"the request of {facts.get('effect')} may still be under way: it can be called "
-                f"not done only from {facts.get('not_before_ms')} (ms since 1970) on",
+                f"the request of {facts.get('effect')} may still be under way: repeat this from "
+                f"{facts.get('not_before_ms')} (ms since 1970) on",
                 **facts,
             )
         case "unknown_effect":

@@ -275,6 +275,7 @@ class AgentRounds:
                         execution=held.run.execution,
                         token=held.run.token,
                         running_step=held.running_step if charges else "",
+                        alone=held.run.alone,
                     )
                     for held in lost
                 ],

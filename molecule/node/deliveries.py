@@ -7,6 +7,7 @@ with each heartbeat closes every gap that a lost delivery leaves.
 from collections.abc import Iterator
 from typing import Protocol
 
+from molecule.cluster import queues
 from molecule.cluster.execution import (
     Execution,
     Intent,
@@ -35,6 +36,7 @@ async def run_message(
 ) -> w.RunExecution:
     """Everything that a worker needs to begin or resume this execution."""
     environment = state.environments.get(execution.environment)
+    version = queues.version_of(state, execution)
     run = w.RunExecution(
         execution=execution.id,
         token=execution.token,
@@ -50,7 +52,7 @@ async def run_message(
             max(1, execution.deadline_at_ms - state.time_ms) if execution.deadline_at_ms else 0
         ),
         origin=execution.origin or execution.id,
-        alone=execution.is_alone,
+        alone=execution.is_alone or version.isolation == "process",
         cluster_time_ms=state.time_ms,
     )
     given = await rows.payload(execution.id, "input")

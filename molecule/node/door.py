@@ -26,6 +26,7 @@ from molecule.node.identify import Identifier
 from molecule.node.payloads import Payloads
 from molecule.node.reads import Reads
 from molecule.node.replica import Replica
+from molecule.node.retries import Retries
 from molecule.node.submit import Accepted, SubmitDoor
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import door_pb2 as d
@@ -62,6 +63,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         self._deploy = deploy
         self._actions = actions
         self._reads = reads
+        self._retries = Retries(reads=reads, store=store, payloads=payloads)
         self._replica = replica
         self._store = store
         self._payloads = payloads
@@ -78,6 +80,11 @@ class DoorService(door_pb2_grpc.DoorServicer):
     async def Submit(self, request: d.SubmitRequest, context: Any) -> d.SubmitReply:  # noqa: N802
         """Accept, and wait for the end when asked."""
         actor = self._identifier.actor(request.credentials.bearer)
+        if request.retry_of:
+            policy.check(actor, Action.SUBMIT)
+            # It may have ended on another node a moment ago.
+            await self._catch_up()
+            request = await self._retries.filled(request)
         try:
             answers, index = await self._submit.submit(actor, request, within_s=self._within_s)
         except NotFound:
@@ -143,6 +150,12 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 )
             case "cancel":
                 await self._actions.cancel(actor, request.id, fields, within_s=self._within_s)
+                view = await self._changed(request.id)
+            case "release":
+                await self._actions.release(actor, request.id, fields, within_s=self._within_s)
+                view = await self._changed(request.id)
+            case "fail":
+                await self._actions.fail(actor, request.id, fields, within_s=self._within_s)
                 view = await self._changed(request.id)
             case "resolve":
                 # `all` means the doubts that this node's copy knows.

@@ -174,4 +174,5 @@ def bounds(timing: Timing, limits: Limits) -> c.Bounds:
         dead_letters_per_execution_max=limits.dead_letters_per_execution_max,
         timeline_rows_per_execution_max=limits.timeline_rows_per_execution_max,
         timeline_text_length_max=limits.timeline_text_length_max,
+        late_words_told_max=limits.late_words_told_max,
     )

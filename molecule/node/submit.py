@@ -214,6 +214,7 @@ class SubmitDoor:
             track=stamp.track,
             actor=wire.actor_to_wire(actor),
             priority=version.priority,
+            origin=submission.origin,
         )
 
 

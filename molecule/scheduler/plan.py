@@ -68,6 +68,7 @@ def _sources(
 ) -> Iterator[Planned]:
     yield from _expirations(state, liveness, moment, timing=timing)
     yield from _releases(state, moment)
+    yield from _ends_of_holds(state, moment)
     yield from _timeouts(state, moment)
     board = Board(state, liveness, now_ms=moment.now_ms, timing=timing)
     for command in triggers.plan_triggers(state, liveness, now_ms=moment.now_ms, timing=timing):
@@ -97,6 +98,13 @@ def _releases(state: ClusterState, moment: Moment) -> Iterator[Planned]:
             wait_number=progress.wait_number if progress is not None else 0,
         )
         yield Planned(wire.Command(version=VERSION, release_execution=command), "wait_over")
+
+
+def _ends_of_holds(state: ClusterState, moment: Moment) -> Iterator[Planned]:
+    for execution_id in state.holds.due(moment.time_ms):
+        token = state.executions[execution_id].token
+        command = wire.EndHold(epoch=state.epoch, execution=execution_id, token=token)
+        yield Planned(wire.Command(version=VERSION, end_hold=command), "hold_over")
 
 
 def _timeouts(state: ClusterState, moment: Moment) -> Iterator[Planned]:

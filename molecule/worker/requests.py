@@ -91,6 +91,8 @@ def _options(options: BuiltOptions) -> c.VersionOptions:
         has_trigger=options.has_trigger,
         on_dead_letter=options.on_dead_letter,
         tracked=options.tracked,
+        hold_for_ms=options.hold_for_ms,
+        isolation=options.isolation,
     )
 
 

@@ -58,6 +58,9 @@ def an_execution(name: str = "e1", **fields: Any) -> dict[str, Any]:
         "dead_letters": 0,
         "documents_failed": 0,
         "crashes": 0,
+        "runs_alone": False,
+        "held_for": "",
+        "held_until_ms": 0,
         "doubts": [],
     }
     return shown | fields
@@ -147,9 +150,9 @@ class FakeDoor:
         key = item.idempotency_key
         if waiting := self.refusals.get(key):
             return refused(waiting.popleft())
-        if request.process not in self.processes:
+        if request.process not in self.processes and not request.retry_of:
             return refused(NotFound(f"no process {request.process} is deployed"))
-        body = request.process.encode() + item.input
+        body = request.process.encode() + (item.input or b"[]")
         known = self.keys.get(key)
         if known is not None and known[0] != body:
             return refused(KeyConflict(f"key {key} was used with another body"))

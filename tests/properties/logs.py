@@ -11,7 +11,7 @@ from molecule.cluster.apply import StateMachine
 from molecule.cluster.state import ClusterState
 from molecule.model.ids import ExecutionId, NodeId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
-from tests.properties.model import FAILOVER, LIMIT
+from tests.properties.model import FAILOVER, HOLD_FOR, LIMIT
 
 ENVIRONMENT = "test"
 START_MS = 1_700_000_000_000
@@ -41,7 +41,10 @@ def setting_up() -> list[wire.Command]:
     ]
     for process in PROCESSES:
         options = wire.VersionOptions(
-            failover=FAILOVER[process], concurrency_limit=LIMIT[process], crash_budget=3
+            failover=FAILOVER[process],
+            concurrency_limit=LIMIT[process],
+            crash_budget=3,
+            hold_for_ms=HOLD_FOR,
         )
         commands += [
             wire.Command(
@@ -189,7 +192,9 @@ def _expire(state: ClusterState, a: int, b: int, c: int, _d: int) -> dict[str, A
 
 def _worker(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, Any]:
     held = [
-        wire.ReportWorkerDeath.Held(execution=name, token=_token(state, name, d), running_step=step)
+        wire.ReportWorkerDeath.Held(
+            execution=name, token=_token(state, name, d), running_step=step, alone=b % 3 > 0
+        )
         for name, step in ((_in(state, a, "ASSIGNED"), "store"), (_any(state, b), ""))
     ]
     name = _in(state, a, "ASSIGNED")
@@ -288,6 +293,25 @@ def _fail(state: ClusterState, a: int, b: int, _c: int, _d: int) -> dict[str, An
     }
 
 
+def _release_parked(state: ClusterState, a: int, b: int, _c: int, _d: int) -> dict[str, Any]:
+    name = _in(state, a, ("HELD", "QUARANTINED", "QUARANTINED", "IN_DOUBT")[b % 4])
+    return {"release_parked": wire.ReleaseParked(execution=name)}
+
+
+def _fail_parked(state: ClusterState, a: int, b: int, _c: int, _d: int) -> dict[str, Any]:
+    name = _in(state, a, ("HELD", "QUARANTINED", "IN_DOUBT", "PENDING")[b % 4])
+    return {"fail_parked": wire.FailParked(execution=name)}
+
+
+def _end_hold(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, Any]:
+    name = _in(state, a, ("HELD", "HELD", "PENDING")[c % 3])
+    return {
+        "end_hold": wire.EndHold(
+            epoch=_epoch(state, b), execution=name, token=_token(state, name, d)
+        )
+    }
+
+
 def _claim(_: ClusterState, a: int, _b: int, _c: int, _d: int) -> dict[str, Any]:
     return {"claim_leadership": wire.ClaimLeadership(node=NODES[a % 3])}
 
@@ -352,6 +376,9 @@ _WRITERS: tuple[_Writer, ...] = (
     _release,
     _cancel,
     _fail,
+    _release_parked,
+    _fail_parked,
+    _end_hold,
     _claim,
     _trigger,
     _group,
@@ -359,7 +386,7 @@ _WRITERS: tuple[_Writer, ...] = (
     _submit_of_group,
 )
 
-WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 1, 3, 3, 2, 6)
+WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 2, 1, 3, 1, 3, 3, 2, 6)
 
 KINDS_OF_THE_MODEL = _WRITERS.index(_claim) + 1
 """The first ones; the model knows nothing of triggers and groups."""

@@ -12,6 +12,7 @@ from molecule.wire.v1 import commands_pb2 as wire
 TERMINAL = ("COMPLETED", "FAILED", "CANCELLED")
 PARKED = ("IN_DOUBT", "QUARANTINED", "HELD")
 BUDGET = 3
+HOLD_FOR = 8_000
 
 FAILOVER = {"resumes": "resume", "restarts": "restart", "holds": "hold", "fails": "fail"}
 LIMIT = {"resumes": 1, "restarts": 2, "holds": 1, "fails": 1}
@@ -52,6 +53,7 @@ class Run:
     wait_number: int = 0
     wait_until: int = 0
     held_for: str = ""
+    held_until: int = 0
     effects: dict[str, Effect] = field(default_factory=dict)
 
     @property
@@ -161,25 +163,29 @@ class Model:
         for held in said.held:
             run = self.find(held.execution)
             if run and run.state == "ASSIGNED" and (run.token, run.node) == (held.token, said.node):
-                self._lose(run, crashed=bool(held.running_step))
+                self._lose(run, charged=bool(held.running_step), alone=held.alone)
         return True
 
     def _lose_member(self, name: str) -> None:
         self.members[name].up = False
         for run in self.runs:
             if run.state == "ASSIGNED" and run.node == name:
-                self._lose(run, crashed=False)
+                self._lose(run)
 
-    def _lose(self, run: Run, *, crashed: bool) -> None:
-        run.crashes += crashed
-        if crashed and run.crashes >= BUDGET:
+    def _lose(self, run: Run, *, charged: bool = False, alone: bool = False) -> None:
+        run.crashes += charged and alone
+        if charged and alone and run.crashes >= BUDGET:
             run.state = "QUARANTINED"
-        elif FAILOVER[run.process] == "fail":
+            return
+        if FAILOVER[run.process] == "fail":
             run.state = "FAILED"
-        elif run.doubts:
+            return
+        if FAILOVER[run.process] == "hold":
+            run.held_for, run.held_until = run.node, self.time + HOLD_FOR
+        if run.doubts:
             self._wait(run, 0)
-        elif FAILOVER[run.process] == "hold" and not self.members[run.node].up:
-            run.state, run.held_for = "HELD", run.node
+        elif run.held_for and not self.members[run.node].up:
+            run.state = "HELD"
         else:
             run.state = "PENDING"
 
@@ -361,4 +367,33 @@ class Model:
         if said.epoch != self.epoch or run is None or not run.live:
             return False
         run.state = "FAILED"
+        return True
+
+    # -- what lets parked ones go
+
+    def release_parked(self, said: wire.ReleaseParked) -> bool:
+        run = self.find(said.execution)
+        if run is None or run.state not in ("QUARANTINED", "HELD"):
+            return False
+        if any(self.time < effect.deadline + self.hold_ms for effect in run.doubts):
+            return False
+        run.state, run.crashes, run.held_for = "PENDING", 0, ""
+        return True
+
+    def fail_parked(self, said: wire.FailParked) -> bool:
+        run = self.find(said.execution)
+        if run is None or run.state not in PARKED:
+            return False
+        run.state = "FAILED"
+        return True
+
+    def end_hold(self, said: wire.EndHold) -> bool:
+        run = self.find(said.execution)
+        if said.epoch != self.epoch or run is None or not run.live or not run.held_for:
+            return False
+        if run.token != said.token or self.time < run.held_until:
+            return False
+        run.held_for = ""
+        if run.state == "HELD":
+            run.state = "PENDING"
         return True

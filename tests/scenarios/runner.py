@@ -3,13 +3,13 @@
 from typing import Any
 
 from molecule.cluster import views
-from molecule.cluster.outcome import Applied, Outcome
 from molecule.config import Limits
 from molecule.model.ids import ExecutionId, GroupId, ProcessName
 from molecule.model.keys import make_key
 from molecule.wire.v1 import commands_pb2 as wire
+from tests.scenarios.parked import Parked
 from tests.scenarios.script import Command, milliseconds, parse, render
-from tests.scenarios.world import ENVIRONMENT, START_MS, World, answer, told
+from tests.scenarios.world import ENVIRONMENT, START_MS, told
 
 
 def run(text: str) -> str:
@@ -19,11 +19,8 @@ def run(text: str) -> str:
     return render(blocks, [runner.block(block.commands) for block in blocks])
 
 
-class Runner:
+class Runner(Parked):
     """Carries out the commands of one scenario on a world of its own."""
-
-    def __init__(self) -> None:
-        self.world = World()
 
     def block(self, commands: tuple[Command, ...]) -> list[str]:
         """What a block of commands brings about, line by line."""
@@ -34,20 +31,12 @@ class Runner:
                 self.world.settle()
         return self.world.output
 
-    def _answer(self, outcome: Outcome, lines_before: int) -> None:
-        """Tell an outcome unless a change of state told it already."""
-        if not isinstance(outcome, Applied) or len(self.world.output) == lines_before:
-            self.world.output.append(answer(outcome))
-
-    def _propose(self, **kind: Any) -> None:
-        before = len(self.world.output)
-        self._answer(self.world.propose(**kind), before)
-
     # -- the cluster
 
     def do_cluster(self, command: Command) -> None:
         """cluster nodes=3 leader=n1 slots=8 n2.disk=fast dedup_window=1m keys=100."""
         self.world.limits = Limits(
+            late_words_told_max=command.number("late_words", 20),
             dedup_window_ms=command.duration_ms("dedup_window", "1h"),
             dedup_keys_max=command.number("keys", 1000),
         )
@@ -73,6 +62,8 @@ class Runner:
         require = dict(part.split(":") for part in options.get("require", "").split(",") if part)
         version = wire.VersionOptions(
             failover=options.get("failover", "resume"),
+            hold_for_ms=milliseconds(options.get("hold_for", "0s")),
+            isolation=options.get("isolation", ""),
             concurrency_limit=int(options.get("limit", 1)),
             timeout_ms=milliseconds(options.get("timeout", "0s")),
             crash_budget=int(options.get("crash_budget", 3)),
@@ -96,8 +87,14 @@ class Runner:
         )
 
     def do_leader(self, command: Command) -> None:
-        """leader n2: a new leader claims."""
+        """leader n2 lease=60s: a new leader claims."""
+        lease_ms = command.duration_ms("lease", "2500ms")
+        self.world.timing = self.world.timing.model_copy(update={"lease_ms": lease_ms})
         self.world.lead(command.words[0])
+
+    def do_hold(self, _command: Command) -> None:
+        """hold: how long work of a silent holder is waited for."""
+        self.world.output.append(f"hold {self.world.state.lease_hold_ms}")
 
     def do_cut(self, command: Command) -> None:
         """cut n2: nothing reaches it or comes from it."""
@@ -134,28 +131,6 @@ class Runner:
         agent.holds.clear()
         node = self.world.state.nodes[agent.name]
         self.world.register(agent.name, slots=node.slots, labels=node.labels)
-
-    def do_worker_died(self, command: Command) -> None:
-        """worker_died n2 e1:store e2: with the step that ran, if any."""
-        node, *held = command.words
-        words = [word.partition(":") for word in held]
-        state = self.world.state
-        self._propose(
-            report_worker_death=wire.ReportWorkerDeath(
-                node=node,
-                incarnation=self.world.agents[node].incarnation,
-                worker="w1",
-                evidence="signal 11",
-                held=[
-                    wire.ReportWorkerDeath.Held(
-                        execution=name,
-                        token=command.number("token", state.executions[name].token),
-                        running_step=step,
-                    )
-                    for name, _, step in words
-                ],
-            )
-        )
 
     # -- executions
 

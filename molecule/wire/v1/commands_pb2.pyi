@@ -69,6 +69,9 @@ class Command(_message.Message):
     RESOLVE_EFFECTS_FIELD_NUMBER: _builtins.int
     RELEASE_EXECUTION_FIELD_NUMBER: _builtins.int
     FAIL_EXECUTION_FIELD_NUMBER: _builtins.int
+    RELEASE_PARKED_FIELD_NUMBER: _builtins.int
+    FAIL_PARKED_FIELD_NUMBER: _builtins.int
+    END_HOLD_FIELD_NUMBER: _builtins.int
     ASSIGN_TRIGGER_FIELD_NUMBER: _builtins.int
     RECORD_GROUP_FIELD_NUMBER: _builtins.int
     SETTLE_GROUP_FIELD_NUMBER: _builtins.int
@@ -117,6 +120,12 @@ class Command(_message.Message):
     @_builtins.property
     def fail_execution(self) -> Global___FailExecution: ...
     @_builtins.property
+    def release_parked(self) -> Global___ReleaseParked: ...
+    @_builtins.property
+    def fail_parked(self) -> Global___FailParked: ...
+    @_builtins.property
+    def end_hold(self) -> Global___EndHold: ...
+    @_builtins.property
     def assign_trigger(self) -> Global___AssignTrigger:
         """triggers"""
 
@@ -146,15 +155,18 @@ class Command(_message.Message):
         resolve_effects: Global___ResolveEffects | None = ...,
         release_execution: Global___ReleaseExecution | None = ...,
         fail_execution: Global___FailExecution | None = ...,
+        release_parked: Global___ReleaseParked | None = ...,
+        fail_parked: Global___FailParked | None = ...,
+        end_hold: Global___EndHold | None = ...,
         assign_trigger: Global___AssignTrigger | None = ...,
         record_group: Global___RecordGroup | None = ...,
         settle_group: Global___SettleGroup | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "end_attempt", b"end_attempt", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "end_attempt", b"end_attempt", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "put_version", "put_environment", "activate_version", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "assign_trigger", "record_group", "settle_group"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "put_version", "put_environment", "activate_version", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "assign_trigger", "record_group", "settle_group"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -297,6 +309,7 @@ class Bounds(_message.Message):
     DEAD_LETTERS_PER_EXECUTION_MAX_FIELD_NUMBER: _builtins.int
     TIMELINE_ROWS_PER_EXECUTION_MAX_FIELD_NUMBER: _builtins.int
     TIMELINE_TEXT_LENGTH_MAX_FIELD_NUMBER: _builtins.int
+    LATE_WORDS_TOLD_MAX_FIELD_NUMBER: _builtins.int
     lease_ms: _builtins.int
     lease_margin_ms: _builtins.int
     dedup_window_ms: _builtins.int
@@ -306,6 +319,7 @@ class Bounds(_message.Message):
     dead_letters_per_execution_max: _builtins.int
     timeline_rows_per_execution_max: _builtins.int
     timeline_text_length_max: _builtins.int
+    late_words_told_max: _builtins.int
     def __init__(
         self,
         *,
@@ -318,10 +332,11 @@ class Bounds(_message.Message):
         dead_letters_per_execution_max: _builtins.int = ...,
         timeline_rows_per_execution_max: _builtins.int = ...,
         timeline_text_length_max: _builtins.int = ...,
+        late_words_told_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters_per_execution_max", b"dead_letters_per_execution_max", "dedup_keys_max", b"dedup_keys_max", "dedup_window_ms", b"dedup_window_ms", "intents_open_per_execution_max", b"intents_open_per_execution_max", "lease_margin_ms", b"lease_margin_ms", "lease_ms", b"lease_ms", "pending_executions_max", b"pending_executions_max", "timeline_rows_per_execution_max", b"timeline_rows_per_execution_max", "timeline_text_length_max", b"timeline_text_length_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters_per_execution_max", b"dead_letters_per_execution_max", "dedup_keys_max", b"dedup_keys_max", "dedup_window_ms", b"dedup_window_ms", "intents_open_per_execution_max", b"intents_open_per_execution_max", "late_words_told_max", b"late_words_told_max", "lease_margin_ms", b"lease_margin_ms", "lease_ms", b"lease_ms", "pending_executions_max", b"pending_executions_max", "timeline_rows_per_execution_max", b"timeline_rows_per_execution_max", "timeline_text_length_max", b"timeline_text_length_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -460,20 +475,24 @@ class ReportWorkerDeath(_message.Message):
         EXECUTION_FIELD_NUMBER: _builtins.int
         TOKEN_FIELD_NUMBER: _builtins.int
         RUNNING_STEP_FIELD_NUMBER: _builtins.int
+        ALONE_FIELD_NUMBER: _builtins.int
         execution: _builtins.str
         token: _builtins.int
         running_step: _builtins.str
         """empty when no step was running: then nobody is charged"""
+        alone: _builtins.bool
+        """the worker was its own: only then does the death count against its budget"""
         def __init__(
             self,
             *,
             execution: _builtins.str = ...,
             token: _builtins.int = ...,
             running_step: _builtins.str = ...,
+            alone: _builtins.bool = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["execution", b"execution", "running_step", b"running_step", "token", b"token"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "execution", b"execution", "running_step", b"running_step", "token", b"token"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -482,10 +501,17 @@ class ReportWorkerDeath(_message.Message):
     WORKER_FIELD_NUMBER: _builtins.int
     HELD_FIELD_NUMBER: _builtins.int
     EVIDENCE_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     incarnation: _builtins.int
     worker: _builtins.str
     evidence: _builtins.str
+    """for people: exit code or signal"""
+    cause: _builtins.str
+    """memory | silent | empty: unknown"""
+    memory_bytes: _builtins.int
+    """the most that was seen of it; 0: not known"""
     @_builtins.property
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReportWorkerDeath.Held]: ...
     def __init__(
@@ -496,10 +522,12 @@ class ReportWorkerDeath(_message.Message):
         worker: _builtins.str = ...,
         held: _abc.Iterable[Global___ReportWorkerDeath.Held] | None = ...,
         evidence: _builtins.str = ...,
+        cause: _builtins.str = ...,
+        memory_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "held", b"held", "incarnation", b"incarnation", "node", b"node", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "evidence", b"evidence", "held", b"held", "incarnation", b"incarnation", "memory_bytes", b"memory_bytes", "node", b"node", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,6 +593,8 @@ class VersionOptions(_message.Message):
     HAS_TRIGGER_FIELD_NUMBER: _builtins.int
     ON_DEAD_LETTER_FIELD_NUMBER: _builtins.int
     TRACKED_FIELD_NUMBER: _builtins.int
+    HOLD_FOR_MS_FIELD_NUMBER: _builtins.int
+    ISOLATION_FIELD_NUMBER: _builtins.int
     failover: _builtins.str
     """resume | restart | hold | fail"""
     keyed: _builtins.bool
@@ -579,6 +609,10 @@ class VersionOptions(_message.Message):
     """continue | hold_key"""
     tracked: _builtins.bool
     """business keys are evaluated at the door"""
+    hold_for_ms: _builtins.int
+    """with failover hold; 0: the default"""
+    isolation: _builtins.str
+    """shared | process: a worker of its own for each attempt"""
     @_builtins.property
     def require(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """labels"""
@@ -599,10 +633,12 @@ class VersionOptions(_message.Message):
         has_trigger: _builtins.bool = ...,
         on_dead_letter: _builtins.str = ...,
         tracked: _builtins.bool = ...,
+        hold_for_ms: _builtins.int = ...,
+        isolation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "prefer", b"prefer", "priority", b"priority", "require", b"require", "timeout_ms", b"timeout_ms", "tracked", b"tracked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "prefer", b"prefer", "priority", b"priority", "require", b"require", "timeout_ms", b"timeout_ms", "tracked", b"tracked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1301,6 +1337,90 @@ class ReleaseExecution(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseExecution: _TypeAlias = ReleaseExecution  # noqa: Y015
+
+@_typing.final
+class ReleaseParked(_message.Message):
+    """By a person: a QUARANTINED, HELD or COMPENSATION_FAILED execution goes on; its crashes are forgiven."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    execution: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        execution: _builtins.str = ...,
+        actor: Global___Actor | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "execution", b"execution", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseParked: _TypeAlias = ReleaseParked  # noqa: Y015
+
+@_typing.final
+class FailParked(_message.Message):
+    """By a person: a parked execution ends as FAILED."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    execution: _builtins.str
+    reason: _builtins.str
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        execution: _builtins.str = ...,
+        actor: Global___Actor | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "execution", b"execution", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailParked: _TypeAlias = FailParked  # noqa: Y015
+
+@_typing.final
+class EndHold(_message.Message):
+    """From the leader: it waited for its node (failover hold) as long as its version allows."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    execution: _builtins.str
+    token: _builtins.int
+    """of the attempt that was lost, so that a late one cannot end the next hold"""
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        execution: _builtins.str = ...,
+        token: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "execution", b"execution", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndHold: _TypeAlias = EndHold  # noqa: Y015
 
 @_typing.final
 class FailExecution(_message.Message):

@@ -55,19 +55,23 @@ class Submission(_message.Message):
 
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     INPUT_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     """made before the first hop; never empty"""
     input: _builtins.bytes
     """encoded documents: molecule/model/payload.py"""
+    origin: _builtins.str
+    """of a retry, set by the node process: whose effect keys it has"""
     def __init__(
         self,
         *,
         idempotency_key: _builtins.str = ...,
         input: _builtins.bytes = ...,
+        origin: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "input", b"input"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "input", b"input", "origin", b"origin"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -83,6 +87,7 @@ class SubmitRequest(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
     WAIT_MS_FIELD_NUMBER: _builtins.int
+    RETRY_OF_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     """empty: the only one in which the process is deployed"""
     process: _builtins.str
@@ -90,6 +95,8 @@ class SubmitRequest(_message.Message):
     """empty: the active one"""
     wait_ms: _builtins.int
     """0: answer when accepted; else wait this long for terminal or parked states"""
+    retry_of: _builtins.str
+    """a terminal execution: process, environment and input are taken from it"""
     @_builtins.property
     def credentials(self) -> Global___Credentials: ...
     @_builtins.property
@@ -103,10 +110,11 @@ class SubmitRequest(_message.Message):
         version: _builtins.str = ...,
         submissions: _abc.Iterable[Global___Submission] | None = ...,
         wait_ms: _builtins.int = ...,
+        retry_of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "environment", b"environment", "process", b"process", "submissions", b"submissions", "version", b"version", "wait_ms", b"wait_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "environment", b"environment", "process", b"process", "retry_of", b"retry_of", "submissions", b"submissions", "version", b"version", "wait_ms", b"wait_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -324,7 +332,7 @@ Global___ReadReply: _TypeAlias = ReadReply  # noqa: Y015
 
 @_typing.final
 class ActRequest(_message.Message):
-    """action: apply | cancel | resolve"""
+    """action: apply | cancel | resolve | release | fail"""
 
     DESCRIPTOR: _descriptor.Descriptor
 

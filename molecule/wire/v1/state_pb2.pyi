@@ -106,6 +106,7 @@ class HeaderRow(_message.Message):
     KEYS_FORGOTTEN_MS_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
     ENDED_COUNTS_FIELD_NUMBER: _builtins.int
+    FORMER_LEASES_FIELD_NUMBER: _builtins.int
     time_ms: _builtins.int
     rules_version: _builtins.int
     epoch: _builtins.int
@@ -123,6 +124,8 @@ class HeaderRow(_message.Message):
     def ended_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Counted]:
         """of the terminal states; the others are recounted"""
 
+    @_builtins.property
+    def former_leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___FormerLeaseRow]: ...
     def __init__(
         self,
         *,
@@ -138,14 +141,39 @@ class HeaderRow(_message.Message):
         keys_forgotten_ms: _builtins.int = ...,
         totals: _abc.Iterable[Global___Counted] | None = ...,
         ended_counts: _abc.Iterable[Global___Counted] | None = ...,
+        former_leases: _abc.Iterable[Global___FormerLeaseRow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "ended_counts", b"ended_counts", "epoch", b"epoch", "incarnation_last", b"incarnation_last", "keys_forgotten_ms", b"keys_forgotten_ms", "leader", b"leader", "lease_hold_ms", b"lease_hold_ms", "rules_version", b"rules_version", "serial_last", b"serial_last", "time_ms", b"time_ms", "token_last", b"token_last", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "ended_counts", b"ended_counts", "epoch", b"epoch", "former_leases", b"former_leases", "incarnation_last", b"incarnation_last", "keys_forgotten_ms", b"keys_forgotten_ms", "leader", b"leader", "lease_hold_ms", b"lease_hold_ms", "rules_version", b"rules_version", "serial_last", b"serial_last", "time_ms", b"time_ms", "token_last", b"token_last", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HeaderRow: _TypeAlias = HeaderRow  # noqa: Y015
+
+@_typing.final
+class FormerLeaseRow(_message.Message):
+    """Leases that earlier leaders may have granted and that may not be over yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLD_MS_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    hold_ms: _builtins.int
+    until_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        hold_ms: _builtins.int = ...,
+        until_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_ms", b"hold_ms", "until_ms", b"until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FormerLeaseRow: _TypeAlias = FormerLeaseRow  # noqa: Y015
 
 @_typing.final
 class NodeRow(_message.Message):
@@ -233,6 +261,8 @@ class VersionRow(_message.Message):
     PUT_AT_MS_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     TRACKED_FIELD_NUMBER: _builtins.int
+    HOLD_FOR_MS_FIELD_NUMBER: _builtins.int
+    ISOLATION_FIELD_NUMBER: _builtins.int
     process: _builtins.str
     id: _builtins.str
     failover: _builtins.str
@@ -246,6 +276,8 @@ class VersionRow(_message.Message):
     put_at_ms: _builtins.int
     actor: _builtins.str
     tracked: _builtins.bool
+    hold_for_ms: _builtins.int
+    isolation: _builtins.str
     @_builtins.property
     def require(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
     @_builtins.property
@@ -271,10 +303,12 @@ class VersionRow(_message.Message):
         put_at_ms: _builtins.int = ...,
         actor: _builtins.str = ...,
         tracked: _builtins.bool = ...,
+        hold_for_ms: _builtins.int = ...,
+        isolation: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "id", b"id", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "timeout_ms", b"timeout_ms", "tracked", b"tracked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "timeout_ms", b"timeout_ms", "tracked", b"tracked"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,6 +483,10 @@ class ProgressRow(_message.Message):
     WAIT_NUMBER_FIELD_NUMBER: _builtins.int
     WAIT_UNTIL_MS_FIELD_NUMBER: _builtins.int
     HELD_FOR_FIELD_NUMBER: _builtins.int
+    HELD_UNTIL_MS_FIELD_NUMBER: _builtins.int
+    IS_MARKED_FIELD_NUMBER: _builtins.int
+    ONCE_BEGUN_FIELD_NUMBER: _builtins.int
+    LAST_DEATH_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     steps: _builtins.int
     dead_letters: _builtins.int
@@ -457,12 +495,17 @@ class ProgressRow(_message.Message):
     wait_number: _builtins.int
     wait_until_ms: _builtins.int
     held_for: _builtins.str
+    held_until_ms: _builtins.int
+    is_marked: _builtins.bool
+    once_begun: _builtins.bool
     @_builtins.property
     def position(self) -> Global___PayloadMarkRow: ...
     @_builtins.property
     def intents(self) -> _containers.RepeatedCompositeFieldContainer[Global___IntentRow]:
         """in the order in which they were begun"""
 
+    @_builtins.property
+    def last_death(self) -> Global___DeathRow: ...
     def __init__(
         self,
         *,
@@ -476,14 +519,60 @@ class ProgressRow(_message.Message):
         wait_number: _builtins.int = ...,
         wait_until_ms: _builtins.int = ...,
         held_for: _builtins.str = ...,
+        held_until_ms: _builtins.int = ...,
+        is_marked: _builtins.bool = ...,
+        once_begun: _builtins.bool = ...,
+        last_death: Global___DeathRow | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_death", b"last_death", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "held_for", b"held_for", "intents", b"intents", "position", b"position", "sequence", b"sequence", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "last_death", b"last_death", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProgressRow: _TypeAlias = ProgressRow  # noqa: Y015
+
+@_typing.final
+class DeathRow(_message.Message):
+    """The last death of a worker that was charged to an execution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    WORKER_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    ALONE_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    worker: _builtins.str
+    step: _builtins.str
+    evidence: _builtins.str
+    cause: _builtins.str
+    memory_bytes: _builtins.int
+    at_ms: _builtins.int
+    alone: _builtins.bool
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        worker: _builtins.str = ...,
+        step: _builtins.str = ...,
+        evidence: _builtins.str = ...,
+        cause: _builtins.str = ...,
+        memory_bytes: _builtins.int = ...,
+        at_ms: _builtins.int = ...,
+        alone: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "at_ms", b"at_ms", "cause", b"cause", "evidence", b"evidence", "memory_bytes", b"memory_bytes", "node", b"node", "step", b"step", "worker", b"worker"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeathRow: _TypeAlias = DeathRow  # noqa: Y015
 
 @_typing.final
 class ExecutionRow(_message.Message):
@@ -602,6 +691,7 @@ class EndedRow(_message.Message):
     TOKEN_ENDED_FIELD_NUMBER: _builtins.int
     ENDED_AT_MS_FIELD_NUMBER: _builtins.int
     SERIAL_FIELD_NUMBER: _builtins.int
+    LATE_WORDS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: _builtins.str
     idempotency_key: _builtins.str
@@ -610,6 +700,7 @@ class EndedRow(_message.Message):
     token_ended: _builtins.int
     ended_at_ms: _builtins.int
     serial: _builtins.int
+    late_words: _builtins.int
     def __init__(
         self,
         *,
@@ -621,10 +712,11 @@ class EndedRow(_message.Message):
         token_ended: _builtins.int = ...,
         ended_at_ms: _builtins.int = ...,
         serial: _builtins.int = ...,
+        late_words: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_digest", b"body_digest", "ended_at_ms", b"ended_at_ms", "id", b"id", "idempotency_key", b"idempotency_key", "serial", b"serial", "state", b"state", "token", b"token", "token_ended", b"token_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_digest", b"body_digest", "ended_at_ms", b"ended_at_ms", "id", b"id", "idempotency_key", b"idempotency_key", "late_words", b"late_words", "serial", b"serial", "state", b"state", "token", b"token", "token_ended", b"token_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

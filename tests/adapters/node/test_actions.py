@@ -84,6 +84,29 @@ async def test_nobody_may_act_without_a_token(node: OneNode) -> None:
         await actions(node).resolve(ANONYMOUS, "e1", {}, within_s=WITHIN_S)
 
 
+async def test_held_execution_is_released_or_given_up_by_a_person(node: OneNode) -> None:
+    await node.deploy("stays", failover="hold")
+    await node.start("e1", process="stays")
+    await node.start("e2", process="stays")
+    await node.say(report_node_death=c.ReportNodeDeath(node="n1", life="1"))
+    assert {state_of(node, name) for name in ("e1", "e2")} == {ExecutionState.HELD}
+    await actions(node).release(ADMIN, "e1", {"reason": "it comes not back"}, within_s=WITHIN_S)
+    await actions(node).fail(ADMIN, "e2", {}, within_s=WITHIN_S)
+    assert state_of(node) is ExecutionState.PENDING
+    assert node.state.ended[ExecutionId("e2")].state is ExecutionState.FAILED
+    with pytest.raises(WrongState, match="PENDING"):
+        await actions(node).release(ADMIN, "e1", {}, within_s=WITHIN_S)
+    with pytest.raises(WrongState, match="FAILED"):
+        await actions(node).fail(ADMIN, "e2", {}, within_s=WITHIN_S)
+
+
+async def test_nobody_may_let_go_without_a_token(node: OneNode) -> None:
+    with pytest.raises(Unauthenticated):
+        await actions(node).release(ANONYMOUS, "e1", {}, within_s=WITHIN_S)
+    with pytest.raises(Unauthenticated):
+        await actions(node).fail(ANONYMOUS, "e1", {}, within_s=WITHIN_S)
+
+
 async def test_execution_goes_on_once_every_doubt_is_answered(node: OneNode) -> None:
     await in_doubt(node, "a", "b")
     await resolve(node, "e1", answers=[{"effect": "a", "answer": "done"}])

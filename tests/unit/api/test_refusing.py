@@ -218,6 +218,17 @@ async def test_cancel_is_not_repeated_when_its_outcome_is_unknown(
     assert len(door.calls) == 1
 
 
+@pytest.mark.parametrize("action", ["release", "fail"])
+async def test_second_chance_is_not_repeated_when_its_outcome_is_unknown(
+    http: httpx2.AsyncClient, door: FakeDoor, action: str
+) -> None:
+    door.troubles.append(OutcomeUnknown("the link broke"))
+    answer = await http.post(f"{EXECUTIONS}/e1/{action}", json={"reason": "looked at it"})
+
+    assert (answer.status_code, answer.json()["definite"]) == (504, False)
+    assert [call.action for call in door.calls] == [action]
+
+
 async def test_cancel_is_held_while_nobody_leads(http: httpx2.AsyncClient, door: FakeDoor) -> None:
     door.resources["cancel/e1"] = an_execution(state="CANCELLED")
     door.troubles.extend([NoLeader("electing")] * 3)

@@ -69,6 +69,8 @@ def _state() -> ClusterState:
         has_trigger=False,
         on_dead_letter="continue",
         tracked=False,
+        hold_for_ms=600_000,
+        isolation="shared",
         package=PayloadMark(3),
         put_at_ms=1,
         actor="token/admin",

@@ -77,6 +77,19 @@ async def test_submit_of_another_body_with_the_same_key_is_a_conflict(
     }
 
 
+async def test_retry_is_a_submission_that_is_asked_again_by_its_key(
+    http: httpx2.AsyncClient, door: FakeDoor
+) -> None:
+    door.lost_answers = 1
+    door.troubles.append(OutcomeUnknown("the link broke"))
+    headers = {"Idempotency-Key": "again"}
+    answer = await http.post(f"{EXECUTIONS}/e7/retry", json={}, headers=headers)
+
+    assert (answer.status_code, answer.json()["execution"]) == (202, "e1")
+    assert [call.retry_of for call in door.calls] == ["e7", "e7"]
+    assert {call.submissions[0].idempotency_key for call in door.calls} == {"again"}
+
+
 async def test_submit_with_wait_answers_the_documents_of_the_result(
     http: httpx2.AsyncClient,
 ) -> None:

@@ -170,6 +170,27 @@ def test_cancel_needs_yes_when_nobody_can_be_asked(shell: Shell, door: FakeDoor)
     assert door.calls == []
 
 
+@pytest.mark.parametrize("action", ["release", "fail"])
+def test_what_is_parked_is_let_go_or_given_up_with_a_reason(
+    shell: Shell, door: FakeDoor, action: str
+) -> None:
+    door.resources[f"{action}/e1"] = an_execution(state="PENDING")
+    unsure = shell.run("execution", action, "e1")
+    said = shell.run("execution", action, "e1", "--reason", "mended the target", "--yes")
+
+    assert (unsure.code, said.code) == (2, 0)
+    (call,) = door.calls
+    assert (call.action, json.loads(call.json)) == (action, {"reason": "mended the target"})
+
+
+def test_retry_submits_a_new_execution_under_a_key(shell: Shell, door: FakeDoor) -> None:
+    said = shell.run("execution", "retry", "e7", "--key", "again")
+
+    assert said.code == 0
+    (call,) = door.calls
+    assert (call.retry_of, call.submissions[0].idempotency_key) == ("e7", "again")
+
+
 def test_resolve_sends_the_answers(shell: Shell, door: FakeDoor) -> None:
     door.resources["resolve/e1"] = an_execution(state="PENDING")
     said = shell.run(

@@ -107,10 +107,21 @@ def test_bounds_travel_in_the_claim() -> None:
     assert replica.state.lease_hold_ms == 2_750
 
 
-def test_longer_lease_of_the_former_leader_still_counts() -> None:
+def test_longer_lease_of_a_former_leader_counts_until_it_is_over() -> None:
     replica = Replica(lease_ms=10_000)
     shorter = wire.Bounds(lease_ms=1_000, lease_margin_ms=100)
     replica.say(claim_leadership=wire.ClaimLeadership(node="n2", bounds=shorter))
+    replica.say(claim_leadership=wire.ClaimLeadership(node="n3", bounds=shorter))
     assert replica.state.lease_hold_ms == 10_250
+    replica.at_ms += 20_500
     replica.say(claim_leadership=wire.ClaimLeadership(node="n2", bounds=shorter))
     assert replica.state.lease_hold_ms == 1_100
+
+
+def test_former_leases_are_bounded_and_the_longest_is_kept() -> None:
+    replica = Replica(lease_ms=10_000)
+    for lease_ms in range(1_000, 9_000, 500):
+        bounds = wire.Bounds(lease_ms=lease_ms, lease_margin_ms=100)
+        replica.say(claim_leadership=wire.ClaimLeadership(node="n2", bounds=bounds))
+    assert len(replica.state.former_leases) == 8
+    assert replica.state.lease_hold_ms == 10_250
