@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 class Config:
     """Checked values of a component's fields, defaults filled in; see `reading.read_config`."""
 
-    __slots__ = ("_paths", "_values", "catches", "in_verify")
+    __slots__ = ("_paths", "_values", "catches", "in_verify", "named")
 
     def __init__(
         self,
@@ -26,11 +26,14 @@ class Config:
         paths: Collection[str] = (),
         in_verify: bool = False,
         catches: tuple[tuple[str, ...], ...] = (),
+        named: Mapping[str, "Config"] | None = None,
     ) -> None:
         self._values = values
         self._paths = frozenset(paths)
         self.catches = catches
         """Error classes and codes of each `catch` item; an empty item catches all."""
+        self.named: Mapping[str, Config] = named or {}
+        """The fields of each path that the user named, in file order."""
         self.in_verify = in_verify
         """True: the step asks whether something happened; then no status is an error."""
 
@@ -74,9 +77,17 @@ class Config:
         """Names to texts; empty when it is not given."""
         return self._get(name, dict)
 
+    def rules(self, name: str) -> tuple[tuple[str, Expression], ...]:
+        """Names with their conditions; empty when there are none."""
+        return self._get(name, tuple)
+
     def integer(self, name: str) -> int:
         """A whole number within its bounds."""
         return self._get(name, int)
+
+    def optional_integer(self, name: str) -> int | None:
+        """A whole number within its bounds, or None when it is not given."""
+        return self._maybe(name, int)
 
     def boolean(self, name: str) -> bool:
         """True or false."""

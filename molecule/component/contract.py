@@ -52,14 +52,20 @@ class Table:
 class StepContext:
     """What a step may know besides its document. Nothing here changes between a run and its repeat.
 
-    `names` holds what expressions see, and the instant and seed of `$now` and `$random`. `lines` is
-    for `log` alone: the engine writes them into the timeline of the step.
+    `names` holds what expressions see, and the instant and seed of `$now` and `$random`; for a list
+    it is that of the first document, and `each` has that of every one. `lines` is for `log` alone:
+    the engine writes them into the timeline of the step.
     """
 
     step: str
     names: Names
     tables: Mapping[str, Table] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    each: tuple[Names, ...] = ()
+
+    def names_of(self, place: int) -> Names:
+        """What expressions see for the document at this place of the list."""
+        return self.each[place] if self.each else self.names
 
     def log(self, text: str) -> None:
         """A line for the timeline; the engine cuts it to its bound."""

@@ -31,6 +31,10 @@ class FieldKind(StrEnum):
     """name -> text, without templates."""
     TABLE = "table"
     CREDENTIAL = "credential"
+    RULES = "rules"
+    """A list of `{name, that}`: names with a condition each."""
+    SCHEMA = "schema"
+    """A JSON Schema; references to other places are not followed."""
     ANY = "any"
     """JSON-shaped, checked by the component's constructor."""
 
@@ -70,6 +74,16 @@ class Field:
         return cls(FieldKind.TEXT, doc, required and default is None, default)
 
     @classmethod
+    def rules(cls, doc: str) -> "Field":
+        """A list of `{name, that}`."""
+        return cls(FieldKind.RULES, doc, required=False, default=())
+
+    @classmethod
+    def schema(cls, doc: str) -> "Field":
+        """A JSON Schema."""
+        return cls(FieldKind.SCHEMA, doc, required=False)
+
+    @classmethod
     def texts(cls, doc: str, *, required: bool = True) -> "Field":
         """A list of plain texts."""
         return cls(FieldKind.TEXTS, doc, required, None if required else ())
@@ -99,9 +113,25 @@ class Field:
         return cls(FieldKind.DURATION, doc, required, default)
 
     @classmethod
-    def choice(cls, doc: str, choices: tuple[str, ...], *, default: str | None = None) -> "Field":
-        """One of a few words; required when it has no default."""
-        return cls(FieldKind.CHOICE, doc, default is None, default, choices=choices)
+    def choice(
+        cls,
+        doc: str,
+        choices: tuple[str, ...],
+        *,
+        default: str | None = None,
+        required: bool = True,
+        or_number_max: int | None = None,
+    ) -> "Field":
+        """One of a few words, or a number from 1 as text; required when it has no default."""
+        return cls(
+            FieldKind.CHOICE,
+            doc,
+            required and default is None,
+            default,
+            choices=choices,
+            minimum=None if or_number_max is None else 1,
+            maximum=or_number_max,
+        )
 
     @classmethod
     def table(cls, doc: str) -> "Field":
@@ -149,7 +179,8 @@ class Spec:
 
     `effect` is the class of a plain step (pure); None when the operation tells it by
     configuration. `paths` are fields that hold lists of steps; `catch_path` one that holds
-    `{errors, steps}` items.
+    `{errors, steps}` items; `named_paths` one that holds paths by names of the user's choice:
+    lists of steps, or `{steps, ...}` with `path_fields`.
     """
 
     summary: str
@@ -158,6 +189,10 @@ class Spec:
     paths: tuple[str, ...] = ()
     required_paths: tuple[str, ...] = ()
     catch_path: str | None = None
+    named_paths: str | None = None
+    path_fields: Mapping[str, Field] = field(default_factory=dict)
+    closed_paths: tuple[str, ...] = ()
+    """Paths whose documents end there: the step does not hand them on."""
     per: Per = "document"
     effect: Effect | None = Effect.PURE
     connection: bool = False

@@ -29,11 +29,11 @@ ENVIRONMENT_FIELDS: Final = dict.fromkeys(("routes", "require"), _LATER)
 
 STEPS: Final = frozenset(
     {
-        "validate", "route", "branch", "parallel", "repeat", "split", "combine", "collect", "sort",
+        "branch", "parallel", "repeat", "collect", "sort",
         "aggregate", "join", "sql.transform", "sql.insert", "sql.delete", "sql.call", "script",
-        "message", "call", "dispatch", "return", "respond", "notify", "table.get", "table.put",
+        "call", "dispatch", "return", "respond", "notify", "table.get", "table.put",
         "table.delete", "cache.get", "cache.put", "cache.remove", "queue.put", "queue.get", "dedup",
-        "diff", "wait", "await", "approval", "guard", "assert", "http.download", "http.paginate",
+        "diff", "wait", "await", "approval", "guard", "http.download", "http.paginate",
         "file.list", "file.move", "file.delete",
     }
 )  # fmt: skip

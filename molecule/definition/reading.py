@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from molecule.component.config import Config
+from molecule.component.json_schema import Schema
 from molecule.component.spec import Field, FieldKind
 from molecule.config import Limits
 from molecule.definition import durations
@@ -16,6 +17,7 @@ from molecule.definition.yaml_guard import Node
 from molecule.expression.engine import Engine, Fault
 from molecule.expression.expression import Expression, compile_one, together
 from molecule.expression.template import Template, compile_template
+from molecule.model.errors import InvalidConfig
 
 CREDENTIAL_KINDS: Final = ("env:", "file:")
 _MISSING: Final = object()
@@ -43,6 +45,7 @@ class Reader:
         paths: Collection[str] = (),
         in_verify: bool = False,
         catches: tuple[tuple[str, ...], ...] = (),
+        named: Mapping[str, Config] | None = None,
     ) -> Config | None:
         """The values of these fields in a map; None when one of them has a fault."""
         values: dict[str, Any] = {}
@@ -62,7 +65,7 @@ class Reader:
             values[name] = value
         if not sound:
             return None
-        return Config(values, paths=paths, in_verify=in_verify, catches=catches)
+        return Config(values, paths=paths, in_verify=in_verify, catches=catches, named=named)
 
     def unknown_fields(
         self,
@@ -173,13 +176,56 @@ class Reader:
             ),
             FieldKind.BOOLEAN: lambda _, node, at, __: self._boolean(node, at),
             FieldKind.DURATION: lambda _, node, at, __: self.duration(node, at),
-            FieldKind.CHOICE: lambda field, node, at, _: self.choice(node, at, field.choices),
+            FieldKind.CHOICE: self._choice,
+            FieldKind.RULES: lambda _, node, at, name: self._rules(node, at, name),
+            FieldKind.SCHEMA: lambda _, node, at, __: self._schema(node, at),
             FieldKind.TEXTS: lambda _, node, at, __: self._texts(node, at),
             FieldKind.TEXT_MAP: lambda _, node, at, __: self.text_map(node, at),
             FieldKind.TABLE: lambda _, node, at, __: self._table(node, at),
             FieldKind.CREDENTIAL: lambda _, node, at, __: self._credential(node, at),
             FieldKind.ANY: lambda _, node, __, ___: node.plain(),
         }
+
+    def _choice(self, declared: Field, node: Node, where: str, name: str) -> str | None:
+        del name
+        if declared.maximum is None or not isinstance(node.value, int) or node.value is True:
+            return self.choice(node, where, declared.choices)
+        found = self.integer(node, where, minimum=declared.minimum, maximum=declared.maximum)
+        return None if found is None else str(found)
+
+    def _rules(
+        self, node: Node, where: str, name: str
+    ) -> tuple[tuple[str, Expression | None], ...] | None:
+        if node.kind != "list" or not node.elements:
+            self.fault(node, where, "must be a list of {name, that}")
+            return None
+        found: list[tuple[str, Expression | None]] = []
+        for at, item in enumerate(node.elements):
+            here = f"{where}[{at}]"
+            if not self.is_map(item, here):
+                return None
+            self.unknown_fields(item, ("name", "that"), here)
+            missing = [part for part in ("name", "that") if part not in item.items]
+            for part in missing:
+                self.fault(item, here, f"{part} is missing", "write {name: TEXT, that: EXPRESSION}")
+            if missing:
+                found.append(("", None))
+                continue
+            title = self.text(item.items["name"], f"{here}.name") or ""
+            that = self.expression(item.items["that"], f"{here}.that", f"{name}.{title}")
+            found.append((title, that))
+        titles = [title for title, _ in found]
+        if len(set(titles)) < len(titles):
+            self.fault(node, where, "each rule needs a name of its own")
+            return None
+        return None if any(that is None or not title for title, that in found) else tuple(found)
+
+    def _schema(self, node: Node, where: str) -> Schema | None:
+        try:
+            return Schema(node.plain())
+        except InvalidConfig as error:
+            self.fault(node, where, error.message)
+            return None
 
     def _mapping(self, declared: Field, node: Node, where: str, name: str) -> Any:
         if node.kind == "scalar" and declared.or_expression:

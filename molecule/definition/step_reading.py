@@ -16,6 +16,7 @@ from molecule.component.spec import Spec
 from molecule.definition import later
 from molecule.definition.definition import Output, OutputMode, Place, StepNode, Verify
 from molecule.definition.findings import did_you_mean
+from molecule.definition.named_paths import NamedPaths
 from molecule.definition.reading import Reader
 from molecule.definition.step_fields import COMMON, FieldReader
 from molecule.definition.yaml_guard import Node
@@ -111,6 +112,7 @@ class StepReading:
         is_each = spec.per == "block:each" or (inside.foreach and spec.catch_path is None)
         below = Inside(path, is_each, inside.verify)
         paths = self._paths(node, spec, where, below)
+        named = NamedPaths(self, node, spec, where).read(below, paths)
         catches = self._catches(node, spec, where, below, fields)
         paths.update({f"catch.{at}": steps for at, (_, steps) in enumerate(catches)})
         config = self.reader.config(
@@ -120,6 +122,7 @@ class StepReading:
             paths=paths,
             in_verify=inside.verify,
             catches=tuple(errors for errors, _ in catches),
+            named=named,
         )
         made = self.make(component, config, node, where)
         connection = self.connection(node, component, where) if spec.connection else None
@@ -128,7 +131,7 @@ class StepReading:
         effect = fields.effect(declared or Effect.PURE, is_operation=is_operation)
         retry = fields.retry(effect)
         verify = self._verify(node, where, Inside(path, verify=True), effect)
-        if config is None or made is None:
+        if config is None or made is None or named is None:
             return None
         self._note_tables(spec, config)
         if inside.verify and effect is not Effect.PURE:
@@ -198,8 +201,7 @@ class StepReading:
         known = {*COMMON, *spec.fields, *spec.paths}
         if spec.connection:
             known.add("connection")
-        if spec.catch_path:
-            known.add(spec.catch_path)
+        known.update(name for name in (spec.catch_path, spec.named_paths) if name)
         self.reader.unknown_fields(node, known, where, later.STEP_FIELDS)
 
     def _paths(

@@ -50,7 +50,8 @@ def ended(run: Run, block: Scope, child: Sequence) -> None:
     """A child has come to its end with the documents that it hands on."""
     match block:
         case Paths():
-            block.handed.extend(child.documents)
+            if child.name not in block.node.spec.closed_paths:
+                block.handed.extend(child.documents)
             _next_path(run, block)
         case Foreach():
             _item_ended(run, block, child)

@@ -79,8 +79,9 @@ def _run_step(run: Run, frame: Local) -> None:
     sequence, node = frame.sequence, frame.node
     documents = tuple(sequence.documents[place] for place in frame.chosen)
     if node.spec.per == "list":
+        each = tuple(contexts.names(run, sequence, document) for document in documents)
         contexts_of: tuple[StepContext, ...] = (
-            contexts.of_document(run, sequence, node, documents[0]),
+            StepContext(node.path, each[0], run.process.tables, each=each),
         )
     else:
         contexts_of = tuple(
@@ -101,6 +102,8 @@ def _take(run: Run, frame: Local, results: tuple[Outcome, ...]) -> None:
         if found is None and place not in chosen:
             onward.append(document)
         if isinstance(found, tuple):
+            if any(emit.document.id != document.id for emit in found):
+                run.split(document)
             found = _hand_on(node, document, found, onward, by_path)
         if isinstance(found, Failure):
             going = outcomes.after_failure(run, sequence, node, document, found)

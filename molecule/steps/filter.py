@@ -32,6 +32,6 @@ class Filter:
         """Those that are kept."""
         return [
             Emit(None, document)
-            for document in documents
-            if self._condition.is_true(document, context.names)
+            for place, document in enumerate(documents)
+            if self._condition.is_true(document, context.names_of(place))
         ]

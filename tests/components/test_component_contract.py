@@ -154,6 +154,8 @@ def test_every_field_has_a_value_it_refuses(component: Component) -> None:
         FieldKind.CHOICE: "zzz",
         FieldKind.TABLE: "[1]",
         FieldKind.CREDENTIAL: "hunter2",
+        FieldKind.RULES: "[1]",
+        FieldKind.SCHEMA: "[1]",
     }
     for name, field in spec.fields.items():
         text = (

@@ -105,6 +105,9 @@ def _component(component: Component) -> str:
     if isinstance(spec, Spec):
         lines += ["", *_facts(spec, component.kind)]
     fields = {**spec.fields}
+    if isinstance(spec, Spec):
+        inner = spec.path_fields.items()
+        fields |= {f"{spec.named_paths}.NAME.{name}": declared for name, declared in inner}
     if fields:
         lines += ["", _table(("field", "kind", "default", "meaning"), map(_field, fields.items()))]
     if spec.example is not None:
@@ -122,6 +125,11 @@ def _facts(spec: Spec, kind: str) -> list[str]:
         facts.append(f"Per {spec.per.partition(':')[0]}. Effect: {effect}.")
     if spec.paths:
         facts.append(f"Paths: {', '.join(f'`{path}`' for path in spec.paths)}.")
+    if spec.named_paths:
+        facts.append(f"Paths of your own names: `{spec.named_paths}`.")
+    if spec.closed_paths:
+        ends = ", ".join(f"`{path}`" for path in spec.closed_paths)
+        facts.append(f"Documents end with {ends}.")
     if spec.errors:
         facts.append(f"Errors: {spec.errors}")
     told = [" ".join(facts), ""] if facts else []

@@ -17,8 +17,8 @@ INNER_IMPORTS = (
 )
 """Command line and roots, where start-up time counts."""
 
-EXTRAS = ("molecule.connectors", "molecule.expression")
-"""Libraries that an installation may lack."""
+EXTRAS = ("molecule.connectors", "molecule.expression", "molecule.component.json_schema")
+"""Libraries that an installation may lack, or that most processes never need."""
 
 PROVES_REFUSAL = ("tests/adapters/", "tests/unit/raft/")
 """Tests that send what must be refused, or compare with the library that does it."""

@@ -33,8 +33,8 @@ steps:
     method: PUSH
     path: /x/${a b}
     retry: {max: 500, errors: [transient.maybe]}
-  - id: split
-    type: split
+  - id: collect
+    type: collect
 """
 
 
@@ -61,7 +61,7 @@ p.yaml:24:13 steps[3].method: must be one of GET, HEAD, OPTIONS, PUT, DELETE, PO
 p.yaml:25:18 steps[3].path: Syntax error: "b"
 p.yaml:26:18 steps[3].retry.max: must be from 0 to 100, is 500
 p.yaml:26:32 steps[3].retry.errors[0]: no error class is transient.maybe (did you mean transient.definite?)
-p.yaml:28:11 steps[4].type: the step split comes later
+p.yaml:28:11 steps[4].type: the step collect comes later
 """
 
 
