@@ -53,6 +53,8 @@ def test_installed_extensions_are_found_by_entry_point(monkeypatch: pytest.Monke
 def test_the_built_in_components_of_this_release_are_all_there() -> None:
     registry = discover(extensions=False)
     assert sorted(registry.steps) == [
+        "assert",
+        "combine",
         "decision",
         "file.read",
         "file.write",
@@ -62,13 +64,17 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
         "log",
         "lookup",
         "map",
+        "message",
         "raise",
+        "route",
         "set",
+        "split",
         "sql.execute",
         "sql.query",
         "sql.upsert",
         "stop",
         "try",
+        "validate",
     ]
     assert sorted(registry.connectors) == ["file", "http", "sql"]
     assert sorted(registry.triggers) == ["file.watch", "manual"]
