@@ -8,11 +8,13 @@
         LimitExceeded            413, names the limit
       Denied                     the asker lacks a right
         Unauthenticated · Forbidden
-      NotFound
+      NotFound                   UnknownMember
       Conflict
         AlreadyExists · KeyConflict · StaleEpoch · StaleToken · WrongState
+        QuorumAtRisk · LastVoter · MemberExists · MemberRemoved
       Unavailable                wait and repeat
         NoLeader · Overloaded · Draining · StorageFull       (definite: nothing happened)
+        ChangeInProgress · LearnerBehind · LeadershipMoving  (definite)
         OutcomeUnknown · DeadlineExceeded                    (not definite)
       DamagedData                the operator: a file is corrupt, foreign, newer or locked
       StepError                  the process designer; its class is an `ErrorClass`
@@ -131,6 +133,12 @@ class NotFound(MoleculeError):
     http = 404
 
 
+class UnknownMember(NotFound):
+    """No voter or learner of the cluster has this name."""
+
+    code = "unknown_member"
+
+
 class Conflict(MoleculeError):
     """The state of the cluster does not allow this now."""
 
@@ -174,6 +182,30 @@ class WrongState(Conflict):
     code = "wrong_state"
 
 
+class QuorumAtRisk(Conflict):
+    """The voters that answer would be no majority of the new configuration."""
+
+    code = "quorum_at_risk"
+
+
+class LastVoter(Conflict):
+    """The only voter cannot be removed."""
+
+    code = "last_voter"
+
+
+class MemberExists(Conflict):
+    """A member has this name with another data folder, or this address."""
+
+    code = "member_exists"
+
+
+class MemberRemoved(Conflict):
+    """It was removed with the data folder that it has; only with an empty one it may return."""
+
+    code = "member_removed"
+
+
 class Unavailable(MoleculeError):
     """Not now; the same request may succeed later."""
 
@@ -206,6 +238,24 @@ class StorageFull(Unavailable):
 
     code = "storage_full"
     http = 507
+
+
+class ChangeInProgress(Unavailable):
+    """The change of members before this one is not committed yet; nothing was proposed."""
+
+    code = "membership_change_in_progress"
+
+
+class LearnerBehind(Unavailable):
+    """A learner has not everything yet, or does not answer in time; nothing was proposed."""
+
+    code = "learner_behind"
+
+
+class LeadershipMoving(Unavailable):
+    """The leader cannot remove itself: it hands over first. Ask the next leader."""
+
+    code = "leadership_moving"
 
 
 class OutcomeUnknown(Unavailable):

@@ -149,6 +149,7 @@ class Runtime:
         )
         self._driver = RaftDriver(
             folder=opened.folder,
+            addresses={peer.id: peer.rpc for peer in config.peers},
             timing=RaftTiming.of(config.effective_timing),
             snapshot=SnapshotMark(mark.index, mark.term) if mark != EMPTY_MARK else None,
             state_machine=self._replica,

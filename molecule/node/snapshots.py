@@ -5,9 +5,11 @@ from pathlib import Path
 
 from molecule.config import Limits
 from molecule.model.errors import DamagedData
+from molecule.raft.configuration import decode_placed
 from molecule.raft.driver import RaftDriver
 from molecule.raft.outbox import SnapshotMark
 from molecule.storage.snapshot import SnapshotReader, SnapshotSink
+from molecule.wire.v1.peer_link_pb2 import SnapshotPart
 
 
 class DriverLinks:
@@ -20,10 +22,11 @@ class DriverLinks:
         self._driver = driver
 
     async def receive_snapshot(
-        self, peer: str, index: int, term: int, chunks: AsyncIterator[bytes]
+        self, peer: str, first: SnapshotPart, chunks: AsyncIterator[bytes]
     ) -> bool:
         """True when this node has that state, durably."""
-        return await self._driver.receive_snapshot(peer, SnapshotMark(index, term), chunks)
+        mark = SnapshotMark(first.index, first.term, decode_placed(first.configuration))
+        return await self._driver.receive_snapshot(peer, mark, chunks)
 
 
 class Snapshots:

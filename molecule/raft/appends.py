@@ -8,8 +8,9 @@ the leader's.
 from dataclasses import dataclass, field
 
 from molecule.model.errors import invariant
+from molecule.raft import configuration
 from molecule.raft.library import Message
-from molecule.raft.log import COMMAND, NO_OPERATION, Entry, Log
+from molecule.raft.log import COMMAND, CONFIGURATION, NO_OPERATION, Entry, Log
 from molecule.raft.parts import Parts
 from molecule.wire.v1.raft_pb2 import Append, AppendAnswer, RaftFrame
 
@@ -67,10 +68,15 @@ def fit(log: Log, append: Append) -> Fit:
 
 
 def is_well_formed(append: Append) -> bool:
-    """Only commands and no-operations, each with a term: nothing else may ever reach the core."""
+    """Only entries of our kinds, each with a term: nothing else may ever reach the core."""
     if len(append.entries) != len(append.entry_terms):
         return False
-    return all(entry[:1] == COMMAND or entry == NO_OPERATION for entry in append.entries)
+    return all(
+        entry[:1] == COMMAND
+        or entry == NO_OPERATION
+        or (entry[:1] == CONFIGURATION and configuration.is_well_formed(entry[1:]))
+        for entry in append.entries
+    )
 
 
 @dataclass(slots=True)
@@ -106,17 +112,24 @@ class Appends:
         self._paused_until.pop(peer, None)
         self._told_commit.pop(peer, None)
         self._unproved.add(peer)
-        if self.parts.guards.check_sender and self.parts.core.is_leader:
+        counts = peer in self.parts.others and self.parts.core.is_leader
+        if self.parts.guards.check_sender and counts:
             self.parts.core.forget_match(peer)
 
     def probe(self, now: float, peer: str) -> None:
         """As leader: try the end of the log with this peer."""
+        if peer not in self.parts.others:
+            return
         self._tell_core(now, peer, self.parts.journal.last_index + 1, accepted=False, moves=True)
         self._unproved.add(peer)
 
+    def expect(self, peers: set[str]) -> None:
+        """These peers are sent entries from now on."""
+        self._unproved |= peers
+
     def is_free(self, peer: str) -> bool:
         """Whether an append may be sent to this peer."""
-        if not self.parts.links.is_up(peer):
+        if not self.parts.is_member(peer):
             return False
         slot = self._slots.get(peer)
         if slot is None or not self.parts.guards.one_append_in_flight:
@@ -149,7 +162,7 @@ class Appends:
         return [
             peer
             for peer in self.parts.others
-            if self.parts.links.is_up(peer) and self.parts.core.next_index(peer) <= head
+            if self.parts.is_member(peer) and self.parts.core.next_index(peer) <= head
         ]
 
     def wake_at(self, now: float) -> float:
@@ -182,7 +195,7 @@ class Appends:
         Row 13 wants it told at once.
         """
         index = min(self.parts.core.commit_index, self.parts.core.match_index(peer))
-        if index <= self._told_commit.get(peer, 0) or not self.parts.links.is_up(peer):
+        if index <= self._told_commit.get(peer, 0) or not self.parts.is_member(peer):
             return None
         return index
 
@@ -194,7 +207,7 @@ class Appends:
         """A follower's answer; the slot it freed, or None if it answers nothing waited for."""
         core, guards = self.parts.core, self.parts.guards
         slot = self._slots.get(peer)
-        if not core.is_leader:
+        if not core.is_leader or peer not in self.parts.others:
             return None
         if guards.check_sender:
             if term != core.term:

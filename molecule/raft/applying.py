@@ -50,7 +50,8 @@ class Applier:
 
     def _apply(self, entry: Committed) -> None:
         invariant(entry.index == self.applied_index + 1, "an entry was skipped", index=entry.index)
+        result = None
         if entry.data:
             result = self._state_machine.apply(entry.index, entry.term, entry.data)
-            self._on_result(entry.index, result)
+        self._on_result(entry.index, result)
         self.applied_index = entry.index

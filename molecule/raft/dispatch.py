@@ -5,15 +5,21 @@ good. The replica calls `core_said` after everything that may have made the core
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from molecule.raft.appends import Appends
 from molecule.raft.elections import Elections
-from molecule.raft.formation import Formation
 from molecule.raft.keepalive import KeepAlives
+from molecule.raft.membership import Membership
 from molecule.raft.parts import Parts
 from molecule.wire.v1.raft_pb2 import Append, KeepAlive, RaftFrame, TermTooLow
+
+_ANSWERS: Final = frozenset(
+    {"append_answer", "keep_alive_answer", "vote_answer", "pre_vote_answer"}
+)
+"""What counts: heard from members only."""
 
 
 @dataclass(slots=True)
@@ -24,7 +30,7 @@ class Dispatch:
     appends: Appends
     elections: Elections
     keep_alives: KeepAlives
-    formation: Formation | None
+    membership: Membership
     _core_hears: str | None = None
     """The leader whose append the core was given and has yet to answer."""
 
@@ -42,7 +48,13 @@ class Dispatch:
     def hear(self, now: float, peer: str, frame: RaftFrame) -> None:
         """Hear a frame that is not stale."""
         elections = self.elections
-        match frame.WhichOneof("body"):
+        body = frame.WhichOneof("body")
+        if body == "formation":
+            self.membership.hear(now, peer, frame.formation)
+            return
+        if self.parts.is_removed(peer) or (body in _ANSWERS and not self.parts.is_member(peer)):
+            return
+        match body:
             case "append":
                 self._hear_append(now, peer, frame.term, frame.append)
             case "append_answer":
@@ -68,9 +80,6 @@ class Dispatch:
             case "transfer_leadership":
                 if frame.term == self.parts.core.term:
                     elections.transfer_requested(now, peer)
-            case "formation":
-                if self.formation is not None:
-                    self.formation.hear(peer, frame.formation)
             case _:
                 pass
 
@@ -113,10 +122,10 @@ class Dispatch:
         if journal.is_doubtful and self.appends.matched_index(leader, term) >= commit_index:
             journal.trust()
 
-    def hear_formation(self, peer: str, frame: RaftFrame) -> None:
-        """The only frame that a voter of an unformed cluster hears."""
-        if self.formation is not None and frame.WhichOneof("body") == "formation":
-            self.formation.hear(peer, frame.formation)
+    def hear_formation(self, now: float, peer: str, frame: RaftFrame) -> None:
+        """The only frame that a node hears before it takes part."""
+        if frame.WhichOneof("body") == "formation":
+            self.membership.hear(now, peer, frame.formation)
 
     def core_said(self, now: float) -> None:
         """Make frames of what the core said since the last call."""

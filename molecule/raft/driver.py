@@ -7,11 +7,14 @@ and one that makes room; the loop is woken by inputs and deadlines, never by a s
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from molecule.model.errors import BrokenInvariant, NoLeader, Overloaded
 from molecule.raft.applying import Applier
+from molecule.raft.configuration import Configuration
+from molecule.raft.disk_work import DiskWork
 from molecule.raft.generation import DataFolder
+from molecule.raft.membership_calls import MembershipCalls
 from molecule.raft.outbox import Outbox, Role, SnapshotMark
 from molecule.raft.ports import (
     Metrics,
@@ -28,8 +31,8 @@ from molecule.raft.transfers import SnapshotTransfers
 from molecule.raft.waiting import Waiting
 
 
-class RaftDriver:
-    """One voter on one asyncio loop. All methods belong to that loop."""
+class RaftDriver(MembershipCalls):
+    """One voter or learner on one asyncio loop. All methods belong to that loop."""
 
     def __init__(
         self,
@@ -48,7 +51,12 @@ class RaftDriver:
         bounds: Bounds | None = None,
         proposals_max: int = 50_000,
         apply_slice_seconds: float = 0.005,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
+        """`addresses`: where the founders are, or those that a newcomer knows.
+
+        Of no use once the log holds a configuration.
+        """
         self._folder = folder
         self._timing, self._snapshot = timing, snapshot
         self._transport = transport
@@ -60,7 +68,9 @@ class RaftDriver:
         self._metrics = metrics or NoMetrics()
         self._bounds = bounds or Bounds()
         self._proposals_max = proposals_max
+        self._addresses = dict(addresses or {})
         self._role_callbacks: list[Callable[[Role], None]] = []
+        self._configuration_callbacks: list[Callable[[Configuration], None]] = []
         self._waiting = Waiting()
         self._applier = Applier(
             state_machine, self._waiting.applied, slice_seconds=apply_slice_seconds
@@ -78,22 +88,33 @@ class RaftDriver:
         self._threads = Threads(self._loop)
         journal, self._files = await asyncio.to_thread(self._folder.open_journal, self._bounds)
         identity = self._folder.identity
+        self._formation = identity.formation_of()
         self._replica = Replica(
             me=identity.node,
-            voters=identity.voters,
+            formed=identity.formed_with(self._addresses),
             timing=self._timing,
             journal=journal,
             snapshot=self._snapshot,
             seed=secrets.randbits(63),
             now=self._loop.time(),
             bounds=self._bounds,
-            formation=identity.formation_of(),
+            formation=self._formation,
+        )
+        self._disk = DiskWork(
+            replica=self._replica,
+            folder=self._folder,
+            threads=self._threads,
+            metrics=self._metrics,
+            now=self._loop.time,
+            back=self._back,
+            die=self._die,
         )
         self._applier.applied_index = journal.head.index
         self._is_started = self._is_running = True
         # Lives until stop(): transfers outlast any one call.
         self._sender = self._loop.create_task(
-            self._transfers.send_all(self._snapshot_ended), name="raft-snapshots"
+            self._transfers.send_all(journal.log.configuration_at, self._snapshot_ended),
+            name="raft-snapshots",
         )
         self._wake()
 
@@ -148,8 +169,13 @@ class RaftDriver:
 
     @property
     def is_formed(self) -> bool:
-        """Whether the voters agreed to be a cluster."""
+        """Whether this node takes part: the founders agreed, or the newcomer was admitted."""
         return self._folder.identity.formation.is_formed
+
+    @property
+    def waits_because(self) -> str | None:
+        """Why a newcomer is not admitted yet, by the last member that it heard."""
+        return self._formation.waits_because
 
     def on_role(self, callback: Callable[[Role], None]) -> None:
         """Call this, on the loop, after every change of term or leader."""
@@ -198,12 +224,12 @@ class RaftDriver:
             self._waiting.until_applied(index, future)
             await future
 
-    def transfer(self) -> None:
-        """As leader: ask the most advanced follower to take over, soon.
+    def transfer(self, to: str | None = None) -> None:
+        """As leader: ask this voter, or the most advanced one, to take over, soon.
 
-        `on_role` tells when it did.
+        `on_role` tells when it did. Raises UnknownMember.
         """
-        self._replica.transfer(self._loop.time())
+        self._replica.transfer(self._loop.time(), to)
         self._wake()
 
     def saved(self, mark: SnapshotMark) -> None:
@@ -262,13 +288,13 @@ class RaftDriver:
             self._die(out.fatal, is_refused=out.is_refused)
             return
         if out.sync_to is not None:
-            self._begin_write()
+            self._disk.write()
         for frame in out.frames:
             self._transport.send(frame.peer, frame.connection, frame.data)
         if out.allocate:
-            self._begin_allocation()
+            self._disk.make_room()
         if out.save_formation:
-            self._begin_saving_formation()
+            self._disk.save_formation()
         for settled in out.settled:
             seconds = self._waiting.settled(settled, time.monotonic())
             if seconds is not None:
@@ -277,6 +303,8 @@ class RaftDriver:
             self._waiting.answered(answer, self.applied_index)
         for peer in out.snapshots_wanted:
             self._transfers.want(peer)
+        if out.configuration is not None:
+            self._tell(out.configuration)
         if out.role is not None:
             self._metrics.role_changed(out.role.term, out.role.leader)
             for callback in self._role_callbacks:
@@ -286,6 +314,12 @@ class RaftDriver:
             if not self._slice_is_due:
                 self._apply_slice()
         self._set_timer(out.wake_at)
+
+    def _tell(self, configuration: Configuration) -> None:
+        # A newcomer knows of nobody by the log yet, only whom it was told of.
+        self._transport.follow(configuration.addresses or self._addresses)
+        for callback in self._configuration_callbacks:
+            callback(configuration)
 
     def _set_timer(self, wake_at: float) -> None:
         """Keep a timer that fires earlier.
@@ -329,44 +363,6 @@ class RaftDriver:
                 self._wake()
 
         return came_back
-
-    def _begin_write(self) -> None:
-        write = self._replica.journal.take_write()
-        if write is None:
-            return
-
-        def done(error: BaseException | None, took: float) -> None:
-            if error is not None:
-                self._replica.sync_failed(str(error), self._loop.time())
-                return
-            self._metrics.journal_synced(took)
-            self._replica.synced(write.position, self._loop.time())
-
-        self._threads.sync(write.run, self._back(done))
-
-    def _begin_allocation(self) -> None:
-        allocation = self._replica.journal.take_allocation()
-        if allocation is None:
-            return
-
-        def done(error: BaseException | None, _took: float) -> None:
-            if error is None:
-                self._replica.allocated(self._loop.time())
-            else:
-                self._replica.allocation_failed(str(error), self._loop.time())
-
-        self._threads.make_room(allocation.run, self._back(done))
-
-    def _begin_saving_formation(self) -> None:
-        record = self._replica.formation_record()
-
-        def done(error: BaseException | None, _took: float) -> None:
-            if error is not None:
-                self._die(f"the identity of the data folder could not be saved: {error}")
-                return
-            self._replica.formation_saved(self._loop.time())
-
-        self._threads.make_room(lambda: self._folder.save_formation(record), self._back(done))
 
     # --- snapshots ----------------------------------------------------------------------------
 

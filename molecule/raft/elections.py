@@ -38,6 +38,10 @@ class Ballot:
     _conditional: set[str] = field(default_factory=set)
     _counted: set[str] = field(default_factory=set)
 
+    def hears(self, peer: str, term: int) -> bool:
+        """Whether an answer of this peer in this term belongs to it."""
+        return term == self.term and peer in self.voters
+
     def grant(self, peer: str, *, only_if_unanimous: bool) -> list[str]:
         """Count a grant; the peers whose grants count from now on."""
         (self._conditional if only_if_unanimous else self._firm).add(peer)
@@ -94,7 +98,9 @@ class Elections:
         self.deadline += 2 * self._slowest_sync
 
     def wake_at(self) -> float:
-        """When this voter wants to campaign unless it hears a leader."""
+        """When this node wants to campaign unless it hears a leader; never if it does not count."""
+        if not self.parts.is_voter:
+            return float("inf")
         if self.parts.guards.pre_vote:
             return self.deadline
         return self.parts.core.election_deadline
@@ -124,7 +130,7 @@ class Elections:
     def round(self, now: float, *, disk_hangs: bool) -> None:
         """Start a pre-vote when the time has come."""
         parts = self.parts
-        if not parts.guards.pre_vote or parts.core.is_leader:
+        if not parts.guards.pre_vote or parts.core.is_leader or not parts.is_voter:
             return
         if parts.core.is_candidate and not disk_hangs and not self._own_vote_is_durable():
             # Nobody was asked yet. Another campaign now would only begin the same wait again.
@@ -140,7 +146,7 @@ class Elections:
         journal = parts.journal
         # Votes that are still on their way count until the next campaign begins.
         self._pre_vote = self._ballot(parts.core.term + 1)
-        for peer in parts.others:
+        for peer in parts.other_voters:
             request = PreVoteRequest(
                 term=parts.core.term + 1,
                 last_index=journal.last_index,
@@ -154,7 +160,9 @@ class Elections:
 
     def _may_lead(self) -> bool:
         # A leader that cannot write its first entry helps nobody.
-        return self.parts.journal.has_room(self.parts.bounds.reserve_bytes, 1)
+        return self.parts.is_voter and self.parts.journal.has_room(
+            self.parts.bounds.reserve_bytes, 1
+        )
 
     def _ballot(self, term: int) -> Ballot:
         return Ballot(self.parts.me, self.parts.voters, term, self._is_in_doubt())
@@ -196,7 +204,9 @@ class Elections:
     def pre_vote_answered(self, now: float, peer: str, answer: PreVoteAnswer) -> None:
         """`peer` would vote for this node."""
         ballot = self._pre_vote
-        if ballot is None or answer.term != ballot.term or answer.term != self.parts.core.term + 1:
+        if ballot is None or not ballot.hears(peer, answer.term):
+            return
+        if answer.term != self.parts.core.term + 1:
             return
         ballot.grant(peer, only_if_unanimous=answer.only_if_unanimous)
         if ballot.is_won:
@@ -214,7 +224,7 @@ class Elections:
         self.parts.say(peer, RaftFrame(vote_request=request))
 
     def requested(self, now: float, peer: str, request: VoteRequest) -> None:
-        """`peer` asks for a vote."""
+        """`peer` asks for a vote. A learner answers too: it may be a voter without knowing yet."""
         core, guards = self.parts.core, self.parts.guards
         if guards.pre_vote:
             if request.term < core.term:
@@ -245,7 +255,7 @@ class Elections:
             core.receive(now, peer, message, reachable)
             return
         ballot = self._vote
-        if ballot is None or ballot.term != answer.term or answer.term != core.term:
+        if ballot is None or not ballot.hears(peer, answer.term) or answer.term != core.term:
             return
         for granted in ballot.grant(peer, only_if_unanimous=answer.only_if_unanimous):
             if not core.is_candidate:

@@ -6,11 +6,15 @@ the same, the cluster is formed. A folder whose birth is not the promised one wa
 has forgotten votes and entries that the others count on, and must not take part. Nobody votes
 before the cluster is formed, so nothing can be lost before. Forming needs all voters; everything
 after needs a majority.
+
+A newcomer never forms a cluster. It takes part once a member tells it that the configuration holds
+it with the birth of its folder. Whoever hears that it was removed, with its birth, is out for good.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from molecule.raft.configuration import Configuration
 from molecule.wire.v1 import raft_pb2
 from molecule.wire.v1.raft_pb2 import RaftFrame
 
@@ -38,6 +42,10 @@ class Formation:
     is_formed: bool = False
     refusal: str | None = None
     """Why this node must not go on."""
+    is_out: bool = False
+    """The refusal is for good, even if this node takes part already."""
+    waits_because: str | None = None
+    """What the last member said why this newcomer is not admitted."""
     _heard: dict[str, str] = field(default_factory=dict)
     _agreed: set[str] = field(default_factory=set)
     _saving: FormationRecord | None = None
@@ -63,14 +71,31 @@ class Formation:
             self._saving = None
             self._conclude()
 
-    def frame(self) -> RaftFrame:
-        """What to tell each voter on a new link and after each change."""
+    @property
+    def is_newcomer(self) -> bool:
+        """Whether this node joins a cluster that others formed."""
+        return self.me not in self.voters
+
+    @property
+    def binding_refusal(self) -> str | None:
+        """Why this node must stop now."""
+        return self.refusal if self.is_out or not self.is_formed else None
+
+    def frame(self, in_force: Configuration, committed: Configuration) -> RaftFrame:
+        """What to tell each peer on a new link and after each change."""
+        # Once a configuration was set, it says who is in; before, the births of the founders do.
+        members = in_force.members if in_force.index else ()
         return RaftFrame(
             formation=raft_pb2.Formation(
                 cluster=self.cluster,
                 birth=self.birth,
                 births=self.promised,
                 formed=self.is_formed,
+                members={member.node: member.birth for member in members},
+                removed=[
+                    raft_pb2.RemovedMember(node=gone.node, birth=gone.birth)
+                    for gone in committed.removed
+                ],
             )
         )
 
@@ -81,16 +106,61 @@ class Formation:
                 f"{peer} belongs to the cluster {told.cluster!r}, this node to {self.cluster!r}."
                 " Correct the addresses of the peers or the name of the cluster"
             )
-            return
-        if self.is_formed:
-            return
-        if told.births and told.births.get(self.me) != self.birth:
+        elif any((gone.node, gone.birth) == (self.me, self.birth) for gone in told.removed):
+            self.is_out = True
             self.refusal = (
-                f"this voter was emptied: {peer} knows {self.me} with another data folder."
-                " A voter without its journal could undo what was acknowledged."
-                " Put the old data folder back,"
-                " or remove this node from the cluster and let it join again"
+                f"{self.me} was removed from the cluster, says {peer}. To let it join again,"
+                " give it an empty data folder: it counts as a new member"
             )
+        elif not self.is_newcomer and self._is_known_otherwise(told):
+            # Whoever formed a cluster of one again, on an empty folder, must hear of it too.
+            self.is_out = True
+            self.refusal = self._emptied(peer)
+        elif not self.is_formed:
+            if self.is_newcomer:
+                self._hear_as_newcomer(peer, told)
+            else:
+                self._hear_as_founder(peer, told)
+
+    def _is_known_otherwise(self, told: raft_pb2.Formation) -> bool:
+        known = told.members or told.births
+        return known.get(self.me, self.birth) != self.birth
+
+    def _emptied(self, peer: str) -> str:
+        return (
+            f"this voter was emptied: {peer} knows {self.me} with another data folder."
+            " A voter without its journal could undo what was acknowledged."
+            " Put the old data folder back,"
+            " or remove this node from the cluster and let it join again"
+        )
+
+    def _hear_as_newcomer(self, peer: str, told: raft_pb2.Formation) -> None:
+        birth = told.members.get(self.me)
+        if birth == self.birth:
+            self.waits_because = None
+            if self._saving is None:
+                self._save({}, is_formed=True)
+        elif birth is None:
+            self.waits_because = f"{peer} does not know it as a member yet"
+        else:
+            # No refusal: this peer may not have heard yet that the old member was replaced.
+            self.waits_because = (
+                f"{peer} knows {self.me} with another data folder; remove that member first"
+            )
+
+    def _hear_as_founder(self, peer: str, told: raft_pb2.Formation) -> None:
+        known = told.members or told.births
+        if known and self.me not in known:
+            self.refusal = self._emptied(peer)
+            return
+        if told.formed and not told.births and not self.promised:
+            self.refusal = (
+                f"{peer} was formed without {self.me}, which is named in `voters` here:"
+                " a node that joins a cluster is not one of the voters that form it"
+            )
+            return
+        if told.formed:
+            self._save(dict(told.births) or self.promised, is_formed=True)
             return
         expected = self.promised.get(peer)
         if expected is not None and expected != told.birth:
@@ -98,9 +168,6 @@ class Formation:
                 f"{peer} was emptied while the cluster was being formed."
                 " Nothing was accepted yet: empty the data folders of all voters and start again"
             )
-            return
-        if told.formed:
-            self._save(dict(told.births), is_formed=True)
             return
         self._heard[peer] = told.birth
         if self.promised and dict(told.births) == self.promised:

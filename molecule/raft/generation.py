@@ -1,7 +1,7 @@
 """The data folder of a voter: identity, lock, and generations of journal and state.
 
     DATA/lock                         held while a process uses the folder
-    DATA/identity.json                cluster, node, voters, birth
+    DATA/identity.json                cluster, node, founders, birth
     DATA/CURRENT                      the number of the generation in use
     DATA/generations/<n>/journal/     segments
     DATA/generations/<n>/state.db     the state machine's, not opened here
@@ -199,7 +199,7 @@ def _refuse_strangers(path: Path) -> None:
 
 
 def _prepare_first(path: Path, who: Identity, bounds: Bounds | None) -> None:
-    if who.formation.births:
+    if who.formation.births or who.formation.is_formed:
         raise DamagedData(
             f"{path / CURRENT} is missing although this node is part of a formed cluster:"
             " its journal is lost. Put the folder back, or remove this node from the cluster"

@@ -5,11 +5,13 @@ newer format, is never opened: a voter with somebody else's memory is worse than
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 from molecule.model.errors import DamagedData
+from molecule.raft.configuration import Configuration
 from molecule.raft.files import replace_file
 from molecule.raft.formation import Formation, FormationRecord
 
@@ -19,7 +21,10 @@ FILE: Final = "identity.json"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Written when a folder is first used, changed only while the cluster forms."""
+    """Written when a folder is first used, changed only until the node takes part.
+
+    `voters`: those that form the cluster; of a newcomer, whom it was told of.
+    """
 
     cluster: str
     node: str
@@ -70,9 +75,19 @@ class Identity:
     def refuse_other(
         self, folder: Path, *, cluster: str, node: str, voters: tuple[str, ...]
     ) -> None:
-        """Raise DamagedData unless the folder is this cluster's and node's, with these voters."""
-        told = {"cluster": cluster, "node": node, "voters": tuple(sorted(voters))}
+        """Raise DamagedData unless the folder is this cluster's and node's, with these voters.
+
+        Voters matter only to those that form a cluster: afterwards the log knows who takes part.
+        """
+        told: dict[str, object] = {
+            "cluster": cluster,
+            "node": node,
+            "voters": tuple(sorted(voters)),
+        }
         kept = {"cluster": self.cluster, "node": self.node, "voters": tuple(sorted(self.voters))}
+        forms = node in self.voters or node in voters
+        if self.formation.is_formed or not forms:
+            del told["voters"]
         for fact, value in told.items():
             if kept[fact] != value:
                 raise DamagedData(
@@ -87,6 +102,13 @@ class Identity:
     def with_formation(self, record: FormationRecord) -> Self:
         """The same folder, further on its way into a cluster."""
         return replace(self, formation=record)
+
+    def formed_with(self, addresses: Mapping[str, str]) -> Configuration:
+        """What is in force while the log holds no configuration; a newcomer knows of none."""
+        if self.node not in self.voters:
+            return Configuration()
+        births = self.formation.births
+        return Configuration.formed_of(self.voters, addresses=addresses, births=births)
 
     def formation_of(self) -> Formation:
         """The machine that continues from what is kept."""

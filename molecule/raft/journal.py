@@ -5,11 +5,12 @@ says is durable was synced; memory runs ahead of the disk and everything that de
 for `durable_position`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from molecule.model.errors import invariant
-from molecule.raft import records
+from molecule.raft import configuration, records
+from molecule.raft.configuration import Configuration
 from molecule.raft.log import Entry, Log
 from molecule.raft.outbox import SnapshotMark
 from molecule.raft.ports import Files
@@ -29,6 +30,8 @@ class Segment:
     base_position: int
     base_index: int
     size_bytes: int
+    begun: int = 0
+    """Once durable up to here it can be read without the segments before it."""
 
     @property
     def name(self) -> str:
@@ -82,7 +85,7 @@ class Journal:
         is_doubtful: bool = False,
         bounds: Bounds | None = None,
     ) -> Self:
-        """A new journal in an empty folder, its head at `base`; durable on return.
+        """A new journal in an empty folder, beginning at `base`; durable on return.
 
         Raises OSError.
         """
@@ -98,9 +101,14 @@ class Journal:
         )
         segment = Segment(1, 0, base.index, bounds.segment_bytes)
         files.allocate(segment.name, bounds.segment_bytes)
-        files.write(segment.name, 0, records.encode_header(header))
+        log = Log(base)
+        if base.configuration is not None:
+            log.configurations = [base.configuration]
+        opening = _opening(log.configurations, records.HEADER_BYTES)
+        files.write(segment.name, 0, records.encode_header(header) + opening)
         files.sync(segment.name)
-        journal = cls(files, bounds, log=Log(base), segments=[segment], end=records.HEADER_BYTES)
+        end = records.HEADER_BYTES + len(opening)
+        journal = cls(files, bounds, log=log, segments=[segment], end=end)
         journal.term, journal.voted_for, journal.is_doubtful = term, voted_for, is_doubtful
         return journal
 
@@ -144,16 +152,17 @@ class Journal:
         current = self._segments[-1]
         if needed <= current.base_position + current.size_bytes - self._end:
             return True
-        return (
-            self._spare is not None and needed <= self._bounds.segment_bytes - records.HEADER_BYTES
-        )
+        if self._spare is None:
+            return False
+        begun = records.HEADER_BYTES + len(_opening(self.log.configurations, 0))
+        return needed <= self._bounds.segment_bytes - begun
 
     @property
     def is_at_end(self) -> bool:
-        """Whether not even a mark and a doubt fit into the segment in use."""
+        """Whether not even a mark, a doubt and the configurations fit into the segment in use."""
         current = self._segments[-1]
         rest = current.base_position + current.size_bytes - self._end
-        return rest < 2 * records.record_bytes(0)
+        return rest < 2 * records.record_bytes(0) + len(_opening(self.log.configurations, 0))
 
     def add(self, entry: Entry) -> None:
         """Append an entry; `has_room` must have said yes."""
@@ -182,6 +191,10 @@ class Journal:
         """Record that everything lost has been sent again."""
         self._append(Kind.TRUST, b"")
         self.is_doubtful = False
+
+    def state_configurations(self) -> None:
+        """Record which configurations stand here, in a segment whose beginning lost them."""
+        self._append(Kind.CONFIGURATIONS, configuration.encode_all(self.log.configurations))
 
     def _append(self, kind: Kind, payload: bytes) -> int:
         if not self._batch_is_open:
@@ -215,9 +228,12 @@ class Journal:
             voted_for=self.voted_for,
             is_doubtful=self.is_doubtful,
         )
-        self._pieces.append((segment.name, 0, records.encode_header(header)))
-        self._segments.append(segment)
         self._end = segment.base_position + records.HEADER_BYTES
+        opening = _opening(self.log.configurations, self._end)
+        self._pieces.append((segment.name, 0, records.encode_header(header) + opening))
+        self._segments.append(segment)
+        self._end += len(opening)
+        segment.begun = self._end
         self._spare = None
         return segment
 
@@ -312,8 +328,7 @@ class Journal:
 
     def _is_needless(self, following: Segment, mark: SnapshotMark) -> bool:
         """Whether nothing before this segment is needed to read the log from the snapshot on."""
-        begun = following.base_position + records.HEADER_BYTES
-        return following.base_index <= mark.index and self.durable_position >= begun
+        return following.base_index <= mark.index and self.durable_position >= following.begun
 
     def install(
         self, files: Files, mark: SnapshotMark, *, bounds: Bounds | None = None
@@ -323,6 +338,9 @@ class Journal:
         Keeps term, vote and doubt, and the entries above the mark if this log agrees with it: they
         may have been acknowledged.
         """
+        agrees = self.log.term_at(mark.index) == mark.term
+        if agrees and mark.configuration is None:
+            mark = replace(mark, configuration=self.log.configuration_at(mark.index))
         journal = Journal.create(
             files,
             base=mark,
@@ -331,7 +349,7 @@ class Journal:
             is_doubtful=self.is_doubtful,
             bounds=bounds or self._bounds,
         )
-        if self.log.term_at(mark.index) != mark.term:
+        if not agrees:
             return journal
         for entry in self.log.entries[mark.index - self.head.index + 1 :]:
             if not journal.has_room(len(entry[0]), 1):
@@ -346,6 +364,14 @@ class Journal:
             write.run()
             journal.synced(write.position)
         return journal
+
+
+def _opening(configurations: list[Configuration], position: int) -> bytes:
+    """The first record of a segment, which later may be the first one there is."""
+    if not configurations:
+        return b""
+    payload = configuration.encode_all(configurations)
+    return records.encode_record(Kind.CONFIGURATIONS, payload, position)
 
 
 def _joined(pieces: list[tuple[str, int, bytes]]) -> tuple[tuple[str, int, bytes], ...]:

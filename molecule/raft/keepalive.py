@@ -17,9 +17,14 @@ from molecule.wire.v1.raft_pb2 import KeepAlive, KeepAliveAnswer, RaftFrame
 
 @dataclass(slots=True)
 class Rounds:
-    """Rounds of one leader, and when the newest round that each follower answered was begun."""
+    """Rounds of one leader, and when the newest round that each follower answered was begun.
+
+    Learners answer too; only voters make a majority.
+    """
 
     others: tuple[str, ...]
+    voters: tuple[str, ...] | None = None
+    """Of the others, those that count; None: all."""
     number: int = 0
     _begun_at: dict[int, float] = field(default_factory=dict)
     _answered: dict[str, int] = field(default_factory=dict)
@@ -59,11 +64,30 @@ class Rounds:
 
     def majority_number(self) -> int:
         """The newest round that a majority, the leader included, answered."""
-        return int(_of_majority(self._answered.values(), self.number))
+        return int(_of_majority([self._answered.get(v, 0) for v in self._counted], self.number))
 
     def majority_from(self, now: float) -> float:
         """The last moment at which a majority is known to have followed."""
-        return _of_majority(self._alive_from.values(), now)
+        never = float("-inf")
+        return _of_majority([self._alive_from.get(v, never) for v in self._counted], now)
+
+    def alive_since(self, peer: str) -> float:
+        """The last moment at which this peer is known to have followed."""
+        return self._alive_from.get(peer, float("-inf"))
+
+    def follow(self, now: float, others: tuple[str, ...], voters: tuple[str, ...]) -> None:
+        """The configuration changed: a new peer has as much time as if it were heard just now."""
+        for known in (self._answered, self._alive_from):
+            for gone in [peer for peer in known if peer not in others]:
+                del known[gone]
+        for new in others:
+            self._answered.setdefault(new, 0)
+            self._alive_from.setdefault(new, now)
+        self.others, self.voters = others, voters
+
+    @property
+    def _counted(self) -> tuple[str, ...]:
+        return self.others if self.voters is None else self.voters
 
 
 def _of_majority(others: Iterable[float], own: float) -> float:

@@ -25,6 +25,7 @@ class Leading:
     snapshots: SnapshotNeeds
     log_grew: bool = False
     _hand_over_until: float | None = None
+    _hand_over_to: str | None = None
     _is_asked: bool = False
 
     def begin(self, now: float) -> None:
@@ -42,10 +43,14 @@ class Leading:
         """Whether a follower is being made ready to take over; nothing new is taken meanwhile."""
         return self._hand_over_until is not None
 
-    def hand_over(self, now: float) -> None:
-        """Ask the first follower that has everything to take over, within an election timeout."""
-        if self.parts.others and self._hand_over_until is None:
+    def hand_over(self, now: float, to: str | None = None) -> None:
+        """Ask a voter to take over as soon as it has everything, within an election timeout.
+
+        The named one, or the first that is ready.
+        """
+        if self.parts.other_voters and self._hand_over_until is None:
             self._hand_over_until = now + self.parts.timing.election_max
+            self._hand_over_to = to
             self._is_asked = False
 
     def receivers(self, now: float) -> tuple[bool | None, list[str]]:
@@ -90,7 +95,9 @@ class Leading:
             self._hand_over_until = None
             return
         core, last = self.parts.core, self.parts.journal.last_index
-        for peer in self.parts.links.peers_up():
+        for peer in self.parts.other_voters:
+            if self._hand_over_to not in (None, peer) or not self.parts.is_member(peer):
+                continue
             has_all = core.match_index(peer) == core.commit_index == last
             if has_all and not self._is_asked:
                 self._is_asked = True

@@ -20,7 +20,6 @@ from pysyncobj.version import VERSION
 from molecule.model.errors import BrokenInvariant, invariant
 from molecule.raft.journal import Journal
 from molecule.raft.journal_view import JournalView
-from molecule.raft.log import COMMAND
 from molecule.raft.settings import Bounds, Guards, Timing
 
 SUPPORTED_VERSION: Final = "0.3.17"
@@ -48,6 +47,7 @@ _ATTRIBUTES: Final = (
     "_SyncObj__connectedNodes",
     "_SyncObj__lastResponseTime",
     "_SyncObj__newAppendEntriesTime",
+    "_SyncObj__otherNodes",
     "_SyncObj__raftCommitIndex",
     "_SyncObj__raftCurrentTerm",
     "_SyncObj__raftElectionDeadline",
@@ -57,6 +57,7 @@ _ATTRIBUTES: Final = (
     "_SyncObj__raftMatchIndex",
     "_SyncObj__raftNextIndex",
     "_SyncObj__raftState",
+    "_SyncObj__readonlyNodes",
 )
 
 
@@ -87,10 +88,7 @@ def _refuse_missing(missing: list[str]) -> None:
 
 @dataclass(slots=True)
 class _World:
-    """The clock, chance and journal of the core that is running right now.
-
-    Set before each call into it.
-    """
+    """The clock, chance and journal of the core that is running; set before each call into it."""
 
     now: float = 0.0
     chance: random.Random = field(default_factory=random.Random)
@@ -131,7 +129,7 @@ _replace_globals()
 
 
 class _Voter(Node):  # type: ignore[misc]  # the library has no types
-    """A voter whose hash is the same in every process, so that sets of voters keep one order."""
+    """A member whose hash is the same in every process, so that sets of members keep one order."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -145,10 +143,7 @@ class _Voter(Node):  # type: ignore[misc]  # the library has no types
 
 
 class _Wire(Transport):  # type: ignore[misc]  # the library has no types
-    """Collects what the core says.
-
-    A peer that was just sent an append is taken out of reach until it answers.
-    """
+    """Collects what the core says; a peer just sent an append is out of reach until it answers."""
 
     ready = True
 
@@ -207,16 +202,14 @@ class _Machine(syncobj.SyncObj):  # type: ignore[misc]  # the library has no typ
 
 
 class Core:
-    """One voter's elections, terms, log matching and commit.
-
-    Says what it wants to send through `sent()`.
-    """
+    """One voter's elections, terms, log matching and commit; `sent()` is what it wants to send."""
 
     def __init__(
         self,
         *,
         me: str,
         voters: Iterable[str],
+        learners: Iterable[str] = (),
         journal: Journal,
         timing: Timing,
         guards: Guards,
@@ -224,15 +217,15 @@ class Core:
         seed: int,
         now: float,
     ) -> None:
-        self._nodes = {voter: _Voter(voter) for voter in voters}
+        self._me = _Voter(me)
+        self._nodes = {me: self._me}
         self._journal = journal
         self._guards = guards
         self._chance = random.Random(seed)  # noqa: S311  # spreads timeouts, guards nothing
         self._enter(now)
         _world.journal = JournalView(journal, bounds)
-        others = [node for voter, node in self._nodes.items() if voter != me]
         self._machine = _Machine(
-            self._nodes[me], others, _conf(timing, guards, bounds), own_timer=guards.pre_vote
+            self._me, [], _conf(timing, guards, bounds), own_timer=guards.pre_vote
         )
         missing = [name for name in _ATTRIBUTES if not hasattr(self._machine, name)]
         _refuse_missing(missing)
@@ -240,6 +233,36 @@ class Core:
         self._wire: _Wire = self._machine._SyncObj__transport
         self._wire.reachable = self._machine._SyncObj__connectedNodes
         self._wire.one_append_in_flight = guards.one_append_in_flight
+        self.reconfigure(now, voters=voters, learners=learners)
+
+    def reconfigure(self, now: float, *, voters: Iterable[str], learners: Iterable[str]) -> None:
+        """Count these voters and send to these learners too, from now on.
+
+        One that is no voter itself never campaigns; it still grants votes to those who ask.
+        """
+        self._enter(now)
+        machine = self._machine
+        others = {self._node(name) for name in voters}
+        campaigns_itself = not self._guards.pre_vote and self._me in others
+        if machine.own_timer == campaigns_itself:
+            machine.own_timer = not campaigns_itself
+            machine._SyncObj__raftElectionDeadline = now + machine._SyncObj__generateRaftTimeout()
+        others.discard(self._me)
+        readers = {self._node(name) for name in learners} - {self._me}
+        before = machine._SyncObj__otherNodes | machine._SyncObj__readonlyNodes
+        machine._SyncObj__otherNodes = others
+        machine._SyncObj__readonlyNodes = readers
+        next_index, match_index = machine._SyncObj__raftNextIndex, machine._SyncObj__raftMatchIndex
+        heard = machine._SyncObj__lastResponseTime
+        for gone in before - others - readers:
+            for known in (next_index, match_index, heard):
+                known.pop(gone, None)
+        for new in (others | readers) - before:
+            next_index[new] = self._journal.last_index + 1
+            match_index[new], heard[new] = 0, now
+
+    def _node(self, name: str) -> _Voter:
+        return self._nodes.setdefault(name, _Voter(name))
 
     def _enter(self, now: float) -> None:
         _world.now = now
@@ -283,12 +306,12 @@ class Core:
 
     def next_index(self, peer: str) -> int:
         """As leader: the first entry it would send to this peer."""
-        index: int = self._machine._SyncObj__raftNextIndex[self._nodes[peer]]
+        index: int = self._machine._SyncObj__raftNextIndex[self._node(peer)]
         return index
 
     def match_index(self, peer: str) -> int:
         """As leader: the last entry this peer acknowledged."""
-        index: int = self._machine._SyncObj__raftMatchIndex.get(self._nodes[peer], 0)
+        index: int = self._machine._SyncObj__raftMatchIndex.get(self._node(peer), 0)
         return index
 
     def sent(self) -> list[tuple[str, Message]]:
@@ -302,7 +325,7 @@ class Core:
         """Hear a message of a peer."""
         self._enter(now)
         self._reach(reachable)
-        self._wire.deliver(self._nodes[peer], message)
+        self._wire.deliver(self._node(peer), message)
 
     def tick(
         self, now: float, *, reachable: Iterable[str], send: bool | None, durable_index: int
@@ -339,23 +362,23 @@ class Core:
         invariant(not self.is_leader, "the core did not step down")
 
     def propose(self, now: float, data: bytes) -> int:
-        """As leader: put a command into the log; its index."""
+        """As leader: put an entry into the log; its index."""
         self._enter(now)
-        self._machine._applyCommand(COMMAND + data, None)
+        self._machine._applyCommand(data, None)
         self._machine._checkCommandsToApply()
         return self._journal.last_index
 
     def heard(self, now: float, peer: str) -> None:
         """As leader: a peer gave a sign of life that is no answer to an append."""
-        self._machine._SyncObj__lastResponseTime[self._nodes[peer]] = now
+        self._machine._SyncObj__lastResponseTime[self._node(peer)] = now
 
     def forget_match(self, peer: str) -> None:
         """As leader: what this peer acknowledged on an earlier link counts no more."""
-        self._machine._SyncObj__raftMatchIndex[self._nodes[peer]] = 0
+        self._machine._SyncObj__raftMatchIndex[self._node(peer)] = 0
 
     def _reach(self, reachable: Iterable[str]) -> None:
         self._wire.reachable.clear()
-        self._wire.reachable.update(self._nodes[peer] for peer in reachable)
+        self._wire.reachable.update(self._node(peer) for peer in reachable)
 
 
 def _conf(timing: Timing, guards: Guards, bounds: Bounds) -> SyncObjConf:

@@ -17,13 +17,15 @@ class _Link:
     their_connection: int | None = None
     sequence_out: int = 0
     sequence_in: int = 0
+    birth: str | None = None
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     peer: str
     connection: int
-    term: int
+    term: int | None
     depends_on: int
     frame: RaftFrame
 
@@ -78,6 +80,28 @@ class Links:
         link.sequence_in = frame.sequence
         return True
 
+    def introduced(self, peer: str, birth: str, *, is_part: bool) -> None:
+        """The peer said on the open link which data folder it has, and whether it takes part."""
+        link = self._links.get(peer)
+        if link is not None:
+            link.birth, link.is_part = birth, is_part
+
+    def birth(self, peer: str) -> str | None:
+        """The data folder of the peer on the open link; None before it said so."""
+        link = self._links.get(peer)
+        return None if link is None else link.birth
+
+    def takes_part(self, peer: str) -> bool:
+        """Whether the peer said on the open link that it hears entries and votes."""
+        link = self._links.get(peer)
+        return link is not None and link.is_part
+
+    def introduce(self, peer: str, frame: RaftFrame) -> None:
+        """Let a frame leave that belongs to no term and depends on no disk."""
+        link = self._links.get(peer)
+        if link is not None:
+            self._waiting.append(_Waiting(peer, link.connection, None, 0, frame))
+
     def say(self, peer: str, frame: RaftFrame, *, term: int, depends_on: int) -> None:
         """Let a frame leave once `depends_on` is durable; dropped without a link."""
         link = self._links.get(peer)
@@ -97,7 +121,7 @@ class Links:
             link = self._links.get(waiting.peer)
             if link is None or (
                 self.check_sender
-                and (waiting.term != term or waiting.connection != link.connection)
+                and (waiting.term not in (None, term) or waiting.connection != link.connection)
             ):
                 continue
             if waiting.depends_on > durable_position:
@@ -106,7 +130,7 @@ class Links:
             link.sequence_out += 1
             frame = waiting.frame
             frame.sender = self.me
-            frame.term = term
+            frame.term = 0 if waiting.term is None else term
             frame.connection = link.connection
             frame.sequence = link.sequence_out
             frames.append(Frame(waiting.peer, link.connection, frame.SerializeToString()))

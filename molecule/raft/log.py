@@ -8,6 +8,7 @@ from bisect import bisect_right
 from typing import Final
 
 from molecule.model.errors import invariant
+from molecule.raft.configuration import Configuration, decode
 from molecule.raft.outbox import SnapshotMark
 
 Entry = tuple[bytes, int, int]
@@ -15,6 +16,7 @@ Entry = tuple[bytes, int, int]
 
 NO_OPERATION: Final = b"\x01"
 COMMAND: Final = b"\x00"
+CONFIGURATION: Final = b"\x02"
 
 
 class Log:
@@ -26,6 +28,18 @@ class Log:
     def __init__(self, head: SnapshotMark) -> None:
         self.entries: list[Entry] = [(NO_OPERATION, head.index, head.term)]
         self._ends: list[int] = [0]
+        self.configurations: list[Configuration] = []
+        """In order of index: the newest at or below the head, then those above it."""
+
+    @property
+    def configuration(self) -> Configuration | None:
+        """The newest, committed or not; None while the cluster stands as it was formed."""
+        return self.configurations[-1] if self.configurations else None
+
+    def configuration_at(self, index: int) -> Configuration | None:
+        """The newest at or below an index that is not below the head."""
+        older = (known for known in reversed(self.configurations) if known.index <= index)
+        return next(older, None)
 
     @property
     def head(self) -> SnapshotMark:
@@ -76,12 +90,15 @@ class Log:
         )
         self.entries.append(entry)
         self._ends.append(end)
+        if entry[0][:1] == CONFIGURATION:
+            self.configurations.append(decode(entry[0][1:], entry[1]))
 
     def cut_from(self, index: int) -> None:
         """Forget the entries from `index` on.
 
         Below the head the head moves down, its term unknown (0).
         """
+        self.configurations = [known for known in self.configurations if known.index < index]
         place = index - self.entries[0][1]
         if place < 1:
             self.entries = [(NO_OPERATION, index - 1, 0)]
@@ -94,10 +111,15 @@ class Log:
         """Forget the entries up to `head`, which must be held."""
         place = head.index - self.entries[0][1]
         invariant(0 <= place < len(self.entries), "the head is not in the log", head=head.index)
+        base = self.configuration_at(head.index)
+        above = [known for known in self.configurations if known.index > head.index]
+        self.configurations = [base, *above] if base is not None else above
         self.entries[: place + 1] = [(NO_OPERATION, head.index, head.term)]
         self._ends[: place + 1] = [0]
 
     def restart_at(self, head: SnapshotMark) -> None:
         """Forget all entries and begin behind `head`."""
+        base = self.configuration_at(head.index)
+        self.configurations = [] if base is None else [base]
         self.entries = [(NO_OPERATION, head.index, head.term)]
         self._ends = [0]

@@ -7,6 +7,8 @@ the process at the moment it is handed out.
 from dataclasses import dataclass, field
 from typing import Literal
 
+from molecule.raft.configuration import Configuration
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class SnapshotMark:
@@ -14,13 +16,15 @@ class SnapshotMark:
 
     index: int
     term: int
+    configuration: Configuration | None = field(default=None, compare=False)
+    """The newest at or below the index; None while the cluster stands as it was formed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
     """An entry that is committed and durable here, in order, each index once.
 
-    Empty data: no operation.
+    Empty data: nothing for the state machine.
     """
 
     index: int
@@ -83,6 +87,8 @@ class Outbox:
     barriers: list[BarrierAnswer] = field(default_factory=list)
     role: Role | None = None
     """Set when it changed."""
+    configuration: Configuration | None = None
+    """The one in force, committed or not; set when it changed."""
     sync_to: int | None = None
     """Take `journal.take_write()`, carry it out off the loop, then call `synced`."""
     allocate: bool = False

@@ -1,12 +1,13 @@
-"""What the duties of a replica share: the core, the journal, the links and the settings.
+"""What the duties of a replica share: core, journal, links, configuration and settings.
 
 Holds no decision. Duties never call each other through it; the replica tells each what it needs to
 know.
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from molecule.raft.configuration import Configuration
 from molecule.raft.journal import Journal
 from molecule.raft.library import Core
 from molecule.raft.links import Links
@@ -14,13 +15,13 @@ from molecule.raft.settings import Bounds, Guards, Timing
 from molecule.wire.v1.raft_pb2 import RaftFrame
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Parts:
-    """Built once by the replica."""
+    """Built once by the replica, which alone may change `configuration`."""
 
     me: str
-    voters: tuple[str, ...]
-    others: tuple[str, ...]
+    formed: Configuration
+    """What the cluster was formed with; in force until the log holds a configuration."""
     core: Core
     journal: Journal
     links: Links
@@ -28,6 +29,61 @@ class Parts:
     guards: Guards
     bounds: Bounds
     chance: random.Random
+    _configuration: Configuration | None = None
+    voters: tuple[str, ...] = ()
+    """All that count."""
+    other_voters: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    """All that are sent entries: voters and learners without this node."""
+    is_voter: bool = False
+    """Whether this node counts."""
+    asks_births: bool = False
+    """Whether peers tell their births: then a member with another one is not that member."""
+    _births: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def configuration(self) -> Configuration:
+        """The one in force: the newest in the log, committed or not."""
+        return self.journal.log.configuration or self.formed
+
+    @property
+    def committed_configuration(self) -> Configuration:
+        """The newest that is known to be committed."""
+        index = min(self.core.commit_index, self.journal.durable_index)
+        return self.journal.log.configuration_at(index) or self.formed
+
+    def follow_configuration(self, now: float) -> bool:
+        """Count by the configuration in force; whether it is another one than before."""
+        configuration = self.configuration
+        if configuration is self._configuration:
+            return False
+        self._configuration = configuration
+        voters, learners = configuration.voter_ids, configuration.learner_ids
+        self.core.reconfigure(now, voters=voters, learners=learners)
+        self.voters = voters
+        self.is_voter = self.me in voters
+        self.other_voters = tuple(voter for voter in voters if voter != self.me)
+        self.others = tuple(sorted({*voters, *learners} - {self.me}))
+        self._births = {member.node: member.birth for member in configuration.members}
+        return True
+
+    def is_member(self, peer: str) -> bool:
+        """Whether the peer on the open link is the member of that name, and takes part.
+
+        The same node with another data folder has forgotten what the member promised: its word
+        must not count for the member's.
+        """
+        birth = self._births.get(peer)
+        if birth is None or not self.asks_births:
+            return birth is not None and self.links.is_up(peer)
+        return self.links.takes_part(peer) and birth in ("", self.links.birth(peer))
+
+    def is_removed(self, peer: str) -> bool:
+        """Whether the peer on the open link is known to be removed for good."""
+        birth = self.links.birth(peer)
+        if birth is None or not self.configuration.removed:
+            return False
+        return self.committed_configuration.is_removed(peer, birth)
 
     def say(self, peer: str, frame: RaftFrame, *, depends_on: int | None = None) -> None:
         """Send a frame once the current term, or more if said, is durable."""
@@ -49,18 +105,21 @@ class Parts:
 def assemble(
     *,
     me: str,
-    voters: tuple[str, ...],
+    formed: Configuration,
     journal: Journal,
     timing: Timing,
     guards: Guards,
     bounds: Bounds,
     seed: int,
     now: float,
+    asks_births: bool,
 ) -> Parts:
     """The parts of a new replica, its core a follower of nobody."""
+    configuration = journal.log.configuration or formed
     core = Core(
         me=me,
-        voters=voters,
+        voters=configuration.voter_ids,
+        learners=configuration.learner_ids,
         journal=journal,
         timing=timing,
         guards=guards,
@@ -68,10 +127,9 @@ def assemble(
         seed=seed,
         now=now,
     )
-    return Parts(
+    parts = Parts(
         me=me,
-        voters=voters,
-        others=tuple(sorted(set(voters) - {me})),
+        formed=formed,
         core=core,
         journal=journal,
         links=Links(me, guards.check_sender),
@@ -79,4 +137,7 @@ def assemble(
         guards=guards,
         bounds=bounds,
         chance=random.Random(seed),  # noqa: S311  # spreads timeouts, guards nothing
+        asks_births=asks_births,
     )
+    parts.follow_configuration(now)
+    return parts

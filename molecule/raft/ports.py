@@ -4,7 +4,7 @@
 the state machine and the snapshots by the node. The raft package imports none of them.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from molecule.raft.outbox import SnapshotMark
@@ -49,7 +49,10 @@ class StateMachine(Protocol):
 
 
 class Transport(Protocol):
-    """The links to the other voters. Frames of one connection arrive in order or not at all."""
+    """The links to the other members. Frames of one connection arrive in order or not at all."""
+
+    def follow(self, addresses: Mapping[str, str]) -> None:
+        """Keep a link to each of these members from now on, and dial nobody else."""
 
     def send(self, peer: str, connection: int, frame: bytes) -> None:
         """Queue a frame and return at once; silently dropped when that connection is gone."""

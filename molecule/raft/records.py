@@ -39,6 +39,8 @@ class Kind(IntEnum):
     """A torn tail was cut here; it may have been acknowledged."""
     TRUST = 6
     """A leader has since sent everything that was committed."""
+    CONFIGURATIONS = 7
+    """All configurations that stand at this place: segments before this one may be gone."""
 
 
 _KINDS: Final = frozenset(int(kind) for kind in Kind)

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from molecule.model.errors import DamagedData
 from molecule.raft import records
+from molecule.raft.configuration import decode_all
 from molecule.raft.journal import Journal, Segment, segment_name, segment_number
 from molecule.raft.log import Log
 from molecule.raft.outbox import SnapshotMark
@@ -35,6 +36,8 @@ class _State:
     is_doubtful: bool
     end: int
     last_mark: int = 0
+    is_opened: bool = False
+    """The last segment says which configurations were set in segments before it."""
     segments: list[Segment] = field(default_factory=list)
 
 
@@ -67,18 +70,23 @@ def open_journal(files: Files, *, bounds: Bounds | None = None, where: str = "jo
     used = state.segments[-1].number
     if tear is None and used + 1 in contents and len(contents[used + 1]) == bounds.segment_bytes:
         journal.adopt_spare(used + 1)
-    if tear is not None:
-        _record_doubt(journal)
+    states = bool(state.log.configurations) and not state.is_opened
+    if tear is not None or states:
+        _record(journal, doubts=tear is not None, states=states)
     return journal
 
 
-def _record_doubt(journal: Journal) -> None:
+def _record(journal: Journal, *, doubts: bool, states: bool) -> None:
+    """That a tail was cut; what the beginning of a segment would say, had it been synced."""
     # A full disk must not keep a node from starting if it can be helped.
     allocation = journal.take_allocation() if journal.is_at_end else None
     if allocation is not None:
         allocation.run()
         journal.allocated()
-    journal.doubt()
+    if doubts:
+        journal.doubt()
+    if states:
+        journal.state_configurations()
     write = journal.take_write()
     if write is not None:
         write.run()
@@ -127,6 +135,7 @@ def _replay(
             )
         state.segments.append(Segment(number, header.base_position, header.base_index, len(data)))
         state.end = header.base_position + HEADER_BYTES
+        state.is_opened = not state.log.configurations
         for record in records.records_from(data, header.base_position):
             _REPLAY[record.kind](state, record)
             state.end = record.end
@@ -242,6 +251,11 @@ def _trust(state: _State, _record: Record) -> None:
     state.is_doubtful = False
 
 
+def _configurations(state: _State, record: Record) -> None:
+    state.log.configurations = decode_all(record.payload)
+    state.is_opened = True
+
+
 _REPLAY: dict[Kind, Callable[[_State, Record], None]] = {
     Kind.ENTRY: _entry,
     Kind.TERM: _term,
@@ -249,4 +263,5 @@ _REPLAY: dict[Kind, Callable[[_State, Record], None]] = {
     Kind.MARK: _mark,
     Kind.DOUBT: _doubt,
     Kind.TRUST: _trust,
+    Kind.CONFIGURATIONS: _configurations,
 }

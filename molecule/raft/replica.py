@@ -8,25 +8,25 @@ until the disk had it.
 from typing import Final
 
 from molecule.model.errors import NoLeader, StorageFull, invariant
-from molecule.raft.appends import Appends
-from molecule.raft.dispatch import Dispatch
-from molecule.raft.elections import Elections
+from molecule.raft.changes import Change
+from molecule.raft.configuration import Configuration
+from molecule.raft.duties import Duties
 from molecule.raft.formation import Formation, FormationRecord
+from molecule.raft.handing_out import HandingOut
 from molecule.raft.journal import Journal
-from molecule.raft.keepalive import KeepAlives, Rounds
-from molecule.raft.leading import Leading
-from molecule.raft.log import NO_OPERATION
-from molecule.raft.outbox import Committed, Outbox, Role, SnapshotMark
+from molecule.raft.log import COMMAND, CONFIGURATION
+from molecule.raft.outbox import Outbox, Role, SnapshotMark
 from molecule.raft.parts import assemble
 from molecule.raft.proposals import Proposals
 from molecule.raft.settings import Bounds, Guards, Timing
-from molecule.raft.snapshots import SnapshotNeeds, is_worth_installing, join
+from molecule.raft.snapshots import is_worth_installing, join
+from molecule.raft.standing import Standing
 
 _FOREVER: Final = float("inf")
 _ALLOCATION_PAUSE_SECONDS: Final = 1.0
 
 
-class Replica:
+class Replica(Standing):
     """A node's copy of the log and its part in consensus.
 
     Call `round` after every input and at `wake_at`.
@@ -36,7 +36,7 @@ class Replica:
         self,
         *,
         me: str,
-        voters: tuple[str, ...],
+        formed: Configuration,
         timing: Timing,
         journal: Journal,
         snapshot: SnapshotMark | None,
@@ -46,80 +46,37 @@ class Replica:
         bounds: Bounds | None = None,
         formation: Formation | None = None,
     ) -> None:
-        invariant(me in voters, "a replica must be one of the voters", me=me)
         guards, bounds = guards or Guards(), bounds or Bounds()
         join(journal, snapshot, guards)
         self._parts = assemble(
             me=me,
-            voters=voters,
+            formed=formed,
             journal=journal,
             timing=timing,
             guards=guards,
             bounds=bounds,
             seed=seed,
             now=now,
+            asks_births=formation is not None,
         )
-        self._appends = Appends(self._parts)
-        self._elections = Elections(self._parts, deadline=now)
-        self._elections.restart_timer(now)
-        if not self._parts.others:
-            self._elections.deadline = now
-        self._keep_alives = KeepAlives(self._parts, Rounds(self._parts.others))
-        self._snapshots = SnapshotNeeds(pause_seconds=timing.keepalive)
-        self._leading = Leading(
-            self._parts, self._appends, self._elections, self._keep_alives, self._snapshots
-        )
-        self._proposals = Proposals()
+        duties = Duties.of(self._parts, formation, now)
+        self._appends, self._elections = duties.appends, duties.elections
+        self._keep_alives, self._snapshots = duties.keep_alives, duties.snapshots
+        self._leading, self._membership = duties.leading, duties.membership
+        self._dispatch = duties.dispatch
         self._formation = formation
-        self._dispatch = Dispatch(
-            self._parts, self._appends, self._elections, self._keep_alives, formation
-        )
+        self._proposals = Proposals()
         self._now = now
         self._no_room_because = ""
         self._was_leader = False
         self._was_term = self.term
         self._role = Role(self.term, None, is_leader=False)
-        self._handed_out_index = journal.head.index
+        self._handing_out = HandingOut(journal.head.index)
         self._allocate_again_at = 0.0
         self._gave_way = False
         self._frozen = False
         self._fatal: str | None = None
-        self._out = Outbox()
-
-    # --- what it knows ------------------------------------------------------------------------
-
-    @property
-    def term(self) -> int:
-        """Raft's term; for logs and metrics only."""
-        return self._parts.core.term
-
-    @property
-    def is_leader(self) -> bool:
-        """Whether this node won the election of its term.
-
-        Leadership of the cluster is a committed claim on top.
-        """
-        return self._parts.core.is_leader
-
-    @property
-    def leader_id(self) -> str | None:
-        """The leader of the current term, if known."""
-        return self._parts.core.leader_id
-
-    @property
-    def commit_index(self) -> int:
-        """The last index known to be committed."""
-        return self._parts.core.commit_index
-
-    @property
-    def is_frozen(self) -> bool:
-        """Whether it stands still for an installed snapshot."""
-        return self._frozen
-
-    @property
-    def journal(self) -> Journal:
-        """The journal this replica writes."""
-        return self._parts.journal
+        self._out = Outbox(configuration=self._parts.configuration)
 
     # --- inputs -------------------------------------------------------------------------------
 
@@ -130,13 +87,12 @@ class Replica:
     def link_up(self, peer: str, connection: int, now: float) -> None:
         """A link to a peer was opened; `connection` is greater than any before with this peer."""
         self._passes(now)
-        if self._frozen or peer not in self._parts.others:
+        if self._frozen:
             return
         self._parts.links.up(peer, connection)
         self._appends.link_changed(peer)
-        if self._formation is not None:
-            self._parts.say(peer, self._formation.frame())
-        if self.is_leader:
+        self._membership.introduce_to(peer)
+        if self.is_leader and self._parts.is_member(peer):
             self._appends.probe(now, peer)
             self._after_core(now)
 
@@ -160,8 +116,8 @@ class Replica:
         if heard is None:
             return
         if not self._is_formed():
-            # An empty voter hears of nothing else until all voters agree that they are new.
-            self._dispatch.hear_formation(peer, heard)
+            # An empty node hears of nothing else until it is known to be new, not emptied.
+            self._dispatch.hear_formation(now, peer, heard)
             return
         self._dispatch.hear(now, peer, heard)
         self._after_core(now)
@@ -209,9 +165,9 @@ class Replica:
         self._passes(now)
         if self._formation is not None:
             self._formation.saved()
+            self._parts.formed = self._parts.formed.with_births(self._formation.promised)
             self._elections.restart_timer(now)
-            for peer in self._parts.others:
-                self._parts.say(peer, self._formation.frame())
+            self._membership.introduce_to_all()
 
     def propose(self, data: bytes, ticket: int, now: float) -> None:
         """Put a command into the log.
@@ -220,21 +176,38 @@ class Replica:
         """
         self._passes(now)
         invariant(data, "a command is never empty")
-        size = len(data) + 1
+        self._refuse_unless_leading()
+        self._add(COMMAND + data, ticket, now)
+
+    def _add(self, entry: bytes, ticket: int, now: float) -> None:
+        size = len(entry)
         invariant(
             size <= self._parts.bounds.entry_bytes_max,
             "a command is larger than an entry",
             size_bytes=size,
         )
-        self._refuse_unless_leading()
         if not self._parts.journal.has_room(size, 1):
             raise StorageFull(
                 "the journal of the leader has no room for another entry",
                 because=self._no_room_because,
             )
-        index = self._parts.core.propose(now, data)
+        index = self._parts.core.propose(now, entry)
         self._proposals.add(index, self.term, ticket)
         self._leading.log_grew = True
+
+    def change(self, change: Change, ticket: int, now: float) -> bool:
+        """Propose a change of the configuration; False: it is so already, nothing was proposed.
+
+        Raises what `propose` raises and what `Membership.plan` raises, all definite.
+        """
+        self._passes(now)
+        self._refuse_unless_leading()
+        configuration = self._membership.plan(now, change)
+        if configuration is None:
+            return False
+        self._add(CONFIGURATION + configuration.encode(), ticket, now)
+        self._follow_configuration(now)
+        return True
 
     def barrier(self, ticket: int, now: float) -> None:
         """Answer this ticket with an index after a majority round begun from now on.
@@ -251,14 +224,16 @@ class Replica:
         if self._leading.is_handing_over:
             raise NoLeader("this node is handing its leadership over")
 
-    def transfer(self, now: float) -> None:
-        """As leader.
+    def transfer(self, now: float, to: str | None = None) -> None:
+        """As leader: hand leadership to a voter, or to the one that has every entry first.
 
-        Hand leadership to the follower that has every entry first, within an election timeout.
+        It is tried for an election timeout. Raises UnknownMember.
         """
         self._passes(now)
-        if self.is_leader:
-            self._leading.hand_over(now)
+        if self.is_leader and to != self._parts.me:
+            if to is not None:
+                self._membership.refuse_no_voter(to)
+            self._leading.hand_over(now, to)
 
     def snapshot_saved(self, mark: SnapshotMark, now: float) -> None:
         """The state at this index is durable outside; the journal below may go."""
@@ -295,13 +270,14 @@ class Replica:
         """Everything to be done now. Bounded by what came in; never waits."""
         self._passes(now)
         known = self._formation
-        refusal = known.refusal if known is not None and not known.is_formed else None
+        refusal = known.binding_refusal if known is not None else None
         self._fatal = self._fatal or refusal
         if self._frozen or self._fatal is not None:
             return Outbox(fatal=self._fatal, is_refused=refusal is not None, wake_at=_FOREVER)
         if self._is_formed():
             self._turn(now)
         self._write(now)
+        self._membership.introduce_when_changed()
         out, self._out = self._out, Outbox()
         core, journal = self._parts.core, self._parts.journal
         durable = journal.durable_position
@@ -329,6 +305,7 @@ class Replica:
         send, receivers = self._leading.receivers(now)
         self._tick(now, send=send, reachable=receivers)
         if self.is_leader:
+            self._membership.round(now)
             self._leading.round(now, self._out)
 
     def _tick(self, now: float, *, send: bool | None, reachable: list[str]) -> None:
@@ -356,13 +333,7 @@ class Replica:
         if self._parts.guards.durable_before_sending:
             index = min(index, self._parts.journal.durable_index)
         index = min(index, log.last_index)
-        first = log.head.index
-        for command, at, term in log.entries[
-            self._handed_out_index + 1 - first : index + 1 - first
-        ]:
-            data = b"" if command == NO_OPERATION else command[1:]
-            out.committed.append(Committed(at, term, data))
-        self._handed_out_index = max(index, self._handed_out_index)
+        out.committed += self._handing_out.take(log, index)
         out.settled = self._proposals.settle(log, index) + out.settled
         if self.is_leader:
             out.barriers += self._keep_alives.answered_barriers()
@@ -379,14 +350,24 @@ class Replica:
 
     def _after_core(self, now: float) -> None:
         """Follow the changes of the core's role, then send what it said."""
+        self._follow_configuration(now)
         is_leader, term = self.is_leader, self.term
         stays = is_leader and self._was_leader and term == self._was_term
         if self._was_leader and not stays:
             self._lose_leadership(now)
         if is_leader and not stays:
             self._leading.begin(now)
+            self._membership.begin()
         self._was_leader, self._was_term = is_leader, term
         self._dispatch.core_said(now)
+
+    def _follow_configuration(self, now: float) -> None:
+        was_voter = self._parts.is_voter
+        configuration = self._membership.follow(now)
+        if configuration is not None:
+            self._out.configuration = configuration
+            if self._parts.is_voter and not was_voter:
+                self._elections.restart_timer(now)
 
     def _lose_leadership(self, now: float) -> None:
         index = min(self.commit_index, self._parts.journal.durable_index)

@@ -52,6 +52,10 @@ class Bounds:
     """Entries kept below a saved snapshot, so that a follower a little behind needs no snapshot."""
     reserve_bytes: int = 64 * 1024
     """Journal room that only terms, votes and marks may use."""
+    voters_max: int = 7
+    learners_max: int = 8
+    removed_kept: int = 64
+    """Removed members that are remembered, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,5 +84,7 @@ class Guards:
     """Row 7: signs of life do not wait for the disk."""
     majority_rounds: bool = True
     """Row 8: step down without a majority, reads wait for a round of their own."""
+    one_change_at_a_time: bool = True
+    """Row 9: a change of members waits for the one before, for this term, for a live majority."""
     own_snapshots: bool = True
     """Row 10: the journal above a snapshot survives restart and install."""

@@ -6,10 +6,11 @@ after that step this life of the process says nothing more.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
+from molecule.raft.configuration import Configuration
 from molecule.raft.files import DiskFiles
 from molecule.raft.generation import DataFolder, Generation
 from molecule.raft.outbox import SnapshotMark
@@ -34,13 +35,18 @@ class SnapshotTransfers:
         """Send this peer a snapshot when its turn comes. A peer wants one at a time."""
         self._wanted.put_nowait(peer)
 
-    async def send_all(self, ended: Callable[[str, bool], None]) -> None:
+    async def send_all(
+        self,
+        configuration_at: Callable[[int], Configuration | None],
+        ended: Callable[[str, bool], None],
+    ) -> None:
         """Send what is wanted, for ever; tell of each peer whether it arrived."""
         while True:
             peer = await self._wanted.get()
             arrived = False
             try:
                 mark, chunks = await self.store.open_snapshot()
+                mark = replace(mark, configuration=configuration_at(mark.index))
                 arrived = await self.sender.send_snapshot(peer, mark, chunks)
             except Exception as error:  # noqa: BLE001  # a named boundary: a loop round
                 # It is asked for again as long as the peer is behind.

@@ -1,9 +1,10 @@
-"""Links between voters: Raft frames both ways on one stream for each pair, and snapshots.
+"""Links between members: Raft frames both ways on one stream for each pair, and snapshots.
 
-The voter with the smaller id dials, so that a pair has one stream and one number covers both
-directions: nothing sent on one connection can arrive on the next. Frames that wait travel together
-in one message. What must stay true: a link that is up was proved by certificate, and `link_down`
-follows every `link_up`.
+The member with the smaller id dials, so that a pair has one stream and one number covers both
+directions: nothing sent on one connection can arrive on the next. One that missed a change knows
+not yet whom to dial, so after a while without a link the greater id dials too, and is answered by
+those who do not know it. What must stay true: a link that is up was proved by certificate, and
+`link_down` follows every `link_up`.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from molecule.config import Limits, Timing
 from molecule.model.errors import Forbidden, InvalidInput, invariant
 from molecule.rpc.channel import PeerChannels
 from molecule.rpc.frame_queue import FrameQueue
-from molecule.rpc.identity import caller
+from molecule.rpc.identity import NODE, caller
 from molecule.wire.v1 import peer_link_pb2
 from molecule.wire.v1.peer_link_pb2_grpc import (
     PeerLinkServicer,
@@ -52,9 +53,12 @@ class LinkEvents(Protocol):
         """A frame, in the order in which the peer sent it on this connection."""
 
     async def receive_snapshot(
-        self, peer: str, index: int, term: int, chunks: AsyncIterator[bytes]
+        self, peer: str, first: peer_link_pb2.SnapshotPart, chunks: AsyncIterator[bytes]
     ) -> bool:
-        """Take a snapshot offered by the peer; True when this node has it (or more) durably."""
+        """Take a snapshot offered by the peer; True when this node has it (or more) durably.
+
+        `first` tells its place in the log and who belonged to the cluster there.
+        """
 
 
 class Place(Protocol):
@@ -67,6 +71,17 @@ class Place(Protocol):
     @property
     def term(self) -> int:
         """The term of that entry."""
+
+    @property
+    def configuration(self) -> "Encodable | None":
+        """Who belonged to the cluster there; None while it stands as it was formed."""
+
+
+class Encodable(Protocol):
+    """A configuration as the links see it."""
+
+    def encode_placed(self) -> bytes:
+        """Its bytes."""
 
 
 @dataclass(slots=True)
@@ -101,7 +116,7 @@ class RaftLinks:
         limits: Limits,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        """`peers` are all voters by id with their addresses; this node itself is passed over."""
+        """`peers` are all members by id with their addresses; this node itself is passed over."""
         self._me = me
         self._peers = {peer: address for peer, address in peers.items() if peer != me}
         self._channels = channels
@@ -109,8 +124,10 @@ class RaftLinks:
         self._timing = timing
         self._limits = limits
         self._jitter = jitter
-        self._numbers = dict.fromkeys(self._peers, 0)
+        self._numbers: dict[str, int] = {}
         self._links: dict[str, FrameQueue] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._peers_changed = asyncio.Event()
         self._is_stopping = False
         self._refusals: dict[str, str] = {}
         self.counters = LinkCounters()
@@ -140,11 +157,17 @@ class RaftLinks:
 
     async def send_snapshot(self, peer: str, mark: Place, chunks: AsyncIterator[bytes]) -> bool:
         """Offer a snapshot, then stream it as fast as the peer takes it; True when it is there."""
-        channel = self._channels.fresh(peer, self._peers[peer])
+        address = self._peers.get(peer)
+        if address is None:
+            return False
+        channel = self._channels.fresh(peer, address)
         try:
             call = PeerLinkStub(channel).Snapshot()
             try:
-                await call.write(peer_link_pb2.SnapshotPart(index=mark.index, term=mark.term))
+                placed = mark.configuration
+                first = peer_link_pb2.SnapshotPart(index=mark.index, term=mark.term)
+                first.configuration = placed.encode_placed() if placed is not None else b""
+                await call.write(first)
                 async for chunk in chunks:
                     await call.write(peer_link_pb2.SnapshotPart(chunk=chunk))
                 await call.done_writing()
@@ -158,6 +181,11 @@ class RaftLinks:
         finally:
             await channel.close()
 
+    def follow(self, addresses: Mapping[str, str]) -> None:
+        """Keep links to these members from now on. What is open to others ends by itself."""
+        self._peers = {peer: address for peer, address in addresses.items() if peer != self._me}
+        self._peers_changed.set()
+
     # ---- for the node
 
     def register(self, server: "_Registers") -> None:
@@ -165,14 +193,15 @@ class RaftLinks:
         server.register(add_PeerLinkServicer_to_server, _Service(self))
 
     async def run(self) -> None:
-        """Keep a link to every voter with a greater id; ends only when cancelled."""
+        """Keep a link to every member; ends only when cancelled."""
         try:
             async with asyncio.TaskGroup() as group:
-                for peer in self._peers:
-                    if peer > self._me:
-                        group.create_task(self._keep(peer))
                 try:
-                    await asyncio.Event().wait()
+                    while True:
+                        for peer in self._peers.keys() - self._keepers.keys():
+                            self._keepers[peer] = group.create_task(self._keep(peer))
+                        self._peers_changed.clear()
+                        await self._peers_changed.wait()
                 finally:
                     self._is_stopping = True
         finally:
@@ -182,21 +211,36 @@ class RaftLinks:
     # ---- links
 
     async def _keep(self, peer: str) -> None:
+        """Dial this member whenever there is no link, as long as it is one."""
         wait_ms = _REDIAL_FIRST_MS
-        while True:
-            was = self._numbers[peer]
-            await self._dial(peer)
+        patience_ms = self._timing.link_silence_ms
+        while (address := self._peers.get(peer)) is not None:
+            was = self._numbers.get(peer, 0)
+            if peer < self._me:
+                # Dialling is for the smaller id, unless it seems not to know us.
+                await self._pause(patience_ms)
+            if peer in self._links:
+                await self._pause(patience_ms)
+                continue
+            if self._numbers.get(peer, 0) == was:
+                await self._dial(peer, address)
             # A call that is cancelled may report the end of the call instead: the wish still
             # stands.
             if self._is_stopping:
                 raise asyncio.CancelledError
-            wait_ms = _REDIAL_FIRST_MS if self._numbers[peer] != was else wait_ms * 2
+            wait_ms = _REDIAL_FIRST_MS if self._numbers.get(peer, 0) != was else wait_ms * 2
             wait_ms = min(wait_ms, self._timing.link_redial_max_ms)
-            await asyncio.sleep(wait_ms * (0.5 + self._jitter() / 2) / 1000)
+            await self._pause(wait_ms)
+        del self._keepers[peer]
+        # It may have become a member again a moment ago.
+        self._peers_changed.set()
 
-    async def _dial(self, peer: str) -> None:
+    async def _pause(self, wait_ms: int) -> None:
+        await asyncio.sleep(wait_ms * (0.5 + self._jitter() / 2) / 1000)
+
+    async def _dial(self, peer: str, address: str) -> None:
         # Each attempt has a connection of its own: after a cut the old one may hang for minutes.
-        channel = self._channels.fresh(peer, self._peers[peer])
+        channel = self._channels.fresh(peer, address)
         try:
             call = PeerLinkStub(channel).Link()
             async with asyncio.timeout(self._timing.link_silence_ms / 1000):
@@ -224,20 +268,21 @@ class RaftLinks:
         self._refusals[peer] = reason
 
     async def answer(self, peer: str, stream: Any) -> None:
-        """Carry a link that `peer` dialled, until it ends; `Forbidden` for a stranger."""
-        if peer not in self._peers:
-            raise Forbidden(f"{peer} is no voter of this cluster")
-        if peer > self._me:
-            raise Forbidden(f"{peer} does not dial {self._me}: the voter with the smaller id does")
+        """Carry a link that `peer` dialled, until it ends.
+
+        Its certificate proves that it is of this cluster; consensus knows whether it is a member.
+        """
+        if peer > self._me and peer in self._peers:
+            raise Forbidden(f"{peer} does not dial {self._me}: the member with the smaller id does")
         await stream.write(peer_link_pb2.LinkMessage())
         await self._carry(self._up(peer), stream)
 
     async def answer_snapshot(
         self, peer: str, parts: AsyncIterator[peer_link_pb2.SnapshotPart]
     ) -> bool:
-        """Hand a snapshot from `peer` to consensus; `Forbidden` for a stranger."""
-        if peer not in self._peers:
-            raise Forbidden(f"{peer} is no voter of this cluster")
+        """Hand a snapshot from `peer` to consensus."""
+        if peer not in self._links:
+            raise Forbidden(f"{peer} has no link to {self._me}, so it offers no snapshot")
         first = await anext(parts, None)
         if first is None:
             raise InvalidInput("a snapshot begins with its place in the log")
@@ -246,14 +291,14 @@ class RaftLinks:
             async for part in parts:
                 yield part.chunk
 
-        return await self._told.receive_snapshot(peer, first.index, first.term, chunks())
+        return await self._told.receive_snapshot(peer, first, chunks())
 
     def _up(self, peer: str) -> FrameQueue:
         old = self._links.get(peer)
         if old is not None:
             # The peer noticed before us that the old stream is dead.
             self._down(old, "replaced")
-        self._numbers[peer] += 1
+        self._numbers[peer] = self._numbers.get(peer, 0) + 1
         link = FrameQueue(peer, self._numbers[peer], self._limits)
         self._links[peer] = link
         log.info("link_up", peer=peer, connection=link.connection)
@@ -308,6 +353,13 @@ class RaftLinks:
             self.counters.frames_sent += len(frames)
 
 
+def _node() -> str:
+    who = caller()
+    if who.role != NODE:
+        raise Forbidden(f"{who.uri} is no node, so it has no part in consensus")
+    return who.name
+
+
 class _Registers(Protocol):
     def register(self, add: Callable[[Any, Any], None], servicer: object) -> None: ...
 
@@ -320,9 +372,9 @@ class _Service(PeerLinkServicer):
 
     async def Link(self, request_iterator: Any, context: Any) -> None:  # type: ignore[override]  # noqa: N802
         del request_iterator
-        await self._links.answer(caller().name, context)
+        await self._links.answer(_node(), context)
 
     async def Snapshot(self, request_iterator: Any, context: Any) -> peer_link_pb2.SnapshotReply:  # noqa: N802
         del context
-        has_it = await self._links.answer_snapshot(caller().name, request_iterator)
+        has_it = await self._links.answer_snapshot(_node(), request_iterator)
         return peer_link_pb2.SnapshotReply(has_it=has_it)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 from molecule.model.errors import DamagedData, NoLeader, StorageFull
+from molecule.raft.configuration import Configuration
 from molecule.raft.outbox import Outbox, SnapshotMark
 from molecule.raft.replica import Replica
 from molecule.raft.settings import Bounds, Guards, Timing
@@ -51,10 +52,11 @@ class _ReplicaMember:
             self._generation = Generation.open(port.disk, BOUNDS)
             journal = self._generation.open_journal()
             content = self._generation.load()
+            formed = Configuration.formed_of(port.voters)
             mark = None if content is None else content[0]
             self._replica = Replica(
                 me=port.name,
-                voters=port.voters,
+                formed=formed,
                 timing=timing,
                 journal=journal,
                 snapshot=mark,

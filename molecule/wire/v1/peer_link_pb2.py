@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n molecule/wire/v1/peer_link.proto\x12\x10molecule.wire.v1\"\x1d\n\x0bLinkMessage\x12\x0e\n\x06\x66rames\x18\x01 \x03(\x0c\":\n\x0cSnapshotPart\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\"\x1f\n\rSnapshotReply\x12\x0e\n\x06has_it\x18\x01 \x01(\x08\x32\xa3\x01\n\x08PeerLink\x12H\n\x04Link\x12\x1d.molecule.wire.v1.LinkMessage\x1a\x1d.molecule.wire.v1.LinkMessage(\x01\x30\x01\x12M\n\x08Snapshot\x12\x1e.molecule.wire.v1.SnapshotPart\x1a\x1f.molecule.wire.v1.SnapshotReply(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n molecule/wire/v1/peer_link.proto\x12\x10molecule.wire.v1\"\x1d\n\x0bLinkMessage\x12\x0e\n\x06\x66rames\x18\x01 \x03(\x0c\"Q\n\x0cSnapshotPart\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\x12\x15\n\rconfiguration\x18\x04 \x01(\x0c\"\x1f\n\rSnapshotReply\x12\x0e\n\x06has_it\x18\x01 \x01(\x08\x32\xa3\x01\n\x08PeerLink\x12H\n\x04Link\x12\x1d.molecule.wire.v1.LinkMessage\x1a\x1d.molecule.wire.v1.LinkMessage(\x01\x30\x01\x12M\n\x08Snapshot\x12\x1e.molecule.wire.v1.SnapshotPart\x1a\x1f.molecule.wire.v1.SnapshotReply(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LINKMESSAGE']._serialized_start=54
   _globals['_LINKMESSAGE']._serialized_end=83
   _globals['_SNAPSHOTPART']._serialized_start=85
-  _globals['_SNAPSHOTPART']._serialized_end=143
-  _globals['_SNAPSHOTREPLY']._serialized_start=145
-  _globals['_SNAPSHOTREPLY']._serialized_end=176
-  _globals['_PEERLINK']._serialized_start=179
-  _globals['_PEERLINK']._serialized_end=342
+  _globals['_SNAPSHOTPART']._serialized_end=166
+  _globals['_SNAPSHOTREPLY']._serialized_start=168
+  _globals['_SNAPSHOTREPLY']._serialized_end=199
+  _globals['_PEERLINK']._serialized_start=202
+  _globals['_PEERLINK']._serialized_end=365
 # @@protoc_insertion_point(module_scope)

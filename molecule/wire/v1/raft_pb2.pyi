@@ -121,7 +121,9 @@ class Append(_message.Message):
     """The leader has committed an entry of its own term, so `commit_index` covers all that ever was committed."""
     @_builtins.property
     def entry_terms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Parallel: the term and the bytes of each entry. The first byte is the kind, 0 (command) or 1 (no operation)."""
+        """Parallel: the term and the bytes of each entry. The first byte is the kind: 0 command, 1 no operation,
+        2 configuration (`Configuration` follows).
+        """
 
     @_builtins.property
     def entries(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
@@ -339,7 +341,7 @@ Global___KeepAliveAnswer: _TypeAlias = KeepAliveAnswer  # noqa: Y015
 
 @_typing.final
 class TransferLeadership(_message.Message):
-    """The leader asks its most advanced follower to campaign at once."""
+    """The leader asks a voter that has every entry to campaign at once."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -373,7 +375,9 @@ Global___TermTooLow: _TypeAlias = TermTooLow  # noqa: Y015
 
 @_typing.final
 class Formation(_message.Message):
-    """Spoken once on each new link. Lets empty voters form a cluster once and never again."""
+    """Spoken on each new link and after each change. Lets empty voters form a cluster once and never again, and
+    tells newcomers that they are in and removed members that they are out.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -397,10 +401,32 @@ class Formation(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class MembersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CLUSTER_FIELD_NUMBER: _builtins.int
     BIRTH_FIELD_NUMBER: _builtins.int
     BIRTHS_FIELD_NUMBER: _builtins.int
     FORMED_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
     cluster: _builtins.str
     birth: _builtins.str
     """Random, made when the sender's data folder was first used."""
@@ -410,6 +436,16 @@ class Formation(_message.Message):
     def births(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The births the sender promised to form with, by voter; empty until it heard all of them."""
 
+    @_builtins.property
+    def members(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The births of all voters and learners, by node, in the newest configuration that the sender knows to be
+        committed; empty while the cluster stands as it was formed.
+        """
+
+    @_builtins.property
+    def removed(self) -> _containers.RepeatedCompositeFieldContainer[Global___RemovedMember]:
+        """Those that were removed, in the same configuration."""
+
     def __init__(
         self,
         *,
@@ -417,11 +453,35 @@ class Formation(_message.Message):
         birth: _builtins.str = ...,
         births: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         formed: _builtins.bool = ...,
+        members: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        removed: _abc.Iterable[Global___RemovedMember] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth", b"birth", "births", b"births", "cluster", b"cluster", "formed", b"formed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth", b"birth", "births", b"births", "cluster", b"cluster", "formed", b"formed", "members", b"members", "removed", b"removed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Formation: _TypeAlias = Formation  # noqa: Y015
+
+@_typing.final
+class RemovedMember(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    BIRTH_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    birth: _builtins.str
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        birth: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth", b"birth", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemovedMember: _TypeAlias = RemovedMember  # noqa: Y015

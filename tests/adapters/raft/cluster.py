@@ -1,7 +1,7 @@
 """Drivers on real disks, joined by links inside the process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from molecule.raft.driver import RaftDriver
@@ -64,6 +64,9 @@ class Member:
 
     def send(self, peer: str, connection: int, frame: bytes) -> None:
         self.network.deliver(self.name, peer, connection, frame)
+
+    def follow(self, addresses: Mapping[str, str]) -> None:
+        """Links are made by the tests."""
 
     async def start(self, *, snapshot: SnapshotMark | None = None, birth: str = "") -> None:
         snapshots = Snapshots(self)

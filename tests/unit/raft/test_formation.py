@@ -1,7 +1,9 @@
 """Forming a cluster once, and finding out who was emptied."""
 
+from molecule.raft.configuration import Configuration, Member
 from molecule.raft.formation import Formation
 
+NOBODY = Configuration()
 NAMES = ("a", "b", "c")
 
 
@@ -17,7 +19,7 @@ class Forming:
                 member.saved()
 
     def tell(self, sender: str, receiver: str) -> None:
-        self.members[receiver].hear(sender, self.members[sender].frame().formation)
+        self.members[receiver].hear(sender, self.members[sender].frame(NOBODY, NOBODY).formation)
 
     def tell_all(self) -> None:
         for sender in self.members:
@@ -58,12 +60,12 @@ def test_a_promise_is_told_only_after_it_is_durable() -> None:
     forming.tell("b", "a")
     forming.tell("c", "a")
     member = forming.members["a"]
-    assert not member.frame().formation.births
+    assert not member.frame(NOBODY, NOBODY).formation.births
 
     assert member.take_unsaved()
     member.saved()
 
-    assert dict(member.frame().formation.births) == {"a": "a1", "b": "b1", "c": "c1"}
+    assert dict(member.frame(NOBODY, NOBODY).formation.births) == {"a": "a1", "b": "b1", "c": "c1"}
 
 
 def test_a_voter_that_missed_the_end_forms_with_those_who_did_not() -> None:
@@ -133,7 +135,7 @@ def test_a_promise_survives_a_restart() -> None:
 def test_a_voter_of_another_cluster_is_refused_by_name() -> None:
     member = a_formation("a")
 
-    member.hear("b", a_formation("b", cluster="other").frame().formation)
+    member.hear("b", a_formation("b", cluster="other").frame(NOBODY, NOBODY).formation)
 
     assert "'other'" in (member.refusal or "")
 
@@ -144,3 +146,77 @@ def test_a_single_voter_forms_alone() -> None:
         alone.saved()
 
     assert alone.is_formed
+
+
+# --- newcomers and those who left ---------------------------------------------------------------
+
+GROWN = Configuration((Member("a", "a:1", "a1"),), index=7).with_learner(Member("d", "d:1", "d1"))
+
+
+def a_newcomer(birth: str = "d1") -> Formation:
+    return Formation(cluster="test", me="d", voters=("a",), birth=birth)
+
+
+def a_member() -> Formation:
+    return Formation(cluster="test", me="a", voters=("a",), birth="a1", is_formed=True)
+
+
+def test_a_newcomer_forms_nothing_and_waits_until_a_member_knows_it() -> None:
+    newcomer = a_newcomer()
+    newcomer.hear("a", a_member().frame(NOBODY, NOBODY).formation)
+    assert not newcomer.take_unsaved()
+    assert "does not know it" in (newcomer.waits_because or "")
+
+    newcomer.hear("a", a_member().frame(GROWN, NOBODY).formation)
+    assert newcomer.take_unsaved()
+    newcomer.saved()
+
+    assert newcomer.is_formed
+    assert newcomer.waits_because is None
+
+
+def test_a_newcomer_that_a_member_knows_with_another_folder_waits_and_says_why() -> None:
+    # The member may have missed that the old one was replaced, so this is no refusal.
+    newcomer = a_newcomer("d2")
+
+    newcomer.hear("a", a_member().frame(GROWN, GROWN).formation)
+
+    assert newcomer.binding_refusal is None
+    assert "another data folder" in (newcomer.waits_because or "")
+
+
+def test_whoever_was_removed_stops_however_long_it_took_part() -> None:
+    newcomer = a_newcomer()
+    newcomer.hear("a", a_member().frame(GROWN, GROWN).formation)
+    newcomer.saved()
+    shrunk = GROWN.without("d", removed_kept=9)
+
+    newcomer.hear("a", a_member().frame(shrunk, GROWN).formation)
+    assert newcomer.binding_refusal is None, "a removal that may be undone is no removal"
+    newcomer.hear("a", a_member().frame(shrunk, shrunk).formation)
+
+    assert "was removed" in (newcomer.binding_refusal or "")
+
+
+def test_the_same_node_returns_with_another_folder() -> None:
+    shrunk = GROWN.without("d", removed_kept=9)
+    again = shrunk.with_learner(Member("d", "d:1", "d2"))
+    newcomer = a_newcomer("d2")
+
+    newcomer.hear("a", a_member().frame(again, again).formation)
+    newcomer.saved()
+
+    assert newcomer.is_formed
+    assert newcomer.binding_refusal is None
+
+
+def test_a_founder_of_one_that_was_emptied_stops_once_it_hears_a_member() -> None:
+    emptied = Formation(cluster="test", me="a", voters=("a",), birth="a2")
+    while emptied.take_unsaved():
+        emptied.saved()
+    assert emptied.is_formed
+    other = Formation(cluster="test", me="d", voters=("a",), birth="d1", is_formed=True)
+
+    emptied.hear("d", other.frame(GROWN, GROWN).formation)
+
+    assert "emptied" in (emptied.binding_refusal or "")

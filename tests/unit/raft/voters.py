@@ -3,6 +3,8 @@
 from collections import deque
 from dataclasses import dataclass, field
 
+from molecule.raft.changes import AddLearner, Change, Promote
+from molecule.raft.configuration import Configuration, Member
 from molecule.raft.journal import Journal
 from molecule.raft.outbox import BarrierAnswer, Committed, Outbox, Settled, SnapshotMark
 from molecule.raft.recovery import open_journal
@@ -70,15 +72,49 @@ class Voters:
     def _replica(self, name: str, journal: Journal, snapshot: SnapshotMark | None) -> Replica:
         return Replica(
             me=name,
-            voters=self.names,
+            formed=Configuration.formed_of(self.names if name in self.names else ()),
             timing=Timing(),
             journal=journal,
             snapshot=snapshot,
-            seed=self.seed * 100 + self.names.index(name),
+            seed=self.seed * 100 + ord(name),
             now=self.now,
             guards=self.guards,
             bounds=self.bounds,
         )
+
+    def newcomer(self, name: str) -> None:
+        """A node with an empty folder that was told of nobody; linked to all."""
+        files = MemoryFiles()
+        journal = Journal.create(files, bounds=self.bounds)
+        self.voters[name] = Voter(files, self._replica(name, journal, None))
+        self.connect(name)
+
+    def change(self, change: Change, *, at: str, ticket: int = 900) -> None:
+        """Propose a change and run until it is committed."""
+        replica, settled = self[at].replica, self[at].settled
+        if not replica.change(change, ticket, self.now):
+            return
+        before = len(settled)
+        for _ in range(3000):
+            self.step()
+            if len(settled) > before:
+                assert settled[-1].failure is None, settled[-1]
+                return
+        raise AssertionError("never settled")
+
+    def join(self, name: str, *, at: str) -> None:
+        """Let a newcomer become a voter."""
+        self.newcomer(name)
+        self.change(AddLearner(Member(name, f"{name}:1", f"{name}1")), at=at)
+        self.promote(name, at=at)
+
+    def promote(self, name: str, *, at: str) -> None:
+        """As soon as it has everything."""
+        for _ in range(3000):
+            self.step()
+            if any(learner.answers_in_time for learner in self[at].replica.learners(self.now)):
+                break
+        self.change(Promote(name), at=at)
 
     def __getitem__(self, name: str) -> Voter:
         return self.voters[name]
@@ -162,7 +198,7 @@ class Voters:
         """Run until one of these voters leads and has committed in its term; its name."""
         for _ in range(round(within / STEP)):
             self.step()
-            for name in among or self.names:
+            for name in among or self.voters:
                 replica = self[name].replica
                 if replica.is_leader:
                     term = replica.journal.log.term_at(replica.commit_index)
