@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from molecule.raft.catching_up import LearnerProgress
@@ -11,7 +12,7 @@ from molecule.raft.replica import Replica
 from molecule.raft.waiting import Waiting
 
 
-class MembershipCalls:
+class MembershipCalls(ABC):
     """The part of a driver that callers use to change the configuration, on its loop.
 
     Every change returns the configuration that holds it once it is committed, raises a definite
@@ -76,8 +77,10 @@ class MembershipCalls:
             await future
         return self._replica.configuration
 
+    @abstractmethod
     def _refuse_when_stopped(self) -> None:
-        raise NotImplementedError
+        """Raise NoLeader when the driver does not run."""
 
+    @abstractmethod
     def _wake(self) -> None:
-        raise NotImplementedError
+        """Have a round done soon."""
