@@ -11,6 +11,8 @@ from molecule.node.replica import Replica
 from molecule.telemetry.node_metrics import NodeMetrics
 
 _EVERY_S = 1.0
+_LAG_EVERY_S = 0.025
+"""Half of what a stall may last, so that every longer one is seen."""
 
 
 class Measures:
@@ -63,12 +65,23 @@ class Measures:
         return execution.process if execution is not None else "other"
 
     async def run(self) -> None:
-        """Sample once a second, and see how late the loop comes to it."""
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._sample())
+            group.create_task(self._watch_loop())
+
+    async def _watch_loop(self) -> None:
+        """See how late the loop comes to what is due."""
+        observe, every_us = self._metrics.loop_lag.observe, int(_LAG_EVERY_S * 1_000_000)
+        while True:
+            due_us = boottime_us() + every_us
+            await asyncio.sleep(_LAG_EVERY_S)
+            observe(max(0, boottime_us() - due_us) / 1_000_000)
+
+    async def _sample(self) -> None:
         metrics = self._metrics
         while True:
-            due_us = boottime_us() + int(_EVERY_S * 1_000_000)
             await asyncio.sleep(_EVERY_S)
-            metrics.loop_lag.observe(max(0, boottime_us() - due_us) / 1_000_000)
             state = self._replica.state
             metrics.raft.applied_index.set(state.index)
             metrics.slots.labels("used").set(self._held())

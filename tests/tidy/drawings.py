@@ -15,6 +15,7 @@ from molecule.component.registry import Component
 from molecule.component.spec import ConnectorSpec, Field, FieldKind, Spec
 from molecule.config import Limits, NodeConfig, Timing
 from molecule.model.execution import ACTIVE, PARKED, TERMINAL, TRANSITIONS
+from tests.bench.page import performance
 
 _KINDS: Final = (("trigger", "Triggers"), ("step", "Steps"), ("operation", "Operations"))
 
@@ -88,6 +89,7 @@ DRAWINGS: Final[Mapping[str, Callable[[], str]]] = {
     "timings": timings,
     "limits": limits,
     "components": components,
+    "performance": performance,
 }
 
 

@@ -1,0 +1,23 @@
+"""The backlog of the bench: every key gets its even part, and every batch is of one process."""
+
+from collections import Counter
+
+from tests.bench.backlog import Size, batches_of
+
+
+def test_the_backlog_is_spread_evenly_over_keys_and_processes() -> None:
+    size = Size(pending=20_000, keys=200, small=0)
+    batches = list(batches_of(size, 20_000))
+    keys = Counter(
+        (batch["process"], item["input"]["key"])
+        for batch in batches
+        for item in batch["submissions"]
+    )
+    assert len(keys) == 200
+    assert set(keys.values()) == {100}
+    assert all(len(batch["submissions"]) == 100 for batch in batches)
+
+
+def test_a_document_of_the_backlog_is_about_a_kilobyte() -> None:
+    batch = next(batches_of(Size(pending=100, keys=20, small=0), 100))
+    assert 950 < len(str(batch["submissions"][0]["input"])) < 1_024
