@@ -7,7 +7,7 @@ after it arrived, so that a leader cut off from the others renews no lease.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -22,6 +22,7 @@ from molecule.node.clock import ClusterClock, boottime_us
 from molecule.node.leader_rounds import Delivery, LeaderRounds
 from molecule.node.proposer import Proposer
 from molecule.node.replica import Replica
+from molecule.rpc.message_queue import MessageQueue
 from molecule.scheduler import plan
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
@@ -31,37 +32,37 @@ _log = structlog.get_logger()
 _ROUND_S = 0.1
 """Time alone brings work too: a lease that ran out, a wait that is due."""
 
-Write = Callable[[p.ToAgent], Awaitable[None]]
+Write = Callable[[Sequence[p.ToAgent]], Awaitable[None]]
+"""Sends what is ready at the same time together."""
 
 
 class Session:
     """An agent's open session: what is to be sent to it, until it ends."""
 
-    def __init__(self, node: NodeId, *, messages_max: int) -> None:
+    def __init__(self, node: NodeId, limits: Limits) -> None:
         self.node = node
-        self._messages_max = messages_max
-        self._outgoing: asyncio.Queue[p.ToAgent | None] = asyncio.Queue()
+        self._messages_max = limits.session_messages_max
+        self._outgoing: MessageQueue[p.ToAgent] = MessageQueue(limits)
 
     def say(self, message: p.ToAgent) -> None:
         """Queue a message. An agent that takes none any more loses its session instead.
 
         It opens another, and is told what it misses in answer to its first heartbeat there.
         """
-        if self._outgoing.qsize() >= self._messages_max:
-            while not self._outgoing.empty():
-                self._outgoing.get_nowait()
+        if len(self._outgoing) >= self._messages_max:
+            self._outgoing.clear()
             self.end()
             return
-        self._outgoing.put_nowait(message)
+        self._outgoing.put(message)
 
     def end(self) -> None:
         """Send what is queued, then end."""
-        self._outgoing.put_nowait(None)
+        self._outgoing.end()
 
-    async def outgoing(self) -> AsyncIterator[p.ToAgent]:
+    async def outgoing(self) -> AsyncIterator[Sequence[p.ToAgent]]:
         """Messages in order, until the end."""
-        while (message := await self._outgoing.get()) is not None:
-            yield message
+        while messages := await self._outgoing.take():
+            yield messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,7 @@ class Leader:
         """Carry one agent's session until either side ends it. `NoLeader` elsewhere."""
         if self._term is None:
             raise NoLeader(f"node {self._node} does not lead")
-        session = Session(NodeId(node), messages_max=self._limits.session_messages_max)
+        session = Session(NodeId(node), self._limits)
         former = self._sessions.get(session.node)
         if former is not None:
             former.end()
@@ -199,8 +200,8 @@ class Leader:
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(self._read(session, incoming))
             try:
-                async for message in session.outgoing():
-                    await write(message)
+                async for messages in session.outgoing():
+                    await write(messages)
             finally:
                 reading.cancel()
                 if self._sessions.get(session.node) is session:

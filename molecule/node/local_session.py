@@ -1,13 +1,14 @@
 """The agent's session with a leader in the same process: the same words, without a network."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from molecule.model.errors import Unavailable
 from molecule.wire.v1 import peer_pb2 as p
 
 Serve = Callable[
-    [str, AsyncIterator[p.FromAgent], Callable[[p.ToAgent], Awaitable[None]]], Awaitable[None]
+    [str, AsyncIterator[p.FromAgent], Callable[[Sequence[p.ToAgent]], Awaitable[None]]],
+    Awaitable[None],
 ]
 
 
@@ -38,8 +39,9 @@ class LocalSession:
         while True:
             yield await self._to_leader.get()
 
-    async def _write(self, message: p.ToAgent) -> None:
-        self._to_agent.put_nowait(message)
+    async def _write(self, messages: Sequence[p.ToAgent]) -> None:
+        for message in messages:
+            self._to_agent.put_nowait(message)
 
     def close(self) -> None:
         """Nothing to give back."""

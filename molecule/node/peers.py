@@ -59,7 +59,11 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         self, request_iterator: AsyncIterator[p.FromAgent], context: Any
     ) -> None:
         """An agent's session with the leader; refused elsewhere."""
-        await self._leader.serve(identity.caller().name, request_iterator, context.write)
+
+        async def write(messages: Sequence[p.ToAgent]) -> None:
+            await context.write(p.ToAgentBatch(messages=messages))
+
+        await self._leader.serve(identity.caller().name, request_iterator, write)
 
     async def ReportDeath(self, request: c.ReportNodeDeath, _context: Any) -> p.ReportDeathReply:  # noqa: N802
         """A node's supervisor tells the end of a life of that same node. `NoLeader` elsewhere.
@@ -148,8 +152,9 @@ class RemoteSession:
     async def incoming(self) -> AsyncIterator[p.ToAgent]:
         """What the leader says, until the session breaks."""
         with errors.translated():
-            async for message in self._call:
-                yield message
+            async for batch in self._call:
+                for message in batch.messages:
+                    yield message
         raise Unavailable("the leader ended the session")
 
     async def carry(self) -> None:

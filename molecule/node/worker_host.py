@@ -1,6 +1,6 @@
 """The service that workers dial on the node's unix socket. Thin: streams go to `WorkerLinks`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from molecule.node.worker_links import WorkerLinks
@@ -15,7 +15,12 @@ class WorkerHost(worker_pb2_grpc.WorkerHostServicer):
         self._links = links
 
     async def Work(  # type: ignore[override]  # noqa: N802  # the library takes a coroutine, too
-        self, request_iterator: AsyncIterator[w.FromWorker], context: Any
+        self, request_iterator: AsyncIterator[w.FromWorkerBatch], context: Any
     ) -> None:
         """One worker's stream, from its hello to its end."""
-        await self._links.serve(request_iterator, context.write)
+
+        async def write(messages: Sequence[w.ToWorker]) -> None:
+            await context.write(w.ToWorkerBatch(messages=messages))
+
+        words = (message async for batch in request_iterator for message in batch.messages)
+        await self._links.serve(words, write)

@@ -6,19 +6,23 @@ their answer is sent back under the number of the message.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 import structlog
 
 from molecule.config import Limits
 from molecule.model.errors import MoleculeError, Unavailable
+from molecule.rpc.message_queue import MessageQueue
 from molecule.wire.v1 import worker_pb2 as w
 
 _log = structlog.get_logger()
 
 PackageSource = Callable[[w.ToWorker], Awaitable[list[w.PutPackage]]]
 """The packages that a message needs and that must reach the worker before it."""
+
+Write = Callable[[Sequence[w.ToWorker]], Awaitable[None]]
+"""Sends what is ready at the same time together."""
 
 
 class Desk(Protocol):
@@ -68,17 +72,17 @@ class WorkerLink:
         worker: str,
         packages: PackageSource,
         undelivered: Callable[[w.ToWorker], None],
-        *,
-        messages_max: int,
+        limits: Limits,
     ) -> None:
         self.worker = worker
         self.overflowed = asyncio.Event()
         """Set once the worker takes nothing any more: its stream must end."""
-        self._messages_max = messages_max
+        self._messages_max = limits.worker_messages_max
         self._packages = packages
         self._undelivered = undelivered
         self._orders: asyncio.Queue[w.ToWorker] = asyncio.Queue()
-        self._outgoing: asyncio.Queue[w.ToWorker] = asyncio.Queue()
+        self.outgoing: MessageQueue[w.ToWorker] = MessageQueue(limits)
+        """What is ready to be sent."""
         self._sent: dict[str, int] = {}
         """By version, the hash of what was sent: settings keep their name when they change."""
         self._requests: dict[int, asyncio.Future[w.WorkerReply]] = {}
@@ -86,11 +90,14 @@ class WorkerLink:
 
     def send(self, message: w.ToWorker) -> None:
         """Queue a message; packages it needs go before it. Beyond the bound it is dropped."""
-        if self._orders.qsize() + self._outgoing.qsize() >= self._messages_max:
+        if self._orders.qsize() + len(self.outgoing) >= self._messages_max:
             self.overflowed.set()
             return
         is_order = message.WhichOneof("kind") not in ("lease", "answer")
-        (self._orders if is_order else self._outgoing).put_nowait(message)
+        if is_order:
+            self._orders.put_nowait(message)
+        else:
+            self.outgoing.put(message)
 
     async def ask(self, request: w.WorkerRequest) -> w.WorkerReply:
         """Have the worker do something that must not run in this loop. `Unavailable` if it dies."""
@@ -128,8 +135,8 @@ class WorkerLink:
                 content = hash(package.content)
                 if self._sent.get(package.version) != content:
                     self._sent[package.version] = content
-                    self._outgoing.put_nowait(w.ToWorker(package=package))
-            self._outgoing.put_nowait(order)
+                    self.outgoing.put(w.ToWorker(package=package))
+            self.outgoing.put(order)
 
     def _refuse(self, order: w.ToWorker, error: MoleculeError) -> None:
         _log.warning("order_undelivered", worker=self.worker, reason=error.message)
@@ -139,11 +146,6 @@ class WorkerLink:
             self.replied(reply)
         else:
             self._undelivered(order)
-
-    async def outgoing(self) -> AsyncIterator[w.ToWorker]:
-        """What is ready to be sent."""
-        while True:
-            yield await self._outgoing.get()
 
 
 class WorkerLinks:
@@ -186,7 +188,7 @@ class WorkerLinks:
     async def serve(
         self,
         incoming: AsyncIterator[w.FromWorker],
-        write: Callable[[w.ToWorker], Awaitable[None]],
+        write: Write,
     ) -> None:
         """Carry one stream until the worker ends it, or takes nothing any more.
 
@@ -197,7 +199,7 @@ class WorkerLinks:
             first.hello.worker,
             self._packages,
             self._desk.undelivered,
-            messages_max=self._limits.worker_messages_max,
+            self._limits,
         )
         self._links[link.worker] = link
         self._opened.set()
@@ -232,11 +234,9 @@ class WorkerLinks:
             # Outside: a fault in the node's own answer must not look like the end of a stream.
             self._hear(link, message)
 
-    async def _write(
-        self, link: WorkerLink, write: Callable[[w.ToWorker], Awaitable[None]]
-    ) -> None:
-        async for message in link.outgoing():
-            await write(message)
+    async def _write(self, link: WorkerLink, write: Write) -> None:
+        while True:
+            await write(await link.outgoing.take())
 
     def _hear(self, link: WorkerLink, message: w.FromWorker) -> None:
         desk = self._desk

@@ -4,7 +4,7 @@ import contextlib
 import faulthandler
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -16,6 +16,7 @@ from molecule.config import NodeConfig
 from molecule.model.errors import MoleculeError
 from molecule.rpc import errors
 from molecule.rpc.channel import local_channel
+from molecule.rpc.message_queue import MessageQueue
 from molecule.telemetry import logs
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.wire.v1.worker_pb2_grpc import WorkerHostStub
@@ -32,7 +33,7 @@ _log = structlog.get_logger()
 
 async def _run(config: NodeConfig, worker: str) -> None:
     registry = registries.discover()
-    stream = NodeStream()
+    stream = NodeStream(MessageQueue(config.limits))
     lease = Lease()
     lease.arm()
     timing = config.effective_timing
@@ -55,10 +56,13 @@ async def _run(config: NodeConfig, worker: str) -> None:
         limits=config.limits,
     )
 
-    async def open_stream(outgoing: AsyncIterator[w.FromWorker]) -> AsyncIterator[w.ToWorker]:
+    async def open_stream(
+        outgoing: AsyncIterator[Sequence[w.FromWorker]],
+    ) -> AsyncIterator[Sequence[w.ToWorker]]:
+        said = (w.FromWorkerBatch(messages=messages) async for messages in outgoing)
         with errors.translated():
-            async for message in WorkerHostStub(channel).Work(outgoing):
-                yield message
+            async for batch in WorkerHostStub(channel).Work(said):
+                yield batch.messages
 
     hello = w.WorkerHello(worker=worker, pid=os.getpid(), software=molecule.__version__)
     try:

@@ -7,33 +7,47 @@ worker ends.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
+from typing import Protocol
 
 from molecule.model.errors import OutcomeUnknown
 from molecule.wire.v1 import worker_pb2 as w
 
-OpenStream = Callable[[AsyncIterator[w.FromWorker]], AsyncIterable[w.ToWorker]]
+OpenStream = Callable[[AsyncIterator[Sequence[w.FromWorker]]], AsyncIterable[Sequence[w.ToWorker]]]
+"""Carries what is ready at the same time together."""
+
+
+class Outgoing(Protocol):
+    """What waits to leave."""
+
+    def put(self, message: w.FromWorker) -> None:
+        """Add a message."""
+        ...
+
+    async def take(self) -> list[w.FromWorker]:
+        """Some of what waits, in order; at least one."""
+        ...
 
 
 class NodeStream:
     """Built by the root; used by one loop."""
 
-    def __init__(self) -> None:
-        self._outgoing: asyncio.Queue[w.FromWorker] = asyncio.Queue()
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[w.CallAnswer]] = {}
 
     def tell(self, message: w.FromWorker) -> None:
         """Send without an answer."""
         message.number = next(self._numbers)
-        self._outgoing.put_nowait(message)
+        self._outgoing.put(message)
 
     async def call(self, message: w.FromWorker) -> w.CallAnswer:
         """Send and wait for the answer; `OutcomeUnknown` when the stream ends first."""
         future: asyncio.Future[w.CallAnswer] = asyncio.get_running_loop().create_future()
         message.number = next(self._numbers)
         self._waiting[message.number] = future
-        self._outgoing.put_nowait(message)
+        self._outgoing.put(message)
         try:
             return await future
         finally:
@@ -45,11 +59,12 @@ class NodeStream:
         """Carry the stream until the node process ends it."""
         self.tell(w.FromWorker(hello=hello))
         try:
-            async for message in open_stream(self._messages()):
-                if message.WhichOneof("kind") == "answer":
-                    self._answered(message.answer)
-                else:
-                    handle(message)
+            async for messages in open_stream(self._messages()):
+                for message in messages:
+                    if message.WhichOneof("kind") == "answer":
+                        self._answered(message.answer)
+                    else:
+                        handle(message)
         finally:
             waiting, self._waiting = self._waiting, {}
             for future in waiting.values():
@@ -61,6 +76,6 @@ class NodeStream:
         if future is not None and not future.done():
             future.set_result(answer)
 
-    async def _messages(self) -> AsyncIterator[w.FromWorker]:
+    async def _messages(self) -> AsyncIterator[Sequence[w.FromWorker]]:
         while True:
-            yield await self._outgoing.get()
+            yield await self._outgoing.take()

@@ -296,6 +296,28 @@ class Heartbeat(_message.Message):
 Global___Heartbeat: _TypeAlias = Heartbeat  # noqa: Y015
 
 @_typing.final
+class ToAgentBatch(_message.Message):
+    """Messages that were ready at the same time, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToAgent]: ...
+    def __init__(
+        self,
+        *,
+        messages: _abc.Iterable[Global___ToAgent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToAgentBatch: _TypeAlias = ToAgentBatch  # noqa: Y015
+
+@_typing.final
 class ToAgent(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -43,7 +43,7 @@ class PeerStub:
         self.Session = channel.stream_stream(
                 '/molecule.wire.v1.Peer/Session',
                 request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.FromAgent.SerializeToString,
-                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ToAgent.FromString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ToAgentBatch.FromString,
                 _registered_method=True)
         self.ReportDeath = channel.unary_unary(
                 '/molecule.wire.v1.Peer/ReportDeath',
@@ -99,7 +99,7 @@ def add_PeerServicer_to_server(servicer, server):
             'Session': grpc.stream_stream_rpc_method_handler(
                     servicer.Session,
                     request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.FromAgent.FromString,
-                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ToAgent.SerializeToString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ToAgentBatch.SerializeToString,
             ),
             'ReportDeath': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportDeath,
@@ -165,7 +165,7 @@ class Peer:
             target,
             '/molecule.wire.v1.Peer/Session',
             molecule_dot_wire_dot_v1_dot_peer__pb2.FromAgent.SerializeToString,
-            molecule_dot_wire_dot_v1_dot_peer__pb2.ToAgent.FromString,
+            molecule_dot_wire_dot_v1_dot_peer__pb2.ToAgentBatch.FromString,
             options,
             channel_credentials,
             insecure,

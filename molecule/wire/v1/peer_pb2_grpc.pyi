@@ -34,7 +34,7 @@ class PeerStub:
     def __new__(cls, channel: _aio.Channel) -> PeerAsyncStub: ...
     Propose: _grpc.UnaryUnaryMultiCallable[_peer_pb2.ProposeRequest, _peer_pb2.ProposeReply]
     """Commit groups of commands; each group stays together in one entry. Only the leader takes them."""
-    Session: _grpc.StreamStreamMultiCallable[_peer_pb2.FromAgent, _peer_pb2.ToAgent]
+    Session: _grpc.StreamStreamMultiCallable[_peer_pb2.FromAgent, _peer_pb2.ToAgentBatch]
     """The agent's side sends heartbeats, the leader's side answers them and delivers assignments."""
     ReportDeath: _grpc.UnaryUnaryMultiCallable[_commands_pb2.ReportNodeDeath, _peer_pb2.ReportDeathReply]
     """From a node's own supervisor, to any voter."""
@@ -46,7 +46,7 @@ class PeerAsyncStub(PeerStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Propose: _aio.UnaryUnaryMultiCallable[_peer_pb2.ProposeRequest, _peer_pb2.ProposeReply]  # type: ignore[assignment]
     """Commit groups of commands; each group stays together in one entry. Only the leader takes them."""
-    Session: _aio.StreamStreamMultiCallable[_peer_pb2.FromAgent, _peer_pb2.ToAgent]  # type: ignore[assignment]
+    Session: _aio.StreamStreamMultiCallable[_peer_pb2.FromAgent, _peer_pb2.ToAgentBatch]  # type: ignore[assignment]
     """The agent's side sends heartbeats, the leader's side answers them and delivers assignments."""
     ReportDeath: _aio.UnaryUnaryMultiCallable[_commands_pb2.ReportNodeDeath, _peer_pb2.ReportDeathReply]  # type: ignore[assignment]
     """From a node's own supervisor, to any voter."""
@@ -67,7 +67,7 @@ class PeerServicer(metaclass=_abc_1.ABCMeta):
         self,
         request_iterator: _MaybeAsyncIterator[_peer_pb2.FromAgent],
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_peer_pb2.ToAgent], _abc.AsyncIterator[_peer_pb2.ToAgent]]:
+    ) -> _typing.Union[_abc.Iterator[_peer_pb2.ToAgentBatch], _abc.AsyncIterator[_peer_pb2.ToAgentBatch]]:
         """The agent's side sends heartbeats, the leader's side answers them and delivers assignments."""
 
     @_abc_1.abstractmethod

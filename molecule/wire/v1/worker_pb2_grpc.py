@@ -36,8 +36,8 @@ class WorkerHostStub:
         """
         self.Work = channel.stream_stream(
                 '/molecule.wire.v1.WorkerHost/Work',
-                request_serializer=molecule_dot_wire_dot_v1_dot_worker__pb2.FromWorker.SerializeToString,
-                response_deserializer=molecule_dot_wire_dot_v1_dot_worker__pb2.ToWorker.FromString,
+                request_serializer=molecule_dot_wire_dot_v1_dot_worker__pb2.FromWorkerBatch.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_worker__pb2.ToWorkerBatch.FromString,
                 _registered_method=True)
 
 
@@ -55,8 +55,8 @@ def add_WorkerHostServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Work': grpc.stream_stream_rpc_method_handler(
                     servicer.Work,
-                    request_deserializer=molecule_dot_wire_dot_v1_dot_worker__pb2.FromWorker.FromString,
-                    response_serializer=molecule_dot_wire_dot_v1_dot_worker__pb2.ToWorker.SerializeToString,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_worker__pb2.FromWorkerBatch.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_worker__pb2.ToWorkerBatch.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -84,8 +84,8 @@ class WorkerHost:
             request_iterator,
             target,
             '/molecule.wire.v1.WorkerHost/Work',
-            molecule_dot_wire_dot_v1_dot_worker__pb2.FromWorker.SerializeToString,
-            molecule_dot_wire_dot_v1_dot_worker__pb2.ToWorker.FromString,
+            molecule_dot_wire_dot_v1_dot_worker__pb2.FromWorkerBatch.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_worker__pb2.ToWorkerBatch.FromString,
             options,
             channel_credentials,
             insecure,

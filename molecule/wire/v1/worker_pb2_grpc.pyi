@@ -31,19 +31,19 @@ class WorkerHostStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> WorkerHostAsyncStub: ...
-    Work: _grpc.StreamStreamMultiCallable[_worker_pb2.FromWorker, _worker_pb2.ToWorker]
+    Work: _grpc.StreamStreamMultiCallable[_worker_pb2.FromWorkerBatch, _worker_pb2.ToWorkerBatch]
 
 @_typing.type_check_only
 class WorkerHostAsyncStub(WorkerHostStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
-    Work: _aio.StreamStreamMultiCallable[_worker_pb2.FromWorker, _worker_pb2.ToWorker]  # type: ignore[assignment]
+    Work: _aio.StreamStreamMultiCallable[_worker_pb2.FromWorkerBatch, _worker_pb2.ToWorkerBatch]  # type: ignore[assignment]
 
 class WorkerHostServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def Work(
         self,
-        request_iterator: _MaybeAsyncIterator[_worker_pb2.FromWorker],
+        request_iterator: _MaybeAsyncIterator[_worker_pb2.FromWorkerBatch],
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_worker_pb2.ToWorker], _abc.AsyncIterator[_worker_pb2.ToWorker]]: ...
+    ) -> _typing.Union[_abc.Iterator[_worker_pb2.ToWorkerBatch], _abc.AsyncIterator[_worker_pb2.ToWorkerBatch]]: ...
 
 def add_WorkerHostServicer_to_server(servicer: WorkerHostServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

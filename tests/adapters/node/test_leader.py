@@ -1,11 +1,11 @@
 """Leadership gained, lost and gained again: what runs with it ends with it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from molecule.config import Timing
+from molecule.config import Limits, Timing
 from molecule.model.errors import NoLeader
 from molecule.model.ids import NodeId
 from molecule.node.clock import ClusterClock
@@ -26,8 +26,9 @@ class Agent:
         yield p.FromAgent(heartbeat=self._beat)
         await asyncio.Event().wait()
 
-    async def hear(self, message: p.ToAgent) -> None:
-        self.heard.put_nowait(message)
+    async def hear(self, messages: Sequence[p.ToAgent]) -> None:
+        for message in messages:
+            self.heard.put_nowait(message)
 
 
 def a_leader(node: OneNode) -> Leader:
@@ -96,7 +97,7 @@ async def test_assignment_is_delivered_to_the_session_of_its_node(node: OneNode)
 
 
 async def test_agent_that_takes_nothing_any_more_loses_its_session() -> None:
-    session = Session(NodeId("n1"), messages_max=2)
+    session = Session(NodeId("n1"), Limits(session_messages_max=2))
     for number in range(3):
         session.say(p.ToAgent(heartbeat=p.HeartbeatReply(number=number)))
     assert [message async for message in session.outgoing()] == []

@@ -1,7 +1,7 @@
 """Orders of the node process over a stream in memory: what is begun, stopped, answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from molecule.config import Limits
 from molecule.model import payload
 from molecule.model.errors import OutcomeUnknown
+from molecule.rpc.message_queue import MessageQueue
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker.host import WorkerHost
 from molecule.worker.kernel import Lease
@@ -67,16 +68,18 @@ class NodeEnd:
     async def kind(self, name: str) -> w.FromWorker:
         return await self.heard(lambda message: message.WhichOneof("kind") == name)
 
-    async def open(self, outgoing: AsyncIterator[w.FromWorker]) -> AsyncIterator[w.ToWorker]:
+    async def open(
+        self, outgoing: AsyncIterator[Sequence[w.FromWorker]]
+    ) -> AsyncIterator[Sequence[w.ToWorker]]:
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(self._read(outgoing))
             while (order := await self.orders.get()) is not None:
-                yield order
+                yield [order]
             reading.cancel()
 
-    async def _read(self, outgoing: AsyncIterator[w.FromWorker]) -> None:
-        async for message in outgoing:
-            self.said.append(message)
+    async def _read(self, outgoing: AsyncIterator[Sequence[w.FromWorker]]) -> None:
+        async for messages in outgoing:
+            self.said.extend(messages)
             self._news.set()
 
 
@@ -86,7 +89,7 @@ class Working:
     def __init__(self) -> None:
         registry = fake_target.registry()
         self.node = NodeEnd()
-        self.stream = NodeStream()
+        self.stream = NodeStream(MessageQueue(Limits()))
         self.lease = QuietLease()
         self.packages = Packages(registry, Limits())
         self.processing = Processing()

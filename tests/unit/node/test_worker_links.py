@@ -1,7 +1,7 @@
 """What goes to a worker: orders in order, and nothing that a missing package could hold up."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -40,10 +40,11 @@ class Node:
             raise NotFound("not in this node's copy of the state yet")
         return [w.PutPackage(version=order.run.version, content=b"package")]
 
-    async def write(self, message: w.ToWorker) -> None:
-        kind = message.WhichOneof("kind")
-        name = {"package": message.package.version, "run": message.run.execution}
-        self.told.append(f"{kind} {name.get(kind or '', '')}".strip())
+    async def write(self, messages: Sequence[w.ToWorker]) -> None:
+        for message in messages:
+            kind = message.WhichOneof("kind")
+            name = {"package": message.package.version, "run": message.run.execution}
+            self.told.append(f"{kind} {name.get(kind or '', '')}".strip())
         self.heard.set()
 
     async def until_told(self, what: str) -> None:
