@@ -76,6 +76,13 @@ class Limits(_Settings):
     report_ms_max: int = 30_000
     death_report_call_ms_max: int = 3_000
     hand_over_ms_max: int = 1_000
+    stop_drain_ask_ms_max: int = 1_500
+    stop_drain_ms_max: int = 8_000
+    drain_ms_default: int = 60_000
+    drain_ms_max: int = 86_400_000
+    drain_plan_items_max: int = 1_000
+    documents_missing_told_max: int = 10_000
+    documents_missing_ms_max: int = 10_000
     worker_word_ms_max: int = 60_000
     worker_reply_ms_max: int = 60_000
     worker_messages_max: int = 50_000

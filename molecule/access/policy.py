@@ -20,6 +20,7 @@ class Action(StrEnum):
     RELEASE = "execution.release"
     FAIL = "execution.fail"
     APPLY = "process.apply"
+    DRAIN = "node.drain"
     READ = "read"
     READ_HEALTH = "health.read"
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from molecule import __version__
-from molecule.api import cluster, deadletters, executions, probes, processes
+from molecule.api import cluster, deadletters, executions, nodes, probes, processes
 from molecule.api.documentation import ProblemDocument
 from molecule.api.door import DoorClient
 from molecule.api.hold import Patience
@@ -33,6 +33,8 @@ from molecule.api.requests import (
     ApplyBody,
     BatchBody,
     CancelBody,
+    DrainBody,
+    EmptyBody,
     ReleaseBody,
     ResolveBody,
     RetryBody,
@@ -54,6 +56,8 @@ _BODIES: Final = (
     ReleaseBody,
     RetryBody,
     ApplyBody,
+    DrainBody,
+    EmptyBody,
     ProblemDocument,
 )
 
@@ -70,8 +74,8 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
         redoc_url=None,
         redirect_slashes=False,
     )
-    for routes in (executions.router, processes.router, deadletters.router, cluster.router):
-        app.include_router(routes(surface), prefix="/api/v1")
+    for part in (executions, processes, deadletters, nodes, cluster):
+        app.include_router(part.router(surface), prefix="/api/v1")
     app.include_router(probes.router(surface, metrics))
     app.add_exception_handler(MoleculeError, answer_known)
     app.add_exception_handler(HTTPException, answer_http)

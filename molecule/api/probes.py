@@ -61,6 +61,7 @@ async def _health(surface: Surface, request: Request) -> dict[str, Any]:
     told: dict[str, Any] = {
         "ready": False,
         "started": False,
+        "draining": False,
         "reasons": [],
         "node": "",
         "leader": "",

@@ -68,6 +68,16 @@ class CancelBody(_Request):
     reason: str = ""
 
 
+class EmptyBody(_Request):
+    """Nothing: `{}`."""
+
+
+class DrainBody(_Request):
+    """How long executions may go on to a place where they can stop."""
+
+    timeout_ms: int | None = Field(None, ge=0, description="Default: the limit drain_ms_default.")
+
+
 class ReleaseBody(_Request):
     """Why a parked execution is let go, or given up; shown in its timeline."""
 

@@ -264,6 +264,10 @@ class NodeShape(_Answer):
     incarnation: int
     up: bool
     draining: bool
+    drained: bool
+    drain_at_ms: int
+    drain_until_ms: int
+    drain_actor: str
     leader: bool
     voter: bool
     labels: dict[str, str]
@@ -277,6 +281,37 @@ class NodeShape(_Answer):
     registered_at_ms: int
     lost_at_ms: int
     lost_reason: str
+
+
+class MoveShape(_Answer):
+    """Where an execution or a trigger would go; `goes_to` is empty when it would wait."""
+
+    execution: str
+    environment: str
+    process: str
+    goes_to: str
+    why: str
+
+
+class DrainPlanShape(_Answer):
+    """What draining a node would bring about. `refusals` tells why it would not be begun.
+
+    `moves` counts executions by the node that would get them, `waits` those that would wait, by
+    what they wait for.
+    """
+
+    node: str
+    draining: bool
+    refused: bool
+    refusals: list[str]
+    notes: list[str]
+    held: int
+    moves: dict[str, int]
+    waits: dict[str, int]
+    documents: int
+    documents_endangered: int
+    executions: list[MoveShape]
+    triggers: list[MoveShape]
 
 
 class NodePage(_Answer):
@@ -338,6 +373,7 @@ class Readiness(_Answer):
 
     ready: bool
     started: bool
+    draining: bool
     reasons: list[str]
     node: str
     leader: str

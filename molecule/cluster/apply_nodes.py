@@ -7,7 +7,7 @@ incarnations only grow, and a life that ended never comes back.
 from dataclasses import asdict
 from typing import Final
 
-from molecule.cluster import bounds, records, tokens, transitions
+from molecule.cluster import apply_draining, bounds, records, tokens, transitions
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import Death, Execution
 from molecule.cluster.outcome import Applied, Outcome, Rejected
@@ -90,6 +90,7 @@ def register_node(state: ClusterState, command: wire.RegisterNode, changes: Chan
         registered_at_ms=state.time_ms,
         past_lives=past,
     )
+    apply_draining.carry_over(known, node)
     state.nodes[node.id] = node
     changes.nodes[node.id] = None
     _release_held_for(state, node, changes)
@@ -190,11 +191,7 @@ def _lose_node(state: ClusterState, node: Node, changes: Changes, *, reason: str
     held = [state.executions[execution_id] for execution_id in node.held]
     for execution in held:
         transitions.lose(state, execution, changes, reason=reason)
-    for name, trigger in list(state.triggers.items()):
-        if trigger.node == node.id:
-            changes.dirty.mark("triggers", "/".join(name))
-            changes.triggers[name] = None
-            del state.triggers[name]
+    apply_draining.take_triggers(state, node, changes)
     return len(held)
 
 

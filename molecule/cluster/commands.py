@@ -4,10 +4,11 @@ What a command means is told by the function; its fields by `commands.proto`. Wh
 kind in the proto has a case here, or type checking fails.
 """
 
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from molecule.cluster import (
     apply_deployments,
+    apply_draining,
     apply_effects,
     apply_executions,
     apply_nodes,
@@ -22,6 +23,17 @@ from molecule.wire.v1 import commands_pb2 as wire
 
 VERSION: Final = 1
 """Of the meaning of commands that this software understands."""
+
+
+_OfNodes = Literal[
+    "claim_leadership",
+    "register_node",
+    "report_node_death",
+    "expire_node",
+    "report_worker_death",
+    "drain_node",
+    "undrain_node",
+]
 
 
 def check_known(command: wire.Command) -> None:
@@ -63,16 +75,16 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
             return apply_parked.fail_parked(state, command.fail_parked, changes)
         case "end_hold":
             return apply_parked.end_hold(state, command.end_hold, changes)
-        case "claim_leadership":
-            return apply_nodes.claim_leadership(state, command.claim_leadership, changes)
-        case "register_node":
-            return apply_nodes.register_node(state, command.register_node, changes)
-        case "report_node_death":
-            return apply_nodes.report_node_death(state, command.report_node_death, changes)
-        case "expire_node":
-            return apply_nodes.expire_node(state, command.expire_node, changes)
-        case "report_worker_death":
-            return apply_nodes.report_worker_death(state, command.report_worker_death, changes)
+        case (
+            "claim_leadership"
+            | "register_node"
+            | "report_node_death"
+            | "expire_node"
+            | "report_worker_death"
+            | "drain_node"
+            | "undrain_node"
+        ):
+            return _of_nodes(state, kind, command, changes)
         case "put_version":
             return apply_deployments.put_version(state, command.put_version, changes)
         case "put_environment":
@@ -88,5 +100,27 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
         case None:
             check_known(command)
             raise StopNode("a command without a kind")
+        case _:
+            assert_never(kind)
+
+
+def _of_nodes(
+    state: ClusterState, kind: _OfNodes, command: wire.Command, changes: Changes
+) -> Outcome:
+    match kind:
+        case "claim_leadership":
+            return apply_nodes.claim_leadership(state, command.claim_leadership, changes)
+        case "register_node":
+            return apply_nodes.register_node(state, command.register_node, changes)
+        case "report_node_death":
+            return apply_nodes.report_node_death(state, command.report_node_death, changes)
+        case "expire_node":
+            return apply_nodes.expire_node(state, command.expire_node, changes)
+        case "report_worker_death":
+            return apply_nodes.report_worker_death(state, command.report_worker_death, changes)
+        case "drain_node":
+            return apply_draining.drain_node(state, command.drain_node, changes)
+        case "undrain_node":
+            return apply_draining.undrain_node(state, command.undrain_node, changes)
         case _:
             assert_never(kind)

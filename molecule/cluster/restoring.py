@@ -94,6 +94,10 @@ def _node(state: ClusterState, key: str, value: bytes) -> None:
         lost_at_ms=row.lost_at_ms,
         lost_reason=row.lost_reason,
         past_lives=tuple(row.past_lives),
+        drain_life=row.drain_life,
+        drain_at_ms=row.drain_at_ms,
+        drain_until_ms=row.drain_until_ms,
+        drain_actor=row.drain_actor,
     )
 
 

@@ -90,6 +90,10 @@ def _node(state: ClusterState, key: str) -> bytes | None:
         lost_at_ms=node.lost_at_ms,
         lost_reason=node.lost_reason,
         past_lives=node.past_lives,
+        drain_life=node.drain_life,
+        drain_at_ms=node.drain_at_ms,
+        drain_until_ms=node.drain_until_ms,
+        drain_actor=node.drain_actor,
     ).SerializeToString(deterministic=True)
 
 

@@ -62,6 +62,11 @@ class Node:
     lost_at_ms: int = 0
     lost_reason: str = ""
     past_lives: tuple[str, ...] = ()
+    drain_life: str = ""
+    """While it drains: the life that is about to end, or empty when only a person ends it."""
+    drain_at_ms: int = 0
+    drain_until_ms: int = 0
+    drain_actor: str = ""
     held: dict[ExecutionId, None] = field(default_factory=dict)
     """What is assigned to it, in the order of the tokens; rebuilt after a restore."""
 

@@ -104,6 +104,12 @@ def ended(ended: Ended) -> dict[str, Any]:
     }
 
 
+def is_drained(state: ClusterState, node: Node) -> bool:
+    """True when a node that drains has nothing left to hand back."""
+    has_trigger = any(trigger.node == node.id for trigger in state.triggers.values())
+    return node.is_draining and not node.held and not has_trigger
+
+
 def node(state: ClusterState, node: Node) -> dict[str, Any]:
     """A member as it registered, and what it has."""
     return {
@@ -111,6 +117,10 @@ def node(state: ClusterState, node: Node) -> dict[str, Any]:
         "incarnation": node.incarnation,
         "up": node.is_up,
         "draining": node.is_draining,
+        "drained": is_drained(state, node),
+        "drain_at_ms": node.drain_at_ms,
+        "drain_until_ms": node.drain_until_ms,
+        "drain_actor": node.drain_actor,
         "leader": node.id == state.leader,
         "voter": node.voter,
         "labels": dict(node.labels),

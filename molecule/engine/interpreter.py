@@ -70,6 +70,20 @@ class Interpreter:
         given, run.instructions = run.instructions, []
         return given
 
+    def pause(self) -> list[Instruction]:
+        """The word that keeps all that was done so far, when the attempt is to end before its time.
+
+        Its intents need not be said: nothing that waits for them was sent. None while another word
+        is under way. What is asked for and not done is done again by the next owner.
+        """
+        run = self._run
+        if self.is_finished:
+            return []
+        run.wants_commit = True
+        self._speaker.settle(run)
+        given, run.instructions = run.instructions, []
+        return given
+
     def _start(self, event: Started) -> None:
         run = self._run
         run.inputs = event.documents

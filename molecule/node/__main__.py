@@ -1,7 +1,6 @@
 """The main function of a node process; started by the supervisor (`molecule.serve`) only."""
 
 import asyncio
-import contextlib
 import ctypes
 import gc
 import os
@@ -84,11 +83,8 @@ async def _run(config: NodeConfig, told: Told) -> int:
         async with asyncio.TaskGroup() as group:
             running = group.create_task(runtime.run())
             await ending.event.wait()
-            if ending.code == 0 and runtime.leads:
-                runtime.hand_over()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(config.limits.hand_over_ms_max / 1000):
-                        await runtime.follows.wait()
+            if ending.code == 0:
+                await runtime.hand_over()
             running.cancel()
     finally:
         await opened.close()

@@ -83,6 +83,7 @@ class Agent:
         self._register_now = asyncio.Event()
         self._register_now.set()
         self._beat_now = asyncio.Event()
+        self._is_empty = asyncio.Event()
         self._starts: asyncio.Queue[str] = asyncio.Queue()
         self._kills: asyncio.Queue[str] = asyncio.Queue()
         self._groups: asyncio.Queue[list[c.Command]] = asyncio.Queue()
@@ -113,8 +114,25 @@ class Agent:
         """Somebody waits for a worker to ask."""
         self.obey(self.rounds.want_worker(now_us=boottime_us()))
 
+    def ended(self, execution: str, token: int) -> None:
+        """A worker's word ended this assignment, or was refused as stale."""
+        self.rounds.ended(execution, token)
+        self._look_whether_empty()
+
+    async def emptied(self) -> None:
+        """Return when the node drains and holds nothing any more."""
+        self._look_whether_empty()
+        await self._is_empty.wait()
+
+    def _look_whether_empty(self) -> None:
+        if self.rounds.draining.is_on and self.rounds.is_empty:
+            self._is_empty.set()
+        else:
+            self._is_empty.clear()
+
     def obey(self, out: AgentOutbox) -> None:
         """Carry out what a round decided."""
+        self._look_whether_empty()
         for worker in out.start_workers:
             self._starts.put_nowait(worker)
         for worker in out.kill_workers:
@@ -233,7 +251,8 @@ class Agent:
             while not await self._told(group):
                 pass
             for command in group:
-                self.rounds.loss_known(command.report_worker_death)
+                self.rounds.told(command)
+            self._look_whether_empty()
 
     async def _told(self, group: list[c.Command]) -> bool:
         try:

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from molecule.config import Limits
+from molecule.node import agent_draining as draining
+from molecule.node.agent_draining import Draining
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
@@ -92,6 +94,7 @@ class AgentRounds:
         self.triggers: dict[TriggerName, HeldTrigger] = {}
         self.seats: dict[str, Seat] = {}
         self.worker_wanted = False
+        self.draining = Draining(grace_us=lease_us)
 
     # ---- the leader's side
 
@@ -126,7 +129,8 @@ class AgentRounds:
         out = AgentOutbox()
         match message.WhichOneof("kind"):
             case "heartbeat":
-                self._renew(message.heartbeat, out)
+                if self._renew(message.heartbeat, out):
+                    self.draining.heard(message.heartbeat, now_us=now_us)
             case "run":
                 self._take(message.run, out)
             case "stop":
@@ -135,6 +139,7 @@ class AgentRounds:
                 self._take_trigger(message.run_trigger, out)
             case "stop_trigger":
                 self._drop_trigger(message.stop_trigger, out)
+        self._hand_back(out, now_us=now_us)
         self._seat_waiting(out, now_us=now_us)
         return out
 
@@ -142,22 +147,23 @@ class AgentRounds:
         """The registration of this life committed."""
         self.incarnation = incarnation
 
-    def _renew(self, reply: p.HeartbeatReply, out: AgentOutbox) -> None:
+    def _renew(self, reply: p.HeartbeatReply, out: AgentOutbox) -> bool:
+        """True when the leader of the highest epoch speaks to this very life."""
         sent_us = self._sent.pop(reply.number, None)
         # A deposed leader may still answer; its word must not stretch what the new one has ended.
         if sent_us is None or reply.epoch < self.epoch:
-            return
+            return False
         self.epoch = reply.epoch
         if reply.superseded:
             out.fatal = (
                 f"another process runs as node {self._node}: a newer life is registered. "
                 "Stop one of the two; each node needs an id and a data folder of its own"
             )
-            return
+            return False
         if reply.incarnation != self.incarnation:
             out.register = True
         if reply.incarnation == 0 or reply.incarnation != self.incarnation:
-            return
+            return False
         self.cluster_time_ms = max(self.cluster_time_ms, reply.cluster_time_ms)
         # The leader's settings count: while they are being changed, the node's may be others.
         until = sent_us + min(reply.lease_ms * 1000, self._lease_us)
@@ -166,6 +172,7 @@ class AgentRounds:
             for seat in self.seats.values():
                 if seat.ready:
                     out.to_workers.append((seat.worker, self._lease_message()))
+        return True
 
     def _lease_message(self) -> w.ToWorker:
         return w.ToWorker(lease=w.LeaseRenewal(until_boottime_us=self.lease_until_us))
@@ -218,6 +225,26 @@ class AgentRounds:
             )
             out.to_workers.append((held.worker, w.ToWorker(stop_trigger=stop)))
 
+    def _hand_back(self, out: AgentOutbox, *, now_us: int) -> None:
+        """While the node drains: let nothing begin here, and have the rest given back."""
+        if not self.draining.is_on:
+            return
+        for execution, held in self._waiting.items():
+            # Not told again before the cluster knows, or it would be delivered here once more.
+            del self.held[execution]
+            self._spent[execution] = held.run.token
+            out.groups.append([draining.given_back(held.run)])
+        self._waiting.clear()
+        tokens = {name: held.run.token for name, held in self.held.items()}
+        for name, token, at_once in self.draining.due(tokens, now_us=now_us):
+            seat = self.held[name].worker
+            order = w.HandBack(execution=name, token=token, at_once=at_once)
+            if seat is not None:
+                out.to_workers.append((seat, w.ToWorker(hand_back=order)))
+        if self.draining.is_overdue(now_us=now_us):
+            busy = {held.worker for held in self.held.values() if held.worker is not None}
+            out.kill_workers.extend(sorted(busy))
+
     # ---- the workers' side
 
     def want_worker(self, *, now_us: int) -> AgentOutbox:
@@ -261,6 +288,7 @@ class AgentRounds:
             self._spent[held.run.execution] = held.run.token
         for name in [name for name, held in self.triggers.items() if held.worker == worker]:
             self.triggers[name].worker = None
+        charges = charges and not self.draining.is_overdue(now_us=now_us)
         self._deaths_in_a_row += 1
         delay = min(_START_BACKOFF_US * 2 ** min(self._deaths_in_a_row, 8), _START_BACKOFF_MAX_US)
         self._start_not_before_us = now_us + (0 if self._deaths_in_a_row == 1 else delay)
@@ -284,11 +312,15 @@ class AgentRounds:
         self._seat_waiting(out, now_us=now_us)
         return out
 
-    def loss_known(self, report: c.ReportWorkerDeath) -> None:
-        """The report of a worker's death has an outcome: its executions have other tokens now."""
-        for held in report.held:
-            if self._spent.get(held.execution) == held.token:
-                del self._spent[held.execution]
+    def told(self, command: c.Command) -> None:
+        """A word of this node has an outcome: what it gave away has another token now."""
+        given: list[c.ReportWorkerDeath.Held | c.EndAttempt] = [
+            *command.report_worker_death.held,
+            command.end_attempt,
+        ]
+        for word in given:
+            if self._spent.get(word.execution) == word.token:
+                del self._spent[word.execution]
 
     def ended(self, execution: str, token: int) -> None:
         """The worker's word ended this assignment, or was refused as stale."""
@@ -305,6 +337,11 @@ class AgentRounds:
         held = self.triggers.get((run.environment, run.process))
         if held is not None and held.run.token == run.token:
             del self.triggers[run.environment, run.process]
+
+    @property
+    def is_empty(self) -> bool:
+        """True while nothing is assigned to this node, as far as the agent knows."""
+        return not (self.held or self._spent or self.triggers)
 
     def holds(self, execution: str, token: int) -> bool:
         """True while this very assignment is this node's, as far as the agent knows."""
@@ -324,6 +361,7 @@ class AgentRounds:
             if now_us - seat.end_asked_at_us > self._lease_us * _SILENT_LEASES:
                 # Heartbeats would go on and keep its work here, although nobody does it.
                 out.fatal = f"worker {seat.worker} is silent and the supervisor does not end it"
+        self._hand_back(out, now_us=now_us)
         self._seat_waiting(out, now_us=now_us)
         return out
 

@@ -7,14 +7,12 @@ time: then the lease runs out instead.
 import asyncio
 import os
 import sys
-from pathlib import Path
 
 from molecule.config import NodeConfig
 from molecule.model.errors import MoleculeError
+from molecule.node import credentials
 from molecule.node.peers import PeerClients
-from molecule.rpc import certificates
 from molecule.rpc.channel import PeerChannels
-from molecule.rpc.tls import LiveCredentials
 from molecule.wire.v1 import commands_pb2 as c
 
 _PAUSE_S = 0.1
@@ -22,16 +20,7 @@ _PAUSE_S = 0.1
 
 async def report(config: NodeConfig, life: str, evidence: str, *, within_s: float) -> bool:
     """True when a majority has it, False when nobody could be told in time."""
-    credentials = LiveCredentials(
-        certificates.load(
-            ca=Path(config.tls.ca),
-            certificate=Path(config.tls.certificate),
-            key=Path(config.tls.key),
-            cluster=config.cluster,
-            name=config.id,
-        )
-    )
-    channels = PeerChannels(credentials, limits=config.limits)
+    channels = PeerChannels(credentials.load(config), limits=config.limits)
     clients = PeerClients(config, channels)
     said = c.ReportNodeDeath(node=config.id, life=life, evidence=evidence)
     others = [voter for voter in config.voters if voter != config.id]

@@ -79,7 +79,7 @@ class Desk:
         for command, outcome in zip(word.commands, result.outcomes, strict=True):
             end = command.end_attempt
             if end.execution and _is_over(outcome):
-                self._agent.rounds.ended(end.execution, end.token)
+                self._agent.ended(end.execution, end.token)
         return w.CallAnswer(outcomes=[_outcome(outcome) for outcome in result.outcomes])
 
     async def document_put(self, put: w.DocumentPut) -> w.CallAnswer:

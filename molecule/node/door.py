@@ -23,6 +23,7 @@ from molecule.model.ids import ExecutionId
 from molecule.node.actions import Actions
 from molecule.node.deploy import DeployDoor
 from molecule.node.identify import Identifier
+from molecule.node.node_actions import NodeActions
 from molecule.node.payloads import Payloads
 from molecule.node.reads import Reads
 from molecule.node.replica import Replica
@@ -48,6 +49,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         submit: SubmitDoor,
         deploy: DeployDoor,
         actions: Actions,
+        nodes: NodeActions,
         reads: Reads,
         replica: Replica,
         store: StateStore,
@@ -62,6 +64,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         self._submit = submit
         self._deploy = deploy
         self._actions = actions
+        self._nodes = nodes
         self._reads = reads
         self._retries = Retries(reads=reads, store=store, payloads=payloads)
         self._replica = replica
@@ -163,6 +166,17 @@ class DoorService(door_pb2_grpc.DoorServicer):
                     await self._read_behind()
                 await self._actions.resolve(actor, request.id, fields, within_s=self._within_s)
                 view = await self._changed(request.id)
+            case "plan_drain":
+                await self._catch_up()
+                view = await self._nodes.plan(actor, request.id)
+            case "drain":
+                # Whether it may be drained depends on what others hold now.
+                await self._catch_up()
+                await self._nodes.drain(actor, request.id, fields, within_s=self._within_s)
+                view = await self._node_now(request.id)
+            case "undrain":
+                await self._nodes.undrain(actor, request.id, within_s=self._within_s)
+                view = await self._node_now(request.id)
             case action:
                 raise InvalidInput(f"there is no action {action}")
         return d.ReadReply(json=orjson.dumps(view))
@@ -173,6 +187,11 @@ class DoorService(door_pb2_grpc.DoorServicer):
             async with asyncio.timeout(self._within_s):
                 await self._read_behind()
         return await self._reads.read("execution", execution, {})
+
+    async def _node_now(self, node: str) -> Mapping[str, Any]:
+        with contextlib.suppress(MoleculeError):
+            await self._catch_up()
+        return await self._reads.read("node", node, {})
 
     # ---- waiting for ends
 

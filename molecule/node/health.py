@@ -5,7 +5,7 @@ from typing import Any
 
 
 def health(
-    node: str, *, leader: str | None, is_formed: bool, is_registered: bool
+    node: str, *, leader: str | None, is_formed: bool, is_registered: bool, is_draining: bool
 ) -> Mapping[str, Any]:
     """The answer to `/readyz`: ready only while somebody leads and knows this life of the node."""
     reasons = []
@@ -15,9 +15,13 @@ def health(
         reasons.append("no node leads at the moment")
     if not is_registered:
         reasons.append("this node has not registered yet")
+    is_only_draining = is_draining and not reasons
+    if is_draining:
+        reasons.append("this node is draining: it takes no work until it is undrained")
     return {
         "ready": not reasons,
         "started": True,
+        "draining": is_only_draining,
         "reasons": reasons,
         "node": node,
         "leader": leader or "",

@@ -100,6 +100,9 @@ class LeaderRounds:
             cluster_time_ms=cluster_time_ms,
             lease_ms=self._lease_ms,
         )
+        if known is not None and is_current and known.is_draining:
+            reply.draining = True
+            reply.drain_left_ms = max(0, known.drain_until_ms - cluster_time_ms)
         answer = Answer([p.ToAgent(heartbeat=reply)], [])
         if known is None or not is_current:
             return answer

@@ -5,9 +5,7 @@ to the leader, the leader's rounds, the agent with its workers, the doors, the s
 """
 
 import asyncio
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -16,19 +14,20 @@ from molecule import __version__
 from molecule.cluster.outcome import Outcome
 from molecule.config import NodeConfig
 from molecule.model.errors import NoLeader
-from molecule.model.ids import Digest
-from molecule.node.actions import Actions
+from molecule.node import credentials
 from molecule.node.agent import Agent, LeaderSession
 from molecule.node.agent_rounds import AgentRounds
 from molecule.node.clock import ClusterClock
 from molecule.node.control import Control
-from molecule.node.deploy import DeployDoor
 from molecule.node.desk import Desk
-from molecule.node.door import DoorService
+from molecule.node.document_peers import DocumentPeers
+from molecule.node.doors import Behind, gateway_door
 from molecule.node.forwarder import Forwarder
+from molecule.node.hand_over import HandOver
 from molecule.node.health import health
-from molecule.node.identify import Identifier
+from molecule.node.holders import Holders
 from molecule.node.leader import Leader
+from molecule.node.live_documents import LiveDocuments
 from molecule.node.local_session import LocalSession
 from molecule.node.measures import Measures
 from molecule.node.opening import Opened, Told
@@ -36,21 +35,17 @@ from molecule.node.packages import Packages
 from molecule.node.payloads import Payloads
 from molecule.node.peers import PeerClients, PeerService
 from molecule.node.proposer import Proposer
-from molecule.node.reads import Reads
 from molecule.node.replica import Replica
 from molecule.node.snapshots import DriverLinks, Snapshots
-from molecule.node.submit import SubmitDoor
 from molecule.node.worker_host import WorkerHost
 from molecule.node.worker_links import WorkerLinks
 from molecule.raft.driver import RaftDriver
 from molecule.raft.outbox import Role, SnapshotMark
 from molecule.raft.settings import Timing as RaftTiming
-from molecule.rpc import certificates
 from molecule.rpc.channel import PeerChannels
-from molecule.rpc.documents import DocumentsClient, DocumentsService
+from molecule.rpc.documents import DocumentsService
 from molecule.rpc.raft_link import RaftLinks
 from molecule.rpc.server import LocalServer, PeerServer
-from molecule.rpc.tls import LiveCredentials
 from molecule.storage.rows import EMPTY_MARK
 from molecule.telemetry.node_metrics import NodeMetrics
 from molecule.wire.v1 import commands_pb2 as c
@@ -79,12 +74,10 @@ class Runtime:
         self._told = told
         self._opened = opened
         self._on_fatal = on_fatal
-        self.follows = asyncio.Event()
-        """Set while another node leads, or none."""
-        self.follows.set()
         limits, timing = config.limits, config.effective_timing
         self.metrics = NodeMetrics(software=__version__, limits=limits)
-        self._load_credentials()
+        self._credentials = credentials.load(config)
+        self._channels = PeerChannels(self._credentials, limits=limits)
         self._replica = Replica(opened.machine, opened.store, limits)
         self._clock = ClusterClock(config.voters)
         self._build_raft(on_refused, on_restart)
@@ -108,32 +101,20 @@ class Runtime:
             timing=timing,
             limits=limits,
         )
-        self._payloads = Payloads(
-            me=config.id,
-            voters=config.voters,
-            documents=opened.documents,
-            put_at=self._put_document_at,
-            get_from=self._get_document_from,
+        self._build_documents()
+        self._build_agent()
+        self._hand_over = HandOver(
+            node=config.id,
+            life=told.life,
+            forwarder=self._forwarder,
+            emptied=self._agent.emptied,
+            leadership=self._driver,
             limits=limits,
         )
-        self._build_agent()
         self._build_servers()
         self._build_measures()
 
     # ---- building
-
-    def _load_credentials(self) -> None:
-        config = self._config
-        self._credentials = LiveCredentials(
-            certificates.load(
-                ca=Path(config.tls.ca),
-                certificate=Path(config.tls.certificate),
-                key=Path(config.tls.key),
-                cluster=config.cluster,
-                name=config.id,
-            )
-        )
-        self._channels = PeerChannels(self._credentials, limits=config.limits)
 
     def _build_raft(
         self, on_refused: Callable[[str], None], on_restart: Callable[[str], None]
@@ -167,6 +148,31 @@ class Runtime:
         )
         self._driver.on_role(self._role_changed)
         self._links.attach(DriverLinks(self._driver))
+
+    def _build_documents(self) -> None:
+        config, opened, limits = self._config, self._opened, self._config.limits
+        self._live_documents = LiveDocuments(
+            self._replica, opened.documents, until_applied=self._driver.until_applied
+        )
+        addresses = {peer.id: peer.rpc for peer in config.peers}
+        self._document_peers = DocumentPeers(
+            address_of=addresses.get, channels=self._channels, limits=limits
+        )
+        self._payloads = Payloads(
+            me=config.id,
+            voters=config.voters,
+            documents=opened.documents,
+            put_at=self._document_peers.put_at,
+            get_from=self._document_peers.get_from,
+            limits=limits,
+        )
+        self._holders = Holders(
+            me=config.id,
+            voters=lambda: config.voters,
+            missing_at=self._document_peers.missing_at,
+            missing_here=self._live_documents.lacking_at,
+            referenced=self._live_documents.referenced,
+        )
 
     def _build_agent(self) -> None:
         config, told = self._config, self._told
@@ -219,48 +225,33 @@ class Runtime:
     def _build_servers(self) -> None:
         config, told, opened = self._config, self._told, self._opened
         limits = config.limits
-        state = self._replica
-        submit = SubmitDoor(
-            node=config.id,
-            state=lambda: state.state,
-            forwarder=self._forwarder,
-            payloads=self._payloads,
-            ask_worker=self._ask_worker,
-            limits=limits,
-        )
-        deploy = DeployDoor(
-            forwarder=self._forwarder,
-            payloads=self._payloads,
-            ask_worker=self._ask_worker,
-            limits=limits,
-        )
-        door = DoorService(
-            identifier=Identifier.from_file(Path(config.admin_token_file)),
-            submit=submit,
-            deploy=deploy,
-            actions=Actions(forwarder=self._forwarder, state=lambda: state.state, limits=limits),
-            reads=Reads(
+        door = gateway_door(
+            Behind(
                 config=config,
-                state=lambda: state.state,
+                replica=self._replica,
                 store=opened.store,
+                forwarder=self._forwarder,
                 payloads=self._payloads,
+                holders=self._holders,
+                ask_worker=self._ask_worker,
                 leader=self._leader_id,
-            ),
-            replica=state,
-            store=opened.store,
-            payloads=self._payloads,
-            health=self._health,
-            metrics=self.metrics.render,
-            read_behind=self._read_behind,
-            until_applied=self._driver.until_applied,
-            limits=limits,
+                health=self._health,
+                metrics=self.metrics.render,
+                read_behind=self._read_behind,
+                until_applied=self._driver.until_applied,
+            )
         )
         self._local = LocalServer(told.socket_path, secret=told.secret, limits=limits)
         self._local.register(add_DoorServicer_to_server, door)
         self._local.register(add_WorkerHostServicer_to_server, WorkerHost(self._workers))
         self._server = PeerServer(config.rpc, self._credentials, limits=limits)
         self._links.register(self._server)
-        documents = DocumentsService(opened.documents, may_write=self._may_write, limits=limits)
+        documents = DocumentsService(
+            opened.documents,
+            may_write=self._may_write,
+            missing=self._live_documents.lacking_at,
+            limits=limits,
+        )
         documents.register(self._server)
         self._server.register(
             add_PeerServicer_to_server,
@@ -298,8 +289,8 @@ class Runtime:
                 group.create_task(self._workers.run())
                 group.create_task(self._agent.run())
                 group.create_task(self._save())
-                group.create_task(self._payloads.repair(self._lacking))
-                group.create_task(self._payloads.collect(self._is_referenced))
+                group.create_task(self._payloads.repair(self._live_documents.lacking))
+                group.create_task(self._payloads.collect(self._live_documents.is_referenced))
                 group.create_task(self._measures.run())
         finally:
             await self._local.stop()
@@ -307,26 +298,13 @@ class Runtime:
             await self._driver.stop()
             await self._channels.close()
 
-    def hand_over(self) -> None:
-        """Before a planned end: let another node lead, so that nobody waits for an election."""
-        if self._driver.is_leader:
-            self._driver.transfer()
-
-    @property
-    def leads(self) -> bool:
-        """Whether this node is Raft's leader now."""
-        return self._driver.is_leader
+    async def hand_over(self) -> None:
+        """Before a planned end: work and leadership go to others."""
+        await self._hand_over.run()
 
     async def _save(self) -> None:
         async for mark in self._replica.flushes():
             self._driver.saved(SnapshotMark(mark.index, mark.term))
-
-    async def _lacking(self) -> Sequence[Digest]:
-        known = list(self._replica.state.documents)
-        return [Digest(digest) for digest in await self._opened.documents.missing(known)]
-
-    def _is_referenced(self, digest: str) -> bool:
-        return Digest(digest) in self._replica.state.documents
 
     # ---- what the parts ask of each other
 
@@ -335,10 +313,7 @@ class Runtime:
 
     def _role_changed(self, role: Role) -> None:
         self.metrics.raft.is_leader.set(1 if role.is_leader else 0)
-        if role.is_leader:
-            self.follows.clear()
-        else:
-            self.follows.set()
+        self._hand_over.role_changed(is_leader=role.is_leader)
         self._leader.role_changed(role.term if role.is_leader else None)
         self._forwarder.leader_changed()
         self._agent.leader_changed()
@@ -371,19 +346,6 @@ class Runtime:
         self._agent.want_worker()
         return await self._workers.ask(request)
 
-    async def _put_document_at(
-        self, voter: str, content: bytes, execution: str, token: int
-    ) -> None:
-        digest = hashlib.sha256(content).hexdigest()
-        await self._documents_of(voter).put(digest, content, execution=execution, token=token)
-
-    async def _get_document_from(self, voter: str, digest: Digest) -> bytes | None:
-        return await self._documents_of(voter).get(digest)
-
-    def _documents_of(self, voter: str) -> DocumentsClient:
-        address = next(peer.rpc for peer in self._config.peers if peer.id == voter)
-        return DocumentsClient(self._channels.to(voter, address), limits=self._config.limits)
-
     def _may_write(self, _writer: object, execution: str, token: int) -> None:
         self._replica.check_writer(execution, token)
 
@@ -393,4 +355,5 @@ class Runtime:
             leader=self._leader_id(),
             is_formed=self._driver.is_formed,
             is_registered=self._agent.rounds.incarnation > 0,
+            is_draining=self._agent.rounds.draining.is_on,
         )

@@ -4,7 +4,8 @@ Bytes are streamed in parts and checked against their digest by whoever keeps th
 true: a document written for an execution is refused when the writer no longer holds that execution.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from molecule.config import Limits
@@ -24,6 +25,19 @@ MayWrite = Callable[[Identity, str, int], None]
 """Raises `StaleToken` (or another error) when this node may not write for (execution, token)."""
 
 
+Missing = Callable[[int], Awaitable[tuple[int, Sequence[str]]]]
+"""Referenced documents that are not here, with the index of the state that was compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissingDocuments:
+    """What a voter lacks; `digests` are all of them unless there are very many."""
+
+    count: int
+    digests: frozenset[str]
+    index: int
+
+
 class DocumentsPort(Protocol):
     """What the service needs of a document store."""
 
@@ -40,9 +54,12 @@ class DocumentsPort(Protocol):
 class DocumentsService(PeerDocumentsServicer):
     """Serves one store to the nodes of the cluster."""
 
-    def __init__(self, store: DocumentsPort, *, may_write: MayWrite, limits: Limits) -> None:
+    def __init__(
+        self, store: DocumentsPort, *, may_write: MayWrite, missing: Missing, limits: Limits
+    ) -> None:
         self._store = store
         self._may_write = may_write
+        self._missing = missing
         self._limits = limits
 
     def register(self, server: "_Registers") -> None:
@@ -100,6 +117,17 @@ class DocumentsService(PeerDocumentsServicer):
         for part in _parts(payload):
             yield peer_documents_pb2.DocumentPart(content=part)
 
+    async def Missing(  # noqa: N802
+        self, request: peer_documents_pb2.MissingDocumentsRequest, context: Any
+    ) -> peer_documents_pb2.MissingDocumentsReply:
+        """Those that should be here and are not."""
+        del context
+        index, digests = await self._missing(request.index)
+        told = digests[: self._limits.documents_missing_told_max]
+        return peer_documents_pb2.MissingDocumentsReply(
+            count=len(digests), digests=told, index=index
+        )
+
 
 class DocumentsClient:
     """The documents of one other node, behind a channel to it."""
@@ -143,6 +171,13 @@ class DocumentsClient:
         with errors.translated():
             reply = await self._stub.Has(asked, timeout=timeout_s)
         return frozenset(reply.digests)
+
+    async def missing(self, index: int, *, timeout_s: float | None = None) -> MissingDocuments:
+        """What the other node lacks, in its state of log index `index` or later."""
+        asked = peer_documents_pb2.MissingDocumentsRequest(index=index)
+        with errors.translated():
+            reply = await self._stub.Missing(asked, timeout=timeout_s)
+        return MissingDocuments(reply.count, frozenset(reply.digests), reply.index)
 
     async def get(self, digest: str, *, timeout_s: float | None = None) -> bytes | None:
         """The bytes, None when they are not there; check the digest before you keep them."""

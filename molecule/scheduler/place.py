@@ -40,11 +40,19 @@ class Choice:
 class Board:
     """The nodes as one round sees them; its own promises count as taken slots."""
 
-    __slots__ = ("_nodes", "_quiet", "_taken")
+    __slots__ = ("_leaving", "_nodes", "_quiet", "_taken")
 
     def __init__(
-        self, state: ClusterState, liveness: Liveness, *, now_ms: int, timing: Timing
+        self,
+        state: ClusterState,
+        liveness: Liveness,
+        *,
+        now_ms: int,
+        timing: Timing,
+        leaving: NodeId = NO_NODE,
     ) -> None:
+        self._leaving = leaving
+        """A node to be judged as if it drained."""
         self._nodes = [state.nodes[name] for name in sorted(state.nodes)]
         self._quiet = {
             node.id: is_quiet(liveness, node.id, now_ms=now_ms, timing=timing)
@@ -75,14 +83,14 @@ class Board:
         return any(self._free(node) > 0 for node in self._nodes)
 
     def _free(self, node: Node) -> int:
-        if not node.is_schedulable or self._quiet[node.id]:
+        if not node.is_schedulable or self._quiet[node.id] or node.id == self._leaving:
             return 0
         return node.slots - self._taken[node.id]
 
     def _unfit(self, version: Version, node: Node, only: NodeId) -> str:
         if not node.is_up:
             return "lost"
-        if node.is_draining:
+        if node.is_draining or node.id == self._leaving:
             return "draining"
         if self._quiet[node.id]:
             return "silent"

@@ -91,6 +91,8 @@ class WorkerHost:
             case "stop":
                 self._forget_held_back(order.stop)
                 self._stop(order.stop)
+            case "hand_back":
+                self._hand_back(order.hand_back)
             case "run_trigger":
                 self._begin_trigger(order.run_trigger)
             case "stop_trigger":
@@ -123,6 +125,15 @@ class WorkerHost:
         known = self._executions.get(order.execution)
         if known is not None and known[0].token <= order.token:
             self._cancel(order.execution)
+
+    def _hand_back(self, order: w.HandBack) -> None:
+        known = self._executions.get(order.execution)
+        if known is None or known[0].token != order.token:
+            return
+        runner, task = known
+        runner.hand_back(at_once=order.at_once)
+        if order.at_once:
+            task.cancel()
 
     def _forget_held_back(self, order: w.StopExecution | w.StopTrigger) -> None:
         """An order to run may still be held back when the one to stop comes; tokens are unique."""

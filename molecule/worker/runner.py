@@ -9,7 +9,8 @@ import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import Any, Final, assert_never
 
 import structlog
@@ -58,6 +59,17 @@ _EVIDENCE_S: Final = 0.005
 """How long a step of a repeated attempt waits, so that the word that it begins leaves before it."""
 
 
+HANDED_BACK: Final = "drained"
+
+
+class Leaving(Enum):
+    """Whether the execution is to be given back before its end."""
+
+    NOT = auto()
+    SOON = auto()
+    NOW = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What all executions of a worker share. `settle_ms`: lease plus margin of this cluster."""
@@ -94,11 +106,16 @@ class ExecutionRunner:
         self._tell_step = tell_step
         self._services = services
         self._speaker = Speaker(services.calls, order.execution, order.token, services.limits)
-        self._events: asyncio.Queue[Event] = asyncio.Queue()
+        self._events: asyncio.Queue[Event | None] = asyncio.Queue()
+        """None only wakes the one who waits."""
+        self._pending: deque[Event] = deque()
         self._timers: list[asyncio.TimerHandle] = []
         self._began_s = time.monotonic()
         self._under_way = 0
         self._is_stopped = False
+        self._leaving = Leaving.NOT
+        self._interpreter: Interpreter | None = None
+        self._announced: set[EffectKey] = set()
         self.progress = Progress()
 
     @property
@@ -110,10 +127,26 @@ class ExecutionRunner:
         """Send nothing any more; `run` is to be cancelled by its owner."""
         self._is_stopped = True
 
+    def hand_back(self, *, at_once: bool) -> None:
+        """Begin nothing any more and give the execution back: when nothing is under way, or now.
+
+        For the latter `run` is to be cancelled by its owner directly after this.
+        """
+        self._leaving = Leaving.NOW if at_once else Leaving.SOON
+        self._events.put_nowait(None)
+
     async def run(self) -> None:
         """Obey until `Finish` is committed. An error of the attempt itself ends it as FAILED."""
         try:
-            await self._attempt()
+            try:
+                await self._attempt()
+            except asyncio.CancelledError:
+                if self._leaving is not Leaving.NOW or self._is_stopped:
+                    raise
+                # Asked by the node that it serves: this very task says the last word.
+                if (task := asyncio.current_task()) is not None:
+                    task.uncancel()
+                await self._give_back()
         except Fenced:
             _log.info("execution_fenced", execution=self._order.execution, token=self.token)
         except MoleculeError as error:
@@ -129,23 +162,50 @@ class ExecutionRunner:
     async def _attempt(self) -> None:
         opened = self._services.packages.open(self._order.version, self._order.environment)
         interpreter = Interpreter(opened.process, self._facts(), self._services.limits)
-        pending: deque[Event] = deque([await self._started()])
+        self._pending.append(await self._started())
+        self._interpreter = interpreter
         try:
             async with asyncio.TaskGroup() as group:
-                while True:
-                    event = pending.popleft() if pending else await self._events.get()
-                    instructions = interpreter.handle(event)
+                while self._leaving is Leaving.NOT or self._under_way or self._is_told():
+                    event = await self._next()
+                    instructions = interpreter.handle(event) if event is not None else []
                     for instruction in instructions:
                         if isinstance(instruction, Finish):
                             self.stop()
                             await self._speaker.finish(instruction)
                             return
+                        if not self._may_begin(instruction):
+                            continue
                         is_alone = len(instructions) == 1 and not self._under_way
                         found = await self._obey(instruction, opened, group, is_alone=is_alone)
                         if found is not None:
-                            pending.append(found)
+                            self._pending.append(found)
         except BaseExceptionGroup as group:
             raise _cause(group) from group
+        await self._give_back()
+
+    def _may_begin(self, instruction: Instruction) -> bool:
+        if self._leaving is Leaving.NOT or isinstance(instruction, Commit):
+            return True
+        # The cluster was told that it is about to be sent: not to send it would leave a doubt.
+        return isinstance(instruction, PerformRequest) and instruction.effect_key in self._announced
+
+    async def _next(self) -> Event | None:
+        return self._pending.popleft() if self._pending else await self._events.get()
+
+    def _is_told(self) -> bool:
+        """True while something that happened was not handled yet."""
+        return bool(self._pending) or not self._events.empty()
+
+    async def _give_back(self) -> None:
+        """End the attempt with all that was done so far; the next owner goes on from there."""
+        self.stop()
+        instructions = self._interpreter.pause() if self._interpreter is not None else []
+        kept = next((each for each in instructions if isinstance(each, Commit | Finish)), None)
+        if isinstance(kept, Finish):
+            await self._speaker.finish(kept)
+        else:
+            await self._speaker.hand_back(kept, reason=HANDED_BACK)
 
     async def _obey(
         self,
@@ -230,6 +290,13 @@ class ExecutionRunner:
         return RequestPerformed(item.call, self._now_ms(), spent_us, found)
 
     async def _commit(self, item: Commit) -> Event:
+        announced = {intent.effect_key for intent in item.intents}
+        if self._leaving is not Leaving.NOT:
+            # What it announces is not going to be sent here.
+            item = replace(item, intents=())
+            self._announced -= announced
+        else:
+            self._announced |= announced
         await self._speaker.commit(item)
         return Committed(item.number, self._now_ms())
 

@@ -23,6 +23,7 @@ from molecule.engine.instructions import (
 from molecule.model import payload
 from molecule.model.document import Document, DocumentRef
 from molecule.model.errors import Conflict
+from molecule.model.execution import ExecutionState
 from molecule.model.ids import Digest
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
@@ -89,6 +90,23 @@ class Speaker:
             end.result.CopyFrom(await self._payload(content))
         commands.append(c.Command(version=1, end_attempt=end))
         await self._say(commands)
+
+    async def hand_back(self, kept: Commit | None, *, reason: str) -> None:
+        """End the attempt as PENDING with `kept`, whose intents are not said."""
+        commands: list[c.Command] = []
+        if kept is not None:
+            await self._store(kept.checkpoint.blobs)
+            commands = [
+                *self._confirmations(kept.confirmations),
+                await self._checkpoint(kept.checkpoint, kept.steps, kept.dead_letters),
+            ]
+        end = c.EndAttempt(
+            execution=self._execution,
+            token=self._token,
+            state=ExecutionState.PENDING.value,
+            reason=reason,
+        )
+        await self._say([*commands, c.Command(version=1, end_attempt=end)])
 
     async def fetch(self, reference: c.DocumentRef) -> bytes:
         """The bytes of a stored payload."""

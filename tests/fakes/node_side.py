@@ -199,12 +199,22 @@ class Owners:
         services = Services(
             self.node, self.lease, self.packages, processing, self.limits, settle_ms=10
         )
+        runner = ExecutionRunner(self.order(), services, self._tell_step)
+        self._running = runner, asyncio.ensure_future(runner.run())
         try:
-            await ExecutionRunner(self.order(), services, self._tell_step).run()
+            await self._running[1]
         except OwnerDied:
             pass
         finally:
+            self._running[1].cancel()
             processing.close()
+
+    def hand_back(self, *, at_once: bool) -> None:
+        """Ask the owner that runs now to give the execution back, as the worker's host does."""
+        runner, task = self._running
+        runner.hand_back(at_once=at_once)
+        if at_once:
+            task.cancel()
 
     def _tell_step(self, execution: str, token: int, step: str) -> None:
         del execution, token

@@ -1,5 +1,6 @@
 """A target outside that remembers what reached it, and the operations that send to it."""
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,10 @@ class Target:
     reads: int = 0
     failures: dict[str, list[tuple[ErrorClass, bool]]] = field(default_factory=dict)
     """step path -> (class, whether it happened all the same), one per call."""
+
+    hold: asyncio.Event | None = None
+    """While it is not set, an effect that arrived is not answered."""
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     def keys(self) -> list[str]:
         """Effect keys in the order in which they arrived."""
@@ -63,6 +68,9 @@ class _Sending:
 
     async def perform(self, client: Target, request: Request, call: CallContext) -> Reply:
         client.take(request, call)
+        client.reached.set()
+        if client.hold is not None:
+            await client.hold.wait()
         return Reply(({"stored": True},), "taken")
 
 

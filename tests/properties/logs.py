@@ -11,6 +11,7 @@ from molecule.cluster.apply import StateMachine
 from molecule.cluster.state import ClusterState
 from molecule.model.ids import ExecutionId, NodeId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
+from tests.properties import draining
 from tests.properties.model import FAILOVER, HOLD_FOR, LIMIT
 
 ENVIRONMENT = "test"
@@ -379,6 +380,8 @@ _WRITERS: tuple[_Writer, ...] = (
     _release_parked,
     _fail_parked,
     _end_hold,
+    draining.drain,
+    draining.undrain,
     _claim,
     _trigger,
     _group,
@@ -386,7 +389,7 @@ _WRITERS: tuple[_Writer, ...] = (
     _submit_of_group,
 )
 
-WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 2, 1, 3, 1, 3, 3, 2, 6)
+WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 2, 1, 3, 2, 4, 1, 3, 3, 2, 6)
 
 KINDS_OF_THE_MODEL = _WRITERS.index(_claim) + 1
 """The first ones; the model knows nothing of triggers and groups."""

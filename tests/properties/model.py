@@ -4,76 +4,17 @@ Written from the contract, not from `molecule/cluster`: whatever can be counted 
 time. It knows the commands that `logs.py` writes, and says for each whether it takes effect.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from molecule.wire.v1 import commands_pb2 as wire
+from tests.properties.model_parts import Effect, Member, Run
 
-TERMINAL = ("COMPLETED", "FAILED", "CANCELLED")
 PARKED = ("IN_DOUBT", "QUARANTINED", "HELD")
 BUDGET = 3
 HOLD_FOR = 8_000
 
 FAILOVER = {"resumes": "resume", "restarts": "restart", "holds": "hold", "fails": "fail"}
 LIMIT = {"resumes": 1, "restarts": 2, "holds": 1, "fails": 1}
-
-
-@dataclass
-class Effect:
-    """One effect that began."""
-
-    once: bool
-    token: int
-    deadline: int
-    step: str
-    known: str = ""
-
-    @property
-    def open(self) -> bool:
-        return self.known in ("", "ask")
-
-
-@dataclass
-class Run:
-    """One accepted execution, terminal ones too."""
-
-    name: str
-    key: str
-    body: str
-    process: str
-    lock: str
-    priority: int
-    state: str = "PENDING"
-    node: str = ""
-    token: int = 0
-    token_ended: int = 0
-    attempts: int = 0
-    sequence: int = 0
-    crashes: int = 0
-    wait_number: int = 0
-    wait_until: int = 0
-    held_for: str = ""
-    held_until: int = 0
-    effects: dict[str, Effect] = field(default_factory=dict)
-
-    @property
-    def live(self) -> bool:
-        return self.state not in TERMINAL
-
-    @property
-    def doubts(self) -> list[Effect]:
-        return [effect for effect in self.effects.values() if effect.once and effect.open]
-
-
-@dataclass
-class Member:
-    """One node."""
-
-    life: str
-    incarnation: int
-    slots: int
-    up: bool = True
-    ended_lives: list[str] = field(default_factory=list)
 
 
 class Model:
@@ -114,7 +55,7 @@ class Model:
     def free(self, name: str) -> int:
         member = self.members[name]
         held = sum(run.state == "ASSIGNED" and run.node == name for run in self.runs)
-        return member.slots - held if member.up else 0
+        return member.slots - held if member.up and member.drains is None else 0
 
     # -- nodes
 
@@ -133,7 +74,10 @@ class Model:
             self._lose_member(said.node)
             ended = member.ended_lives + [member.life] * (member.life != said.life)
         self.incarnation += 1
-        self.members[said.node] = Member(said.life, self.incarnation, said.slots, ended_lives=ended)
+        drains = "" if member and member.drains == "" else None
+        self.members[said.node] = Member(
+            said.life, self.incarnation, said.slots, drains=drains, ended_lives=ended
+        )
         for run in self.runs:
             if run.state == "HELD" and run.held_for == said.node:
                 run.state = "PENDING"
@@ -155,6 +99,24 @@ class Model:
         if member.incarnation != said.incarnation:
             return False
         self._lose_member(said.node)
+        return True
+
+    def drain_node(self, said: wire.DrainNode) -> bool:
+        member = self.members.get(said.node)
+        if not member or not member.up or said.life not in ("", member.life):
+            return False
+        others = [one for name, one in self.members.items() if name != said.node]
+        if not said.life and not any(one.up and one.drains is None for one in others):
+            return False
+        if member.drains != "":
+            member.drains = said.life
+        return True
+
+    def undrain_node(self, said: wire.UndrainNode) -> bool:
+        member = self.members.get(said.node)
+        if not member or (member.up and member.drains == member.life):
+            return False
+        member.drains = None
         return True
 
     def report_worker_death(self, said: wire.ReportWorkerDeath) -> bool:

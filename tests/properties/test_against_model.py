@@ -10,7 +10,8 @@ from molecule.cluster.execution import (
 )
 from molecule.cluster.outcome import is_applied
 from tests.properties import logs
-from tests.properties.model import Model, Run
+from tests.properties.model import Model
+from tests.properties.model_parts import Run
 
 # Kinds weighted as in `logs`: executions must start before anything can happen to them.
 _KINDS = st.sampled_from(

@@ -132,6 +132,22 @@ class Runner(Parked):
         node = self.world.state.nodes[agent.name]
         self.world.register(agent.name, slots=node.slots, labels=node.labels)
 
+    def do_drain(self, command: Command) -> None:
+        """drain n2 timeout=30s, or stopping=yes when only this life is to end."""
+        agent = self.world.agents[command.words[0]]
+        self._propose(
+            drain_node=wire.DrainNode(
+                node=agent.name,
+                life=str(agent.life) if command.options.get("stopping") == "yes" else "",
+                timeout_ms=command.duration_ms("timeout", "30s"),
+                actor=wire.Actor(kind="user", name="ann"),
+            )
+        )
+
+    def do_undrain(self, command: Command) -> None:
+        """undrain n2: it takes work again."""
+        self._propose(undrain_node=wire.UndrainNode(node=command.words[0]))
+
     # -- executions
 
     def do_submit(self, command: Command) -> None:
@@ -356,7 +372,8 @@ class Runner(Parked):
         """nodes: each node with what it holds."""
         for view in views.nodes(self.world.state):
             up = "up" if view["up"] else f"lost reason={view['lost_reason']}"
-            self.world.output.append(f"{view['id']} {up} held={view['held']}")
+            drain = " drained" if view["drained"] else " draining" if view["draining"] else ""
+            self.world.output.append(f"{view['id']} {up} held={view['held']}{drain}")
 
     def do_activate(self, command: Command) -> None:
         """activate files trigger=off: switch a trigger."""

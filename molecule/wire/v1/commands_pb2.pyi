@@ -56,6 +56,8 @@ class Command(_message.Message):
     REPORT_NODE_DEATH_FIELD_NUMBER: _builtins.int
     EXPIRE_NODE_FIELD_NUMBER: _builtins.int
     REPORT_WORKER_DEATH_FIELD_NUMBER: _builtins.int
+    DRAIN_NODE_FIELD_NUMBER: _builtins.int
+    UNDRAIN_NODE_FIELD_NUMBER: _builtins.int
     PUT_VERSION_FIELD_NUMBER: _builtins.int
     PUT_ENVIRONMENT_FIELD_NUMBER: _builtins.int
     ACTIVATE_VERSION_FIELD_NUMBER: _builtins.int
@@ -89,6 +91,10 @@ class Command(_message.Message):
     def expire_node(self) -> Global___ExpireNode: ...
     @_builtins.property
     def report_worker_death(self) -> Global___ReportWorkerDeath: ...
+    @_builtins.property
+    def drain_node(self) -> Global___DrainNode: ...
+    @_builtins.property
+    def undrain_node(self) -> Global___UndrainNode: ...
     @_builtins.property
     def put_version(self) -> Global___PutVersion:
         """what is deployed"""
@@ -142,6 +148,8 @@ class Command(_message.Message):
         report_node_death: Global___ReportNodeDeath | None = ...,
         expire_node: Global___ExpireNode | None = ...,
         report_worker_death: Global___ReportWorkerDeath | None = ...,
+        drain_node: Global___DrainNode | None = ...,
+        undrain_node: Global___UndrainNode | None = ...,
         put_version: Global___PutVersion | None = ...,
         put_environment: Global___PutEnvironment | None = ...,
         activate_version: Global___ActivateVersion | None = ...,
@@ -162,11 +170,11 @@ class Command(_message.Message):
         record_group: Global___RecordGroup | None = ...,
         settle_group: Global___SettleGroup | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "put_version", "put_environment", "activate_version", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "assign_trigger", "record_group", "settle_group"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "put_version", "put_environment", "activate_version", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "assign_trigger", "record_group", "settle_group"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -532,6 +540,62 @@ class ReportWorkerDeath(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportWorkerDeath: _TypeAlias = ReportWorkerDeath  # noqa: Y015
+
+@_typing.final
+class DrainNode(_message.Message):
+    """The node gets no new work, loses its triggers and hands back what it holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    LIFE_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    life: _builtins.str
+    """set: for this life only, because it is about to end; empty: until it is undrained"""
+    timeout_ms: _builtins.int
+    """so long its executions may go on to a place where they can stop"""
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        life: _builtins.str = ...,
+        timeout_ms: _builtins.int = ...,
+        actor: Global___Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "life", b"life", "node", b"node", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainNode: _TypeAlias = DrainNode  # noqa: Y015
+
+@_typing.final
+class UndrainNode(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        actor: Global___Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndrainNode: _TypeAlias = UndrainNode  # noqa: Y015
 
 @_typing.final
 class VersionOptions(_message.Message):

@@ -332,7 +332,9 @@ Global___ReadReply: _TypeAlias = ReadReply  # noqa: Y015
 
 @_typing.final
 class ActRequest(_message.Message):
-    """action: apply | cancel | resolve | release | fail"""
+    """action: apply | cancel | resolve | release | fail
+            plan_drain | drain | undrain
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%molecule/wire/v1/peer_documents.proto\x12\x10molecule.wire.v1\"h\n\x0fPutDocumentPart\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x11\n\texecution\x18\x03 \x01(\t\x12\r\n\x05token\x18\x04 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\x0c\"\x12\n\x10PutDocumentReply\"&\n\x13HasDocumentsRequest\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"$\n\x11HasDocumentsReply\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"$\n\x12GetDocumentRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"\x1f\n\x0c\x44ocumentPart\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x32\x81\x02\n\rPeerDocuments\x12N\n\x03Put\x12!.molecule.wire.v1.PutDocumentPart\x1a\".molecule.wire.v1.PutDocumentReply(\x01\x12Q\n\x03Has\x12%.molecule.wire.v1.HasDocumentsRequest\x1a#.molecule.wire.v1.HasDocumentsReply\x12M\n\x03Get\x12$.molecule.wire.v1.GetDocumentRequest\x1a\x1e.molecule.wire.v1.DocumentPart0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%molecule/wire/v1/peer_documents.proto\x12\x10molecule.wire.v1\"h\n\x0fPutDocumentPart\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x11\n\texecution\x18\x03 \x01(\t\x12\r\n\x05token\x18\x04 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x05 \x01(\x0c\"\x12\n\x10PutDocumentReply\"&\n\x13HasDocumentsRequest\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"$\n\x11HasDocumentsReply\x12\x0f\n\x07\x64igests\x18\x01 \x03(\t\"$\n\x12GetDocumentRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"\x1f\n\x0c\x44ocumentPart\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\"(\n\x17MissingDocumentsRequest\x12\r\n\x05index\x18\x01 \x01(\x03\"F\n\x15MissingDocumentsReply\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\x12\x0f\n\x07\x64igests\x18\x02 \x03(\t\x12\r\n\x05index\x18\x03 \x01(\x03\x32\xe0\x02\n\rPeerDocuments\x12N\n\x03Put\x12!.molecule.wire.v1.PutDocumentPart\x1a\".molecule.wire.v1.PutDocumentReply(\x01\x12Q\n\x03Has\x12%.molecule.wire.v1.HasDocumentsRequest\x1a#.molecule.wire.v1.HasDocumentsReply\x12M\n\x03Get\x12$.molecule.wire.v1.GetDocumentRequest\x1a\x1e.molecule.wire.v1.DocumentPart0\x01\x12]\n\x07Missing\x12).molecule.wire.v1.MissingDocumentsRequest\x1a\'.molecule.wire.v1.MissingDocumentsReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDOCUMENTREQUEST']._serialized_end=299
   _globals['_DOCUMENTPART']._serialized_start=301
   _globals['_DOCUMENTPART']._serialized_end=332
-  _globals['_PEERDOCUMENTS']._serialized_start=335
-  _globals['_PEERDOCUMENTS']._serialized_end=592
+  _globals['_MISSINGDOCUMENTSREQUEST']._serialized_start=334
+  _globals['_MISSINGDOCUMENTSREQUEST']._serialized_end=374
+  _globals['_MISSINGDOCUMENTSREPLY']._serialized_start=376
+  _globals['_MISSINGDOCUMENTSREPLY']._serialized_end=446
+  _globals['_PEERDOCUMENTS']._serialized_start=449
+  _globals['_PEERDOCUMENTS']._serialized_end=801
 # @@protoc_insertion_point(module_scope)

@@ -49,6 +49,11 @@ class PeerDocumentsStub:
                 request_serializer=molecule_dot_wire_dot_v1_dot_peer__documents__pb2.GetDocumentRequest.SerializeToString,
                 response_deserializer=molecule_dot_wire_dot_v1_dot_peer__documents__pb2.DocumentPart.FromString,
                 _registered_method=True)
+        self.Missing = channel.unary_unary(
+                '/molecule.wire.v1.PeerDocuments/Missing',
+                request_serializer=molecule_dot_wire_dot_v1_dot_peer__documents__pb2.MissingDocumentsRequest.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__documents__pb2.MissingDocumentsReply.FromString,
+                _registered_method=True)
 
 
 class PeerDocumentsServicer:
@@ -74,6 +79,13 @@ class PeerDocumentsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Missing(self, request, context):
+        """Which of the documents that the replicated state refers to are not here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerDocumentsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +103,11 @@ def add_PeerDocumentsServicer_to_server(servicer, server):
                     servicer.Get,
                     request_deserializer=molecule_dot_wire_dot_v1_dot_peer__documents__pb2.GetDocumentRequest.FromString,
                     response_serializer=molecule_dot_wire_dot_v1_dot_peer__documents__pb2.DocumentPart.SerializeToString,
+            ),
+            'Missing': grpc.unary_unary_rpc_method_handler(
+                    servicer.Missing,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__documents__pb2.MissingDocumentsRequest.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__documents__pb2.MissingDocumentsReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -174,6 +191,33 @@ class PeerDocuments:
             '/molecule.wire.v1.PeerDocuments/Get',
             molecule_dot_wire_dot_v1_dot_peer__documents__pb2.GetDocumentRequest.SerializeToString,
             molecule_dot_wire_dot_v1_dot_peer__documents__pb2.DocumentPart.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Missing(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/molecule.wire.v1.PeerDocuments/Missing',
+            molecule_dot_wire_dot_v1_dot_peer__documents__pb2.MissingDocumentsRequest.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_peer__documents__pb2.MissingDocumentsReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,8 @@ class PeerDocumentsStub:
     Has: _grpc.UnaryUnaryMultiCallable[_peer_documents_pb2.HasDocumentsRequest, _peer_documents_pb2.HasDocumentsReply]
     """Which of these are here; those are then kept for an hour at least."""
     Get: _grpc.UnaryStreamMultiCallable[_peer_documents_pb2.GetDocumentRequest, _peer_documents_pb2.DocumentPart]
+    Missing: _grpc.UnaryUnaryMultiCallable[_peer_documents_pb2.MissingDocumentsRequest, _peer_documents_pb2.MissingDocumentsReply]
+    """Which of the documents that the replicated state refers to are not here."""
 
 @_typing.type_check_only
 class PeerDocumentsAsyncStub(PeerDocumentsStub):
@@ -45,6 +47,8 @@ class PeerDocumentsAsyncStub(PeerDocumentsStub):
     Has: _aio.UnaryUnaryMultiCallable[_peer_documents_pb2.HasDocumentsRequest, _peer_documents_pb2.HasDocumentsReply]  # type: ignore[assignment]
     """Which of these are here; those are then kept for an hour at least."""
     Get: _aio.UnaryStreamMultiCallable[_peer_documents_pb2.GetDocumentRequest, _peer_documents_pb2.DocumentPart]  # type: ignore[assignment]
+    Missing: _aio.UnaryUnaryMultiCallable[_peer_documents_pb2.MissingDocumentsRequest, _peer_documents_pb2.MissingDocumentsReply]  # type: ignore[assignment]
+    """Which of the documents that the replicated state refers to are not here."""
 
 class PeerDocumentsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -69,5 +73,13 @@ class PeerDocumentsServicer(metaclass=_abc_1.ABCMeta):
         request: _peer_documents_pb2.GetDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_peer_documents_pb2.DocumentPart], _abc.AsyncIterator[_peer_documents_pb2.DocumentPart]]: ...
+
+    @_abc_1.abstractmethod
+    def Missing(
+        self,
+        request: _peer_documents_pb2.MissingDocumentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_documents_pb2.MissingDocumentsReply, _abc.Awaitable[_peer_documents_pb2.MissingDocumentsReply]]:
+        """Which of the documents that the replicated state refers to are not here."""
 
 def add_PeerDocumentsServicer_to_server(servicer: PeerDocumentsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -367,6 +367,8 @@ class HeartbeatReply(_message.Message):
     SUPERSEDED_FIELD_NUMBER: _builtins.int
     CLUSTER_TIME_MS_FIELD_NUMBER: _builtins.int
     LEASE_MS_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    DRAIN_LEFT_MS_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     epoch: _builtins.int
     incarnation: _builtins.int
@@ -376,6 +378,10 @@ class HeartbeatReply(_message.Message):
     cluster_time_ms: _builtins.int
     lease_ms: _builtins.int
     """how long it lasts: the leader judges by its own settings, not the node's"""
+    draining: _builtins.bool
+    """hand back what you hold"""
+    drain_left_ms: _builtins.int
+    """until then executions may go on to a place where they can stop"""
     def __init__(
         self,
         *,
@@ -385,10 +391,12 @@ class HeartbeatReply(_message.Message):
         superseded: _builtins.bool = ...,
         cluster_time_ms: _builtins.int = ...,
         lease_ms: _builtins.int = ...,
+        draining: _builtins.bool = ...,
+        drain_left_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_time_ms", b"cluster_time_ms", "epoch", b"epoch", "incarnation", b"incarnation", "lease_ms", b"lease_ms", "number", b"number", "superseded", b"superseded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_time_ms", b"cluster_time_ms", "drain_left_ms", b"drain_left_ms", "draining", b"draining", "epoch", b"epoch", "incarnation", b"incarnation", "lease_ms", b"lease_ms", "number", b"number", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -195,6 +195,10 @@ class NodeRow(_message.Message):
     LOST_AT_MS_FIELD_NUMBER: _builtins.int
     LOST_REASON_FIELD_NUMBER: _builtins.int
     PAST_LIVES_FIELD_NUMBER: _builtins.int
+    DRAIN_LIFE_FIELD_NUMBER: _builtins.int
+    DRAIN_AT_MS_FIELD_NUMBER: _builtins.int
+    DRAIN_UNTIL_MS_FIELD_NUMBER: _builtins.int
+    DRAIN_ACTOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     life: _builtins.str
     incarnation: _builtins.int
@@ -209,6 +213,10 @@ class NodeRow(_message.Message):
     is_draining: _builtins.bool
     lost_at_ms: _builtins.int
     lost_reason: _builtins.str
+    drain_life: _builtins.str
+    drain_at_ms: _builtins.int
+    drain_until_ms: _builtins.int
+    drain_actor: _builtins.str
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
     @_builtins.property
@@ -232,10 +240,14 @@ class NodeRow(_message.Message):
         lost_at_ms: _builtins.int = ...,
         lost_reason: _builtins.str = ...,
         past_lives: _abc.Iterable[_builtins.str] | None = ...,
+        drain_life: _builtins.str = ...,
+        drain_at_ms: _builtins.int = ...,
+        drain_until_ms: _builtins.int = ...,
+        drain_actor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_address", b"http_address", "id", b"id", "incarnation", b"incarnation", "is_draining", b"is_draining", "is_up", b"is_up", "labels", b"labels", "life", b"life", "lost_at_ms", b"lost_at_ms", "lost_reason", b"lost_reason", "past_lives", b"past_lives", "registered_at_ms", b"registered_at_ms", "rpc_address", b"rpc_address", "slots", b"slots", "software", b"software", "voter", b"voter", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain_actor", b"drain_actor", "drain_at_ms", b"drain_at_ms", "drain_life", b"drain_life", "drain_until_ms", b"drain_until_ms", "http_address", b"http_address", "id", b"id", "incarnation", b"incarnation", "is_draining", b"is_draining", "is_up", b"is_up", "labels", b"labels", "life", b"life", "lost_at_ms", b"lost_at_ms", "lost_reason", b"lost_reason", "past_lives", b"past_lives", "registered_at_ms", b"registered_at_ms", "rpc_address", b"rpc_address", "slots", b"slots", "software", b"software", "voter", b"voter", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

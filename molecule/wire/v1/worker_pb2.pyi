@@ -328,6 +328,7 @@ class ToWorker(_message.Message):
     STOP_TRIGGER_FIELD_NUMBER: _builtins.int
     PACKAGE_FIELD_NUMBER: _builtins.int
     SHUTDOWN_FIELD_NUMBER: _builtins.int
+    HAND_BACK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def answer(self) -> Global___CallAnswer:
         """to a numbered message"""
@@ -348,6 +349,8 @@ class ToWorker(_message.Message):
     def package(self) -> Global___PutPackage: ...
     @_builtins.property
     def shutdown(self) -> Global___Shutdown: ...
+    @_builtins.property
+    def hand_back(self) -> Global___HandBack: ...
     def __init__(
         self,
         *,
@@ -360,12 +363,13 @@ class ToWorker(_message.Message):
         stop_trigger: Global___StopTrigger | None = ...,
         package: Global___PutPackage | None = ...,
         shutdown: Global___Shutdown | None = ...,
+        hand_back: Global___HandBack | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "kind", b"kind", "lease", b"lease", "package", b"package", "request", b"request", "run", b"run", "run_trigger", b"run_trigger", "shutdown", b"shutdown", "stop", b"stop", "stop_trigger", b"stop_trigger"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "hand_back", b"hand_back", "kind", b"kind", "lease", b"lease", "package", b"package", "request", b"request", "run", b"run", "run_trigger", b"run_trigger", "shutdown", b"shutdown", "stop", b"stop", "stop_trigger", b"stop_trigger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "kind", b"kind", "lease", b"lease", "package", b"package", "request", b"request", "run", b"run", "run_trigger", b"run_trigger", "shutdown", b"shutdown", "stop", b"stop", "stop_trigger", b"stop_trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "hand_back", b"hand_back", "kind", b"kind", "lease", b"lease", "package", b"package", "request", b"request", "run", b"run", "run_trigger", b"run_trigger", "shutdown", b"shutdown", "stop", b"stop", "stop_trigger", b"stop_trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["answer", "lease", "run", "stop", "request", "run_trigger", "stop_trigger", "package", "shutdown"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["answer", "lease", "run", "stop", "request", "run_trigger", "stop_trigger", "package", "shutdown", "hand_back"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -661,6 +665,34 @@ class StopExecution(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StopExecution: _TypeAlias = StopExecution  # noqa: Y015
+
+@_typing.final
+class HandBack(_message.Message):
+    """Stop where no effect is under way, and give the execution back with a checkpoint."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    AT_ONCE_FIELD_NUMBER: _builtins.int
+    execution: _builtins.str
+    token: _builtins.int
+    at_once: _builtins.bool
+    """also in the middle of a request"""
+    def __init__(
+        self,
+        *,
+        execution: _builtins.str = ...,
+        token: _builtins.int = ...,
+        at_once: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "execution", b"execution", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandBack: _TypeAlias = HandBack  # noqa: Y015
 
 @_typing.final
 class RunTrigger(_message.Message):

@@ -9,13 +9,16 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from molecule.model.errors import NotFound, Unauthenticated
+from molecule.model.errors import Conflict, NoLeader, NotFound, Unauthenticated
 from molecule.node.actions import Actions
 from molecule.node.deploy import DeployDoor
 from molecule.node.door import DoorService
+from molecule.node.holders import Holders
 from molecule.node.identify import Identifier
+from molecule.node.node_actions import NodeActions
 from molecule.node.reads import Reads
 from molecule.node.submit import SubmitDoor
+from molecule.rpc.documents import MissingDocuments
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import door_pb2 as d
 from tests.adapters.node.one_node import OneNode, one_node
@@ -29,6 +32,24 @@ class Call:
 
     def time_remaining(self) -> float | None:
         return None
+
+
+def holders(node: OneNode) -> Holders:
+    """The only voter, which has every document."""
+
+    async def nothing_is_missing(index: int) -> tuple[int, list[str]]:
+        return index, []
+
+    async def nobody(_voter: str, _index: int) -> MissingDocuments:
+        raise NoLeader("there is no other voter")
+
+    return Holders(
+        me="n1",
+        voters=lambda: ["n1"],
+        missing_at=nobody,
+        missing_here=nothing_is_missing,
+        referenced=lambda: (node.state.index, len(node.state.documents)),
+    )
 
 
 class Doors:
@@ -56,6 +77,12 @@ class Doors:
                 limits=limits,
             ),
             actions=Actions(forwarder=node.forwarder, state=lambda: node.state, limits=limits),
+            nodes=NodeActions(
+                forwarder=node.forwarder,
+                state=lambda: node.state,
+                holders=holders(node),
+                limits=limits,
+            ),
             reads=Reads(
                 config=node.config,
                 state=lambda: node.state,
@@ -72,6 +99,10 @@ class Doors:
             until_applied=self._until_applied,
             limits=limits,
         )
+
+    async def act(self, action: str, name: str, **fields: object) -> Any:
+        request = d.ActRequest(credentials=ADMIN, action=action, id=name, json=orjson.dumps(fields))
+        return orjson.loads((await self.door.Act(request, Call())).json)
 
     async def _catch_up(self) -> None:
         self.caught_up += 1
@@ -138,3 +169,42 @@ async def test_cancelling_answers_with_the_execution_as_it_is_now(doors: Doors) 
     )
     answer = orjson.loads((await doors.door.Act(asked, Call())).json)
     assert answer["state"] == "CANCELLED"
+
+
+async def test_draining_a_node_tells_what_it_still_holds(doors: Doors) -> None:
+    await doors.node.say(register_node=c.RegisterNode(node="n2", life="1", slots=4))
+    await doors.node.start("e1")
+    told = await doors.act("drain", "n1", timeout_ms=5_000)
+    assert (told["draining"], told["drained"], told["held"]) == (True, False, 1)
+    assert told["drain_actor"] == "token:admin"
+    told = await doors.act("undrain", "n1")
+    assert (told["draining"], told["drain_actor"]) == (False, "")
+
+
+async def test_drain_without_another_node_is_refused_and_the_plan_says_so(doors: Doors) -> None:
+    with pytest.raises(Conflict, match="no other node takes work"):
+        await doors.act("drain", "n1")
+    plan = await doors.act("plan_drain", "n1")
+    assert plan["refused"]
+    assert "no other node takes work" in plan["refusals"][0]
+
+
+async def test_plan_of_a_drain_changes_nothing(doors: Doors) -> None:
+    await doors.node.say(register_node=c.RegisterNode(node="n2", life="1", slots=4))
+    await doors.node.start("e1")
+    plan = await doors.act("plan_drain", "n1")
+    assert (plan["moves"], plan["refused"], plan["draining"]) == ({"n2": 1}, False, False)
+    assert (await doors.read("node", "n1"))["draining"] is False
+
+
+@pytest.mark.parametrize("action", ["drain", "undrain", "plan_drain"])
+async def test_a_node_that_nobody_knows_is_not_drained(doors: Doors, action: str) -> None:
+    with pytest.raises(NotFound, match="n9"):
+        await doors.act(action, "n9")
+
+
+async def test_a_lost_node_is_not_drained(doors: Doors) -> None:
+    await doors.node.say(register_node=c.RegisterNode(node="n2", life="1", slots=4))
+    await doors.node.say(report_node_death=c.ReportNodeDeath(node="n2", life="1"))
+    with pytest.raises(Conflict, match="is lost"):
+        await doors.act("drain", "n2")

@@ -51,13 +51,18 @@ def may_write(who: Identity, execution: str, token: int) -> None:
         raise StaleToken(f"{execution} is no longer on {who.name}", current=2)
 
 
+async def missing(index: int) -> tuple[int, list[str]]:
+    return index + 1, ["d1", "d2"]
+
+
 @asynccontextmanager
 async def documents(
     client_limits: Limits = LIMITS,
 ) -> AsyncIterator[tuple[Kept, DocumentsClient, PeerDocumentsStub]]:
     kept = Kept()
     server = PeerServer("127.0.0.1:0", live("n1"), limits=LIMITS)
-    DocumentsService(kept, may_write=may_write, limits=LIMITS).register(server)
+    service = DocumentsService(kept, may_write=may_write, missing=missing, limits=LIMITS)
+    service.register(server)
     await server.start()
     channels = PeerChannels(live("n2"), limits=client_limits)
     channel = channels.to("n1", f"127.0.0.1:{server.port}")
@@ -141,3 +146,9 @@ async def test_document_of_another_size_than_announced_is_refused(contents: list
             await stub.Put(parts())
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert kept.documents == {}
+
+
+async def test_documents_that_are_missing_are_named() -> None:
+    async with documents() as (_, client, _):
+        told = await client.missing(7)
+    assert (told.count, told.digests, told.index) == (2, frozenset({"d1", "d2"}), 8)

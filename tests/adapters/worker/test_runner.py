@@ -194,3 +194,59 @@ async def test_ten_steps_with_the_owner_killed_at_every_message() -> None:
             break
         number += 1
     assert number > 10
+
+
+MANY = "steps: [{id: each, type: foreach, at_once: 3, steps: [{id: tell, type: target.tell}]}]"
+
+
+async def drained(found: Owners, *, at: int, at_once: bool = False) -> None:
+    """Run one owner, and ask it to hand back while its n-th word is under way."""
+    words = 0
+
+    def asking(message: w.FromWorker) -> None:
+        nonlocal words
+        words += message.HasField("word")
+        if message.HasField("word") and words == at:
+            found.hand_back(at_once=at_once)
+
+    found.node.before = asking
+    try:
+        await found.attempt()
+    finally:
+        found.node.before = lambda _message: None
+
+
+@pytest.mark.parametrize("steps", [TEN, MANY, TELL], ids=["ten", "many", "one"])
+@pytest.mark.parametrize("at", range(1, 9))
+async def test_an_execution_handed_back_at_any_word_leaves_no_doubt(steps: str, at: int) -> None:
+    found = owners(steps, *({"n": number} for number in range(6)))
+    await drained(found, at=at)
+    assert found.node.ended is not None
+    if found.node.ended.state == "PENDING":
+        assert found.node.ended.reason == "drained"
+        assert all(how for _, how in found.node.intents.values())
+    ended = await found.run()
+    assert ended.state == "COMPLETED"
+    assert len(set(found.target.keys())) == len(found.target.keys())
+
+
+async def test_an_execution_handed_back_begins_nothing_more() -> None:
+    found = owners(TEN, {"n": 1})
+    await drained(found, at=1)
+    assert found.node.ended is not None
+    assert found.node.ended.state == "PENDING"
+    # Only what was announced to the cluster before, and what had left already.
+    assert len(found.target.received) < len(EFFECTS) / 2
+
+
+async def test_an_execution_that_must_stop_at_once_says_so_in_the_middle_of_a_request() -> None:
+    found = owners(TELL, 1)
+    found.target.hold = asyncio.Event()
+    running = asyncio.ensure_future(found.attempt())
+    await found.target.reached.wait()
+    found.hand_back(at_once=True)
+    await running
+    assert found.node.ended is not None
+    assert found.node.ended.state == "PENDING"
+    # Whether it arrived is not known: the next owner must ask.
+    assert [how for _, how in found.node.intents.values()] == [""]

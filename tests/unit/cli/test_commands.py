@@ -15,6 +15,10 @@ NODE = {
     "incarnation": 3,
     "up": True,
     "draining": False,
+    "drained": False,
+    "drain_at_ms": 0,
+    "drain_until_ms": 0,
+    "drain_actor": "",
     "leader": True,
     "voter": True,
     "labels": {"zone": "a"},
@@ -265,7 +269,7 @@ def test_cluster_status_says_what_may_be_lost(shell: Shell, door: FakeDoor) -> N
         "unaccounted  0",
         "",
     ]
-    assert said.out.splitlines()[-1].split()[:6] == ["n1", "yes", "yes", "yes", "128", "4"]
+    assert said.out.splitlines()[-1].split()[:6] == ["n1", "yes", "yes", "yes", "no", "128"]
 
 
 @pytest.mark.parametrize(
@@ -286,6 +290,55 @@ def test_looking_commands_print_the_answer_of_rest(
     said = shell.run(*tokens, "-o", "json")
 
     assert json.loads(said.out) == door.resources[resource]
+
+
+def test_drain_waits_until_the_node_holds_nothing(shell: Shell, door: FakeDoor) -> None:
+    door.resources["drain/n1"] = {**NODE, "draining": True}
+    door.resources["node/n1"] = {**NODE, "draining": True, "drained": True, "held": 0}
+    said = shell.run("node", "drain", "n1", "--timeout", "5s", "-o", "json")
+
+    assert said.code == 0
+    assert json.loads(said.out)["drained"] is True
+    assert "n1 still holds 4 executions" in said.talk
+
+
+def test_drain_of_a_node_that_is_lost_meanwhile_fails(shell: Shell, door: FakeDoor) -> None:
+    door.resources["drain/n1"] = {**NODE, "draining": True, "up": False}
+    said = shell.run("node", "drain", "n1")
+
+    assert said.code == 1
+    assert "it is lost now" in said.talk
+
+
+def test_plan_of_a_drain_is_a_table_of_moves(shell: Shell, door: FakeDoor) -> None:
+    move = {"execution": "e1", "environment": "dev", "process": "echo", "goes_to": "n2", "why": "-"}
+    door.resources["plan_drain/n1"] = {
+        "node": "n1",
+        "refused": False,
+        "refusals": [],
+        "moves": {"n2": 1},
+        "executions": [move],
+        "triggers": [],
+    }
+    said = shell.run("node", "drain", "n1", "--plan")
+
+    assert said.code == 0
+    assert "moves     n2=1" in said.out
+    assert said.out.splitlines()[-1].split()[:4] == ["e1", "dev", "echo", "n2"]
+
+
+def test_undrain_prints_the_node(shell: Shell, door: FakeDoor) -> None:
+    door.resources["undrain/n1"] = NODE
+    said = shell.run("node", "undrain", "n1", "-o", "json")
+
+    assert json.loads(said.out) == NODE
+
+
+def test_drain_with_a_wrong_timeout_is_wrong_usage(shell: Shell) -> None:
+    said = shell.run("node", "drain", "n1", "--timeout", "soon")
+
+    assert said.code == 2
+    assert "--timeout soon is not a duration" in said.talk
 
 
 def test_version_is_told_without_a_cluster(shell: Shell) -> None:

@@ -210,7 +210,7 @@ def test_what_a_dead_worker_held_is_not_run_again_under_its_token() -> None:
 
     # The leader compares before the report has committed, and delivers again.
     assert agent.heard_leader(a_run("e1", 5), now_us=5).to_workers == []
-    agent.loss_known(out.groups[0][0].report_worker_death)
+    agent.told(out.groups[0][0])
     again = agent.heard_leader(a_run("e1", 6), now_us=6)
     assert [message.run.token for _, message in again.to_workers] == [6]
 

@@ -57,6 +57,7 @@ async def submitted(parts: Parts) -> d.SubmitReply:
         submit=anything,
         deploy=anything,
         actions=anything,
+        nodes=anything,
         reads=anything,
         replica=anything,
         store=anything,

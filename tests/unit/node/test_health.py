@@ -6,9 +6,11 @@ from molecule.node.health import health
 
 
 def test_node_is_ready_once_somebody_leads_and_knows_it() -> None:
-    assert health("n1", leader="n2", is_formed=True, is_registered=True) == {
+    told = health("n1", leader="n2", is_formed=True, is_registered=True, is_draining=False)
+    assert told == {
         "ready": True,
         "started": True,
+        "draining": False,
         "reasons": [],
         "node": "n1",
         "leader": "n2",
@@ -26,6 +28,18 @@ def test_node_is_ready_once_somebody_leads_and_knows_it() -> None:
 def test_node_that_is_not_ready_says_why(
     leader: str | None, is_formed: bool, is_registered: bool, reason: str
 ) -> None:
-    told = health("n1", leader=leader, is_formed=is_formed, is_registered=is_registered)
+    told = health(
+        "n1", leader=leader, is_formed=is_formed, is_registered=is_registered, is_draining=False
+    )
     assert not told["ready"]
     assert [each for each in told["reasons"] if reason in each] == told["reasons"]
+
+
+@pytest.mark.parametrize(("leader", "only_draining"), [("n2", True), (None, False)])
+def test_node_that_drains_is_not_ready_and_says_so(
+    leader: str | None,
+    only_draining: bool,
+) -> None:
+    told = health("n1", leader=leader, is_formed=True, is_registered=True, is_draining=True)
+    assert (told["ready"], told["draining"]) == (False, only_draining)
+    assert "draining" in told["reasons"][-1]

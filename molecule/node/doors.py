@@ -1,0 +1,85 @@
+"""What stands behind the gateway's door, put together. No decision is made here."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from molecule.cluster.state import ClusterState
+from molecule.config import NodeConfig
+from molecule.node.actions import Actions
+from molecule.node.deploy import DeployDoor
+from molecule.node.door import DoorService, Health
+from molecule.node.forwarder import Forwarder
+from molecule.node.holders import Holders
+from molecule.node.identify import Identifier
+from molecule.node.node_actions import NodeActions
+from molecule.node.payloads import Payloads
+from molecule.node.reads import Reads
+from molecule.node.replica import Replica
+from molecule.node.submit import SubmitDoor
+from molecule.storage.state_store import StateStore
+from molecule.wire.v1 import worker_pb2 as w
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """The parts of a node process that its door uses."""
+
+    config: NodeConfig
+    replica: Replica
+    store: StateStore
+    forwarder: Forwarder
+    payloads: Payloads
+    holders: Holders
+    ask_worker: Callable[[w.WorkerRequest], Awaitable[w.WorkerReply]]
+    leader: Callable[[], str | None]
+    health: Health
+    metrics: Callable[[], bytes]
+    read_behind: Callable[[], Awaitable[None]]
+    until_applied: Callable[[int], Awaitable[None]]
+
+    def state(self) -> ClusterState:
+        """The replicated state as it is on this node."""
+        return self.replica.state
+
+
+def gateway_door(behind: Behind) -> DoorService:
+    """The door of this node."""
+    config, forwarder, payloads = behind.config, behind.forwarder, behind.payloads
+    limits = config.limits
+    return DoorService(
+        identifier=Identifier.from_file(Path(config.admin_token_file)),
+        submit=SubmitDoor(
+            node=config.id,
+            state=behind.state,
+            forwarder=forwarder,
+            payloads=payloads,
+            ask_worker=behind.ask_worker,
+            limits=limits,
+        ),
+        deploy=DeployDoor(
+            forwarder=forwarder,
+            payloads=payloads,
+            ask_worker=behind.ask_worker,
+            limits=limits,
+        ),
+        actions=Actions(forwarder=forwarder, state=behind.state, limits=limits),
+        nodes=NodeActions(
+            forwarder=forwarder, state=behind.state, holders=behind.holders, limits=limits
+        ),
+        reads=Reads(
+            config=config,
+            state=behind.state,
+            store=behind.store,
+            payloads=payloads,
+            leader=behind.leader,
+        ),
+        replica=behind.replica,
+        store=behind.store,
+        payloads=payloads,
+        health=behind.health,
+        metrics=behind.metrics,
+        read_behind=behind.read_behind,
+        until_applied=behind.until_applied,
+        limits=limits,
+    )

@@ -1,0 +1,65 @@
+"""What the slow model remembers: nodes, executions, effects."""
+
+from dataclasses import dataclass, field
+
+TERMINAL = ("COMPLETED", "FAILED", "CANCELLED")
+
+
+@dataclass
+class Effect:
+    """One effect that began."""
+
+    once: bool
+    token: int
+    deadline: int
+    step: str
+    known: str = ""
+
+    @property
+    def open(self) -> bool:
+        return self.known in ("", "ask")
+
+
+@dataclass
+class Run:
+    """One accepted execution, terminal ones too."""
+
+    name: str
+    key: str
+    body: str
+    process: str
+    lock: str
+    priority: int
+    state: str = "PENDING"
+    node: str = ""
+    token: int = 0
+    token_ended: int = 0
+    attempts: int = 0
+    sequence: int = 0
+    crashes: int = 0
+    wait_number: int = 0
+    wait_until: int = 0
+    held_for: str = ""
+    held_until: int = 0
+    effects: dict[str, Effect] = field(default_factory=dict)
+
+    @property
+    def live(self) -> bool:
+        return self.state not in TERMINAL
+
+    @property
+    def doubts(self) -> list[Effect]:
+        return [effect for effect in self.effects.values() if effect.once and effect.open]
+
+
+@dataclass
+class Member:
+    """One node."""
+
+    life: str
+    incarnation: int
+    slots: int
+    up: bool = True
+    drains: str | None = None
+    """None: takes work. Else the life that is about to end, or empty until it is undrained."""
+    ended_lives: list[str] = field(default_factory=list)
