@@ -169,8 +169,9 @@ class Example:
     """`$error`, for a step that reads it."""
 
 
-Per = Literal["document", "list", "block", "block:each"]
-"""`block:each`: a block whose failed documents fail alone (`foreach`)."""
+Per = Literal["document", "list", "block", "block:each", "block:paths"]
+"""`block:each`: a block whose failed documents fail alone (`foreach`). `block:paths`: one that
+sends the same documents down each of its paths (`branch`, `parallel`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ ENVIRONMENT_FIELDS: Final = dict.fromkeys(("routes", "require"), _LATER)
 
 STEPS: Final = frozenset(
     {
-        "branch", "parallel", "repeat", "collect", "sort",
+        "repeat", "collect", "sort",
         "aggregate", "join", "sql.transform", "sql.insert", "sql.delete", "sql.call", "script",
         "call", "dispatch", "return", "respond", "notify", "table.get", "table.put",
         "table.delete", "cache.get", "cache.put", "cache.remove", "queue.put", "queue.get", "dedup",

@@ -122,9 +122,9 @@ class StepReading:
             paths=paths,
             in_verify=inside.verify,
             catches=tuple(errors for errors, _ in catches),
-            named=named,
+            named=named or {},
         )
-        made = self.make(component, config, node, where)
+        made = self.make(component, None if named is None else config, node, where)
         connection = self.connection(node, component, where) if spec.connection else None
         is_operation = component.kind == "operation"
         declared = made.effect if is_operation and made is not None else spec.effect

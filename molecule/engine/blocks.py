@@ -4,23 +4,22 @@ A block gets its documents when it begins and completes its step when its last c
 must stay true: what is handed on stands in input order, whatever ended first.
 """
 
-from collections.abc import Iterable
-
 from molecule.definition.definition import OnError, StepNode
-from molecule.engine import outcomes
-from molecule.engine.documents import DocumentList, in_input_order
+from molecule.engine import branches, outcomes, strands
+from molecule.engine.documents import DocumentList
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Foreach, Paths, Scope, Sequence, Try
+from molecule.engine.frames import Branches, Foreach, Paths, Scope, Sequence, Try
 from molecule.engine.run import Run
-from molecule.model.document import Document
 
 
 def begin(
     run: Run, sequence: Sequence, node: StepNode, inputs: DocumentList, passing: DocumentList
 ) -> None:
-    """Begin a `foreach` or `try` with `inputs`; `passing` go by it unchanged."""
+    """Begin a block with `inputs`; `passing` go by it unchanged."""
     if not inputs:
         run.complete(sequence, passing)
+    elif node.spec.per == "block:paths":
+        branches.begin(run, sequence, node, inputs, passing)
     elif node.spec.per == "block:each":
         size, at_once = node.component.size, node.component.at_once
         frame = Foreach(sequence, node, inputs, size, at_once, run.scope(), handed=passing)
@@ -57,6 +56,25 @@ def ended(run: Run, block: Scope, child: Sequence) -> None:
             _item_ended(run, block, child)
         case Try():
             _stage_ended(run, block, child)
+        case Branches():
+            branches.ended(run, block, child)
+
+
+def resume(run: Run, block: Scope) -> None:
+    """Go on after a restart."""
+    if block.failing is not None:
+        run.drain(block)
+        return
+    match block:
+        case Foreach():
+            fill(run, block)
+        case Branches():
+            if not block.active:
+                branches.go_on(run, block)
+            elif not branches.drained(run, block):
+                run.drain(block)
+        case Paths() | Try():
+            pass  # their one child is resumed by itself
 
 
 def fill(run: Run, block: Foreach) -> None:
@@ -74,20 +92,16 @@ def fill(run: Run, block: Foreach) -> None:
 
 
 def failed(run: Run, block: Scope, failure: Failure) -> None:
-    """A step inside failed as a whole, and nothing is under way inside any more.
-
-    Documents set apart from inside failed with the rest: what became of their effects must still
-    be known, but they go on here, not on their strands.
-    """
-    run.drop_strands(block.scope)
+    """A step inside failed as a whole, and nothing is under way inside any more."""
+    strands.drop_with(run, block)
     if isinstance(block, Try) and block.stage != "finally":
         catch = catch_for(block, failure)
         if catch is not None:
-            _begin_stage(run, block, catch, block.inputs, failure)
+            _begin_stage(run, block, catch, _left(run, block), failure)
             return
         block.failure = failure
         if "finally" in block.node.paths:
-            _begin_stage(run, block, "finally", block.inputs, failure)
+            _begin_stage(run, block, "finally", _left(run, block), failure)
             return
     _fail(run, block, failure)
 
@@ -134,7 +148,9 @@ def _stage_ended(run: Run, block: Try, child: Sequence) -> None:
     if block.stage != "finally":
         block.handed.extend(child.documents)
         if "finally" in block.node.paths:
-            _begin_stage(run, block, "finally", block.inputs, None)
+            # Those set apart come to their own.
+            here = DocumentList(item for item in block.inputs if item.id not in block.apart)
+            _begin_stage(run, block, "finally", here, None)
             return
     if block.failure is not None:
         _fail(run, block, block.failure)
@@ -152,13 +168,12 @@ def _begin_stage(
 
 
 def _complete(run: Run, block: Scope) -> None:
-    ordered: Iterable[Document] = in_input_order(block.sequence.documents.items, block.handed.items)
-    run.complete(block.sequence, DocumentList(ordered))
+    run.complete_in_order(block.sequence, block.handed)
 
 
 def _fail(run: Run, block: Scope, failure: Failure) -> None:
     handed = DocumentList()
-    for document in block.inputs:
+    for document in _left(run, block):
         going = outcomes.after_failure(run, block.sequence, block.node, document, failure)
         if going is None:
             return
@@ -167,3 +182,9 @@ def _fail(run: Run, block: Scope, failure: Failure) -> None:
     inputs = {document.id for document in block.inputs}
     handed.extend(item for item in block.sequence.documents if item.id not in inputs)
     run.complete(block.sequence, handed)
+
+
+def _left(run: Run, block: Scope) -> DocumentList:
+    """The inputs without those that have left the block on their own."""
+    gone = strands.gone(run, block)
+    return DocumentList(item for item in block.inputs if item.id not in gone)

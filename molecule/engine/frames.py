@@ -2,8 +2,8 @@
 
 A `Sequence` walks a list of steps; inside it stands at most one frame of the step it is at:
 `Local` (a pure step is running), `Effects` (requests of an operation, one document after the
-other), or a block: `Paths`, `Foreach`, `Try`. What must stay true: only the interpreter changes
-frames, and each holds all that `positions.py` needs to begin again behind the last effect.
+other), or a block: `Paths`, `Foreach`, `Try`, `Branches`. What must stay true: only the interpreter
+changes frames, and each holds all that `positions.py` needs to begin again behind the last effect.
 """
 
 from collections import deque
@@ -14,11 +14,10 @@ from typing import Final
 
 from molecule.component.contract import Request
 from molecule.definition.definition import StepNode
-from molecule.engine.documents import DocumentList, ancestor
+from molecule.engine.documents import DocumentList
 from molecule.engine.failures import Failure
 from molecule.model.document import Document
-from molecule.model.errors import BrokenInvariant
-from molecule.model.ids import EffectKey
+from molecule.model.ids import DocumentId, EffectKey
 
 NO_KEY: Final = EffectKey("")
 
@@ -100,6 +99,8 @@ class Effects:
     retries: int = 0
     failed: Failure | None = None
     detail: str = ""
+    failing: Failure | None = None
+    """The steps of `verify` failed, and something of them is still under way."""
 
 
 @dataclass(slots=True, eq=False)
@@ -113,6 +114,12 @@ class Paths:
     scope: int
     handed: DocumentList = field(default_factory=DocumentList)
     inner: Sequence | None = None
+    failing: Failure | None = None
+    """It failed and waits until what is under way inside has ended; so for every block."""
+    apart: set[DocumentId] = field(default_factory=set)
+    """Inputs that were set apart inside and go on alone; so for every block."""
+    is_copy: bool = False
+    """On a strand, with one document; so for every block."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,6 +140,9 @@ class Foreach:
     handed: DocumentList = field(default_factory=DocumentList)
     early: dict[int, DocumentList] = field(default_factory=dict)
     active: dict[int, Sequence] = field(default_factory=dict)
+    failing: Failure | None = None
+    apart: set[DocumentId] = field(default_factory=set)
+    is_copy: bool = False
 
     @property
     def items(self) -> int:
@@ -153,12 +163,38 @@ class Try:
     failure: Failure | None = None
     """What goes on failing after `finally`."""
     inner: Sequence | None = None
+    failing: Failure | None = None
+    apart: set[DocumentId] = field(default_factory=set)
+    is_copy: bool = False
 
 
-Scope = Paths | Foreach | Try
+@dataclass(slots=True, eq=False)
+class Branches:
+    """The same documents down several paths; it is done when `wanted` of them have ended.
+
+    `ended` holds what a path handed on, as far as the step hands on any of it.
+    """
+
+    sequence: Sequence
+    node: StepNode
+    inputs: DocumentList
+    scope: int
+    waiting: list[str]
+    """Paths that have not begun."""
+    handed: DocumentList = field(default_factory=DocumentList)
+    active: dict[str, Sequence] = field(default_factory=dict)
+    ended: dict[str, DocumentList] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
+    """Paths that failed while enough others may still end."""
+    failing: Failure | None = None
+    apart: set[DocumentId] = field(default_factory=set)
+    is_copy: bool = False
+
+
+Scope = Paths | Foreach | Try | Branches
 """Blocks have a number, `scope`; a copy on a strand shares it, because it is the same scope."""
 Block = Scope | Effects
-Inner = Local | Effects | Paths | Foreach | Try
+Inner = Local | Effects | Paths | Foreach | Try | Branches
 
 
 def children(inner: Inner) -> Iterator[Sequence]:
@@ -167,7 +203,7 @@ def children(inner: Inner) -> Iterator[Sequence]:
         case Paths() | Try():
             if inner.inner is not None:
                 yield inner.inner
-        case Foreach():
+        case Foreach() | Branches():
             yield from inner.active.values()
         case Effects():
             if inner.verify is not None:
@@ -186,54 +222,8 @@ def within(sequence: Sequence) -> Iterator[Sequence]:
             waiting.extend(children(found.inner))
 
 
-def scopes_above(sequence: Sequence) -> Iterator[int]:
-    """The numbers of the scopes in which a sequence stands."""
-    block = sequence.parent
-    while block is not None:
-        if not isinstance(block, Effects):
-            yield block.scope
-        block = block.sequence.parent
-
-
 def root_of(sequence: Sequence) -> Sequence:
     """The root above a sequence."""
     while sequence.parent is not None:
         sequence = sequence.parent.sequence
     return sequence
-
-
-def strand(sequence: Sequence, document: Document) -> Sequence:
-    """A copy of `sequence` and of the way down to it, with one document alone on it.
-
-    The document goes on there without the others: through the rest of these steps, then through
-    what follows the blocks around them.
-    """
-    copy = Sequence(
-        sequence.steps,
-        DocumentList([document]),
-        name=sequence.name,
-        index=sequence.index,
-        error=sequence.error,
-        dropped=sequence.dropped,
-    )
-    block = sequence.parent
-    if block is None:
-        return copy
-    if isinstance(block, Effects):
-        raise BrokenInvariant(f"verify of {block.node.path} has steps with an effect")
-    start = ancestor(block.inputs.items, document)
-    above = strand(block.sequence, start)
-    alone = DocumentList([start])
-    inner: Paths | Foreach | Try
-    match block:
-        case Foreach():
-            copy.name = "0"
-            inner = Foreach(above, block.node, alone, 1, 1, block.scope, 1, active={0: copy})
-        case Try():
-            inner = Try(above, block.node, alone, block.scope, block.stage, inner=copy)
-            inner.failure = block.failure
-        case Paths():
-            inner = Paths(above, block.node, alone, {}, block.scope, inner=copy)
-    above.inner = inner
-    copy.parent = inner
-    return copy

@@ -22,7 +22,7 @@ from molecule.engine.events import (
     TimerFired,
 )
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Effects, Foreach, Local, Sequence, within
+from molecule.engine.frames import Branches, Effects, Foreach, Local, Paths, Sequence, Try, within
 from molecule.engine.instructions import Instruction, StartTimer
 from molecule.engine.run import ExecutionFacts, Run
 from molecule.engine.words import Speaker
@@ -57,8 +57,7 @@ class Interpreter:
             case StepRan() | RequestsPrepared() | RequestPerformed() | RequestFailed():
                 self._answer(event)
             case Committed():
-                for dropped in self._speaker.committed(run, event.number):
-                    unwinding.ended(run, dropped)
+                self._speaker.committed(run, event.number)
             case TimerFired():
                 self._wake(event)
             case _:
@@ -127,8 +126,6 @@ class Interpreter:
                 effects.request_failed(run, frame, event)
             case _:
                 invariant(False, "an answer of another kind than its call", call=event.call)
-        if run.drains and frame is not None:
-            unwinding.ended(run, frame)
 
     def _wake(self, event: TimerFired) -> None:
         run = self._run
@@ -142,7 +139,7 @@ class Interpreter:
 
     def _advance(self) -> None:
         run = self._run
-        while run.ready or run.raised:
+        while run.ready or run.raised or (run.drains and unwinding.settle(run)):
             while run.raised:
                 sequence, failure = run.raised.popleft()
                 unwinding.unwind(run, sequence, failure)
@@ -154,9 +151,9 @@ def _resume(run: Run, sequence: Sequence) -> None:
     match sequence.inner:
         case Effects():
             effects.resume(run, sequence.inner)
-        case Foreach():
-            if not run.is_closing:
-                blocks.fill(run, sequence.inner)
+        case Paths() | Foreach() | Try() | Branches():
+            if not run.is_closing and not sequence.dropped:
+                blocks.resume(run, sequence.inner)
         case _:
             run.ready.append(sequence)
 

@@ -17,6 +17,7 @@ from molecule.engine import documents, failures
 from molecule.engine.documents import Block, DocumentList
 from molecule.engine.events import OpenIntent
 from molecule.engine.frames import (
+    Branches,
     Effects,
     Foreach,
     Inner,
@@ -33,9 +34,11 @@ from molecule.model import payload
 from molecule.model.document import DocumentRef
 from molecule.model.effect import Effect
 from molecule.model.errors import DamagedData
-from molecule.model.ids import Digest, EffectKey
+from molecule.model.ids import Digest, DocumentId, EffectKey
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""Version 1 had paths by name in a mapping, and neither blocks that fail nor those set apart."""
+_READ: Final = (1, VERSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ def _tree(position: bytes) -> dict[str, Any]:
         version = tree["version"]
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise DamagedData(f"this is no position: {error}") from None
-    if version != VERSION:
+    if version not in _READ:
         raise DamagedData(f"a position of version {version}; this software knows {VERSION}")
     found: dict[str, Any] = tree
     return found
@@ -182,37 +185,53 @@ class _Writer:
         match inner:
             case Effects():
                 return self._effects(inner)
+            case Local():
+                return {}
             case Paths():
                 child = inner.inner
-                return {
-                    "scope": inner.scope,
-                    "handed": self.documents(inner.handed),
-                    "waiting": {name: self.documents(part) for name, part in inner.waiting.items()},
+                return self._block_of(inner) | {
+                    "waiting": self._named(inner.waiting),
                     "path": child.name if child else "",
                     "child": self.sequence(child) if child else None,
                 }
             case Foreach():
-                return {
+                return self._block_of(inner) | {
                     **self._inputs(sequence, inner.inputs),
-                    "scope": inner.scope,
                     "size": inner.size,
                     "next": inner.next,
                     "done": inner.done,
-                    "handed": self.documents(inner.handed),
                     "early": {str(n): self.documents(part) for n, part in inner.early.items()},
                     "active": {str(n): self.sequence(part) for n, part in inner.active.items()},
                 }
             case Try():
-                return {
+                return self._block_of(inner) | {
                     **self._inputs(sequence, inner.inputs),
-                    "scope": inner.scope,
                     "stage": inner.stage,
-                    "handed": self.documents(inner.handed),
                     "failure": inner.failure.bound() if inner.failure else None,
                     "child": self.sequence(inner.inner) if inner.inner else None,
                 }
-            case Local():
-                return {}
+            case Branches():
+                return self._block_of(inner) | {
+                    **self._inputs(sequence, inner.inputs),
+                    "waiting": inner.waiting,
+                    "ended": self._named(inner.ended),
+                    "failed": [[name, each.bound()] for name, each in inner.failed.items()],
+                    "active": [[name, self.sequence(part)] for name, part in inner.active.items()],
+                }
+
+    def _block_of(self, block: Scope) -> dict[str, Any]:
+        found: dict[str, Any] = {"scope": block.scope, "handed": self.documents(block.handed)}
+        if block.failing is not None:
+            found["failing"] = block.failing.bound()
+        if block.apart:
+            found["apart"] = sorted(block.apart)
+        if block.is_copy:
+            found["copy"] = True
+        return found
+
+    def _named(self, lists: Mapping[str, DocumentList]) -> list[list[Any]]:
+        # Pairs: a name of the user's choice as a key could be taken for one of ours.
+        return [[name, self.documents(part)] for name, part in lists.items()]
 
     def _effects(self, frame: Effects) -> dict[str, Any]:
         found: dict[str, Any] = {
@@ -277,30 +296,55 @@ class _Reader:
         if node.kind == "operation":
             return self._effects(sequence, node, tree)
         inputs = self.documents(tree["inputs"]) if "inputs" in tree else sequence.documents
-        handed, scope = self.documents(tree["handed"]), tree["scope"]
-        if node.spec.per == "block:each":
-            at_once = node.component.at_once
-            foreach = Foreach(sequence, node, inputs, tree["size"], at_once, scope)
-            foreach.next, foreach.done, foreach.handed = tree["next"], tree["done"], handed
-            foreach.early = {int(n): self.documents(part) for n, part in tree["early"].items()}
-            steps = node.paths["steps"]
-            for number, part in tree["active"].items():
-                foreach.active[int(number)] = self.sequence(part, steps, foreach, number)
-            return foreach
+        block = self._block_of(sequence, node, tree, inputs)
+        block.handed = self.documents(tree["handed"])
+        block.failing = failures.of_bound(tree["failing"]) if "failing" in tree else None
+        block.apart = {DocumentId(name) for name in tree.get("apart", ())}
+        block.is_copy = tree.get("copy", False)
+        return block
+
+    def _block_of(
+        self, sequence: Sequence, node: StepNode, tree: Mapping[str, Any], inputs: DocumentList
+    ) -> Scope:
+        scope, per = tree["scope"], node.spec.per
+        if per == "block:each":
+            return self._foreach(Foreach(sequence, node, inputs, tree["size"], 0, scope), tree)
+        if per == "block:paths":
+            return self._branches(Branches(sequence, node, inputs, scope, []), tree)
         child = tree["child"]
-        if node.spec.per == "block":
-            failure = failures.of_bound(tree["failure"]) if tree["failure"] else None
-            block = Try(sequence, node, inputs, scope, tree["stage"], handed, failure)
+        if per == "block":
+            block = Try(sequence, node, inputs, scope, tree["stage"])
+            block.failure = failures.of_bound(tree["failure"]) if tree["failure"] else None
             if child is not None:
                 steps = node.paths[block.stage]
                 block.inner = self.sequence(child, steps, block, block.stage)
             return block
-        waiting = {name: self.documents(part) for name, part in tree["waiting"].items()}
-        paths = Paths(sequence, node, inputs, waiting, scope, handed)
+        paths = Paths(sequence, node, inputs, self._named(tree["waiting"]), scope)
         if child is not None:
             path = tree["path"]
             paths.inner = self.sequence(child, node.paths[path], paths, path)
         return paths
+
+    def _foreach(self, block: Foreach, tree: Mapping[str, Any]) -> Foreach:
+        block.at_once = block.node.component.at_once
+        block.next, block.done = tree["next"], tree["done"]
+        block.early = {int(n): self.documents(part) for n, part in tree["early"].items()}
+        steps = block.node.paths["steps"]
+        for number, part in tree["active"].items():
+            block.active[int(number)] = self.sequence(part, steps, block, number)
+        return block
+
+    def _branches(self, block: Branches, tree: Mapping[str, Any]) -> Branches:
+        block.waiting = list(tree["waiting"])
+        block.ended = self._named(tree["ended"])
+        block.failed = {name: failures.of_bound(bound) for name, bound in tree["failed"]}
+        for name, part in tree["active"]:
+            block.active[name] = self.sequence(part, block.node.paths[name], block, name)
+        return block
+
+    def _named(self, lists: Any) -> dict[str, DocumentList]:
+        pairs = lists.items() if isinstance(lists, dict) else lists
+        return {name: self.documents(part) for name, part in pairs}
 
     def _effects(self, sequence: Sequence, node: StepNode, tree: Mapping[str, Any]) -> Effects:
         frame = Effects(sequence, node, tree["next"], self.documents(tree["outputs"]))

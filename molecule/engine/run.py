@@ -13,10 +13,10 @@ from typing import Any
 from molecule.config import Limits
 from molecule.definition.built import RunnableProcess
 from molecule.definition.definition import StepNode
-from molecule.engine.documents import DocumentList
+from molecule.engine.documents import DocumentList, in_input_order
 from molecule.engine.events import OpenIntent
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Block, Effects, Local, Sequence, scopes_above, within
+from molecule.engine.frames import Block, Effects, Local, Sequence, children, within
 from molecule.engine.instructions import (
     Confirmed,
     FailedDocument,
@@ -56,15 +56,6 @@ class Unsaid:
 
 
 @dataclass(slots=True)
-class Drain:
-    """A block that failed and waits until what is under way inside has ended."""
-
-    block: Block
-    failure: Failure
-    frames: set[Effects | Local]
-
-
-@dataclass(slots=True)
 class Progress:
     """Counts of outside results, by which it is known what a commit covers.
 
@@ -94,7 +85,8 @@ class Run:
         self.deadline_timer = 0
         self.waiting: list[Effects] = []
         """Operations whose request may leave after the next commit."""
-        self.drains: list[Drain] = []
+        self.drains: list[Block] = []
+        """Blocks in which nothing more begins, at least in a path: what is under way is awaited."""
         self.roots: list[Sequence] = []
         """First the execution itself, then strands of documents set apart from it."""
         self.later: list[Sequence] = []
@@ -163,6 +155,11 @@ class Run:
         sequence.inner = None
         self.ready.append(sequence)
 
+    def complete_in_order(self, sequence: Sequence, documents: DocumentList) -> None:
+        """The same, with the documents put in the order of the inputs that they descend from."""
+        inputs = sequence.documents.items
+        self.complete(sequence, DocumentList(in_input_order(inputs, documents.items)))
+
     def fail_step(self, sequence: Sequence, failure: Failure) -> None:
         """The step that `sequence` stands at fails as a whole."""
         self.raised.append((sequence, failure))
@@ -173,36 +170,43 @@ class Run:
             return
         self.failure = failure
         self.has_ended = failure is None
-        self.drains.clear()
+        self.drains = [block for block in self.drains if isinstance(block, Effects)]
         self.drop(self.roots)
 
-    def drop(self, sequences: Iterable[Sequence]) -> set[Effects | Local]:
-        """Let nothing begin inside any more; gives the frames whose calls are still under way.
+    def drop(self, sequences: Iterable[Sequence]) -> None:
+        """Let nothing begin inside any more.
 
-        What waits in doubt stays as it is: it was sent, so it must be known what became of it.
+        What waits in doubt stays as it is, and a `verify` goes on asking: what was sent must be
+        known.
         """
         frames: set[Effects | Local] = set()
-        for top in sequences:
-            for sequence in within(top):
-                sequence.dropped = True
-                if isinstance(sequence.inner, Effects | Local):
-                    frames.add(sequence.inner)
+        waiting = list(sequences)
+        while waiting:
+            sequence = waiting.pop()
+            sequence.dropped = True
+            if isinstance(sequence.inner, Effects | Local):
+                frames.add(sequence.inner)
+            elif sequence.inner is not None:
+                waiting.extend(children(sequence.inner))
         self.waiting = [frame for frame in self.waiting if frame not in frames or frame.committing]
         self.timers = {timer: of for timer, of in self.timers.items() if of not in frames}
-        busy = {frame for frame in self.calls.values() if frame in frames}
-        return busy | {frame for frame in self.waiting if frame in frames}
+
+    def is_under_way(self, sequences: Iterable[Sequence]) -> bool:
+        """True while an answer, a commit or a timer is awaited inside."""
+        inside = {part for top in sequences for part in within(top)}
+        busy = (*self.calls.values(), *self.timers.values(), *self.waiting)
+        return any(frame.sequence in inside for frame in busy)
+
+    def drain(self, block: Block) -> None:
+        """Have the block looked at again when what is under way inside has ended."""
+        if block not in self.drains:
+            self.drains.append(block)
 
     def split(self, document: Document) -> None:
         """Remember it as `$parent` of what descends from it."""
         if document.id not in self.parents:
             self.parents[document.id] = document
             self.parent_list.append(document)
-
-    def drop_strands(self, scope: int) -> None:
-        """Let the documents that were set apart inside a scope end where they stand."""
-        for root in self.roots[1:]:
-            if any(scope in scopes_above(part) for part in within(root)):
-                self.drop([root])
 
     def confirm(self, key: EffectKey, how: str) -> None:
         """Say with the next word what became of an effect."""

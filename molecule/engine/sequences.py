@@ -11,7 +11,7 @@ from molecule.engine import blocks, contexts, effects, outcomes
 from molecule.engine.documents import DocumentList, in_input_order
 from molecule.engine.events import Outcome, StepRan
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Effects, Foreach, Local, Paths, Sequence, Try
+from molecule.engine.frames import Branches, Effects, Foreach, Local, Paths, Sequence, Try
 from molecule.engine.instructions import RunStep, StepNote
 from molecule.engine.run import Run
 from molecule.model.document import Document
@@ -161,7 +161,7 @@ def _end(run: Run, sequence: Sequence) -> None:
             pass  # a root that is at its end: words.py finds it so
         case Effects():
             effects.verified(run, block, sequence)
-        case Paths() | Foreach() | Try():
+        case Paths() | Foreach() | Try() | Branches():
             blocks.ended(run, block, sequence)
 
 

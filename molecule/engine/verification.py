@@ -11,8 +11,18 @@ from typing import Final
 from molecule.engine import contexts
 from molecule.engine.documents import DocumentList
 from molecule.engine.events import OpenIntent
-from molecule.engine.frames import Effects, Foreach, Paths, Sequence, Stage, Try, root_of, strand
+from molecule.engine.frames import (
+    Branches,
+    Effects,
+    Foreach,
+    Paths,
+    Sequence,
+    Stage,
+    Try,
+    root_of,
+)
 from molecule.engine.run import Run
+from molecule.engine.strands import strand
 from molecule.model.errors import StepError
 
 
@@ -109,6 +119,9 @@ def _is_alone(frame: Effects) -> bool:
                 is_last = is_last and not block.handed and not block.early
             case Try():
                 is_last = not block.handed
+            case Branches():
+                # The other paths go on, and may end or fail with the block.
+                is_last = block.is_copy
             case Effects():
                 return False
         if not is_last:

@@ -38,13 +38,12 @@ class Speaker:
             self.is_finished = True
             run.instructions.append(self._finish(run))
 
-    def committed(self, run: Run, number: int) -> list[Effects]:
-        """The word is committed: what waited for it may leave. Gives what was dropped meanwhile."""
+    def committed(self, run: Run, number: int) -> None:
+        """The word is committed: what waited for it may leave, unless it was dropped meanwhile."""
         invariant(number == self._number, "an answer to a word that was not said", number=number)
         self._number = 0
         run.progress.committed = max(run.progress.committed, self._covers)
         waiting, run.waiting = run.waiting, []
-        dropped = []
         for frame in waiting:
             if frame.node.effect is Effect.ONCE:
                 is_ready = frame.committing == number
@@ -54,11 +53,9 @@ class Speaker:
                 run.waiting.append(frame)
             elif frame.sequence.dropped:
                 run.confirm(frame.key, "failed_definitely")
-                dropped.append(frame)
             else:
                 effects.perform(run, frame)
         run.wants_commit = run.wants_commit or bool(run.waiting)
-        return dropped
 
     def _commit(self, run: Run) -> None:
         self._number = run.number()
@@ -155,6 +152,8 @@ def _verdict(run: Run) -> tuple[ExecutionState, Failure | None, int]:
     if run.documents_failed > allowed:
         message = f"{run.documents_failed} documents failed, max_failed allows {allowed}"
         return ExecutionState.FAILED, Failure(ErrorClass.DATA, "max_failed", message), 0
+    is_over = run.has_ended or all(root.dropped or root.inner is None for root in run.roots)
+    invariant(is_over, "an execution would complete with documents on their way")
     return ExecutionState.COMPLETED, None, 0
 
 

@@ -13,6 +13,8 @@ from tests.fakes.target import Target
 
 Step = dict[str, Any]
 LEAVES = ("map", "put", "tell", "read", "set", "filter")
+BLOCKS = ("decision", "foreach", "try", "route", "branch", "parallel")
+PATHS = ("then", "else", "steps", "body", "default")
 
 
 def leaf(kind: str, id_: str) -> Step:
@@ -34,7 +36,7 @@ def leaf(kind: str, id_: str) -> Step:
 @st.composite
 def trees(draw: st.DrawFn, depth: int = 2) -> list[Step]:
     """A list of steps without ids."""
-    kinds = [*LEAVES, *(("decision", "foreach", "try") if depth else ())]
+    kinds = [*LEAVES, *(BLOCKS if depth else ())]
     steps: list[Step] = []
     for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=4 if depth else 3)):
         match kind:
@@ -45,6 +47,28 @@ def trees(draw: st.DrawFn, depth: int = 2) -> list[Step]:
                         "if": f"n % 10 < {draw(st.integers(0, 4))}",
                         "then": draw(trees(depth=depth - 1)),
                         "else": draw(trees(depth=depth - 1)),
+                    }
+                )
+            case "route":
+                steps.append(
+                    {
+                        "type": "route",
+                        "by": "n % 3",
+                        "paths": {
+                            "inline": {"is": ["0"], "steps": draw(trees(depth=depth - 1))},
+                            "request": {"if": "n % 3 = 1", "steps": draw(trees(depth=depth - 1))},
+                        },
+                        "default": draw(trees(depth=depth - 1)),
+                    }
+                )
+            case "branch" | "parallel":
+                names = ["inline", "request", "digest"][: draw(st.integers(1, 3))]
+                take = draw(st.sampled_from([None, *names]))
+                steps.append(
+                    {
+                        "type": kind,
+                        "paths": {name: draw(trees(depth=depth - 1)) for name in names},
+                        **({"take": take} if take else {}),
                     }
                 )
             case "foreach":
@@ -91,9 +115,16 @@ def numbered(steps: list[Step], above: str, count: list[int]) -> list[Step]:
             found.append(made)
             continue
         made = {"id": id_, **step}
-        for name in ("then", "else", "steps", "body"):
+        for name in PATHS:
             if name in made:
                 made[name] = numbered(made[name], path, count)
+        if "paths" in made:
+            made["paths"] = {
+                name: numbered(part, path, count)
+                if isinstance(part, list)
+                else {**part, "steps": numbered(part["steps"], path, count)}
+                for name, part in made["paths"].items()
+            }
         if "catch" in made:
             made["catch"] = [
                 {**item, "steps": numbered(item["steps"], path, count)} for item in made["catch"]
@@ -117,9 +148,11 @@ def once_keys(process_steps: list[Step], above: str = "") -> set[str]:
         path = f"{above}/{step['id']}" if above else step["id"]
         if step["type"] == "target.tell":
             found.add(path)
-        for name in ("then", "else", "steps", "body"):
+        for name in PATHS:
             inner = step.get(name, [])
             found |= once_keys(inner, path) if isinstance(inner, list) else set()
+        for part in step.get("paths", {}).values():
+            found |= once_keys(part if isinstance(part, list) else part["steps"], path)
         for item in step.get("catch", []):
             found |= once_keys(item["steps"], path)
     return found

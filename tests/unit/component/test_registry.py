@@ -54,6 +54,7 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
     registry = discover(extensions=False)
     assert sorted(registry.steps) == [
         "assert",
+        "branch",
         "combine",
         "decision",
         "file.read",
@@ -65,6 +66,7 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
         "lookup",
         "map",
         "message",
+        "parallel",
         "raise",
         "route",
         "set",

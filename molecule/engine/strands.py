@@ -1,0 +1,102 @@
+"""Strands: a document in doubt goes on alone, on a copy of the way down to where it stands.
+
+What must stay true: each block on the way knows which of its inputs were set apart, so that no
+document goes through what follows a block twice.
+"""
+
+from molecule.engine.documents import DocumentList, ancestor
+from molecule.engine.frames import (
+    Branches,
+    Effects,
+    Foreach,
+    Paths,
+    Scope,
+    Sequence,
+    Try,
+    root_of,
+    within,
+)
+from molecule.engine.run import Run
+from molecule.model.document import Document
+from molecule.model.errors import BrokenInvariant
+from molecule.model.ids import DocumentId
+
+
+def strand(sequence: Sequence, document: Document) -> Sequence:
+    """A copy of `sequence` and of the way down to it, with one document alone on it.
+
+    The document goes on there without the others: through the rest of these steps, then through
+    what follows the blocks around them.
+    """
+    copy = Sequence(
+        sequence.steps,
+        DocumentList([document]),
+        name=sequence.name,
+        index=sequence.index,
+        error=sequence.error,
+        dropped=sequence.dropped,
+    )
+    block = sequence.parent
+    if block is None:
+        return copy
+    if isinstance(block, Effects):
+        raise BrokenInvariant(f"verify of {block.node.path} has steps with an effect")
+    start = ancestor(block.inputs.items, document)
+    above = strand(block.sequence, start)
+    alone = DocumentList([start])
+    inner: Scope
+    match block:
+        case Foreach():
+            copy.name = "0"
+            inner = Foreach(above, block.node, alone, 1, 1, block.scope, 1, active={0: copy})
+        case Try():
+            inner = Try(above, block.node, alone, block.scope, block.stage, inner=copy)
+            inner.failure = block.failure
+        case Paths():
+            inner = Paths(above, block.node, alone, {}, block.scope, inner=copy)
+        case Branches():
+            inner = Branches(above, block.node, alone, block.scope, list(block.waiting))
+            inner.active[sequence.name] = copy
+    inner.is_copy = True
+    block.apart.add(start.id)
+    above.inner = inner
+    copy.parent = inner
+    return copy
+
+
+def others(run: Run, block: Scope) -> list[Scope]:
+    """The frames of this scope on other roots, as long as they are not dropped."""
+    own = root_of(block.sequence)
+    return [
+        part.inner
+        for root in run.roots
+        if root is not own
+        for part in within(root)
+        if isinstance(part.inner, Scope) and part.inner.scope == block.scope and not part.dropped
+    ]
+
+
+def copies_of(run: Run, block: Scope, document: DocumentId) -> list[Scope]:
+    """The copies on other roots on which this input of the block is under way."""
+    return [
+        found
+        for found in others(run, block)
+        if found.is_copy and any(item.id == document for item in found.inputs)
+    ]
+
+
+def drop_with(run: Run, block: Scope) -> None:
+    """The block failed: what was set apart from its inputs ends where it stands.
+
+    These documents failed with the rest: what became of their effects must still be known, but they
+    go on here, not on their strands.
+    """
+    for document in block.inputs:
+        for found in copies_of(run, block, document.id):
+            run.drop([root_of(found.sequence)])
+            block.apart.discard(document.id)
+
+
+def gone(run: Run, block: Scope) -> set[DocumentId]:
+    """Inputs that were set apart and have left the block on their own."""
+    return {document for document in block.apart if not copies_of(run, block, document)}
