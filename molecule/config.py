@@ -62,6 +62,7 @@ class Limits(_Settings):
     track_value_length_max: int = 256
     reason_length_max: int = 1024
     pending_executions_max: int = 1_000_000
+    pending_per_process_max: int = 500_000
     dedup_keys_max: int = 200_000
     dedup_window_ms: int = 3_600_000
     waiters_max: int = 10_000

@@ -21,6 +21,8 @@ class Action(StrEnum):
     FAIL = "execution.fail"
     APPLY = "process.apply"
     DRAIN = "node.drain"
+    PAUSE = "process.pause"
+    SETTLE = "deadletter.settle"
     READ = "read"
     READ_HEALTH = "health.read"
 

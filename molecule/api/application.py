@@ -35,9 +35,11 @@ from molecule.api.requests import (
     CancelBody,
     DrainBody,
     EmptyBody,
+    PauseBody,
     ReleaseBody,
     ResolveBody,
     RetryBody,
+    SettleKeyBody,
     SubmitBody,
 )
 from molecule.api.surface import Surface
@@ -55,6 +57,8 @@ _BODIES: Final = (
     ResolveBody,
     ReleaseBody,
     RetryBody,
+    PauseBody,
+    SettleKeyBody,
     ApplyBody,
     DrainBody,
     EmptyBody,

@@ -3,13 +3,14 @@
 from pathlib import PurePosixPath
 from typing import Annotated, Final
 
+import orjson
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from molecule.api import bodies, queries
 from molecule.api.documentation import answers, takes
 from molecule.api.queries import FRESH, PAGE, Parameter
-from molecule.api.requests import ApplyBody, FileInBase64
+from molecule.api.requests import ApplyBody, FileInBase64, PauseBody, SettleKeyBody
 from molecule.api.shapes import Applied, ProcessPage, ProcessShape
 from molecule.api.surface import Surface
 from molecule.config import Limits
@@ -19,11 +20,13 @@ from molecule.wire.v1.door_pb2 import ActRequest
 _FILTERS: Final = (Parameter("environment", "Name of the environment."), *PAGE)
 _APPLY: Final = (Parameter("environment", "Where the files are applied; required."),)
 _SHOW: Final = (FRESH,)
+ProcessText = Annotated[str, Path(min_length=1, max_length=256)]
 
 
 def router(surface: Surface) -> APIRouter:
     """All routes of processes."""
     routes = APIRouter(tags=["processes"])
+    _add_actions(routes, surface)
     limits = surface.limits
 
     @routes.get("/processes", **answers(ProcessPage), openapi_extra=queries.documented(_FILTERS))
@@ -35,9 +38,7 @@ def router(surface: Surface) -> APIRouter:
     @routes.get(
         "/processes/{process}", **answers(ProcessShape), openapi_extra=queries.documented(_SHOW)
     )
-    async def show(
-        request: Request, process: Annotated[str, Path(min_length=1, max_length=256)]
-    ) -> Response:
+    async def show(request: Request, process: ProcessText) -> Response:
         """One process with its versions."""
         query = queries.accept(request, _SHOW, limits=limits)
         return await surface.read(request, "process", name=process, query=query)
@@ -59,6 +60,41 @@ def router(surface: Surface) -> APIRouter:
     for path in ("/apply", "/processes"):
         routes.post(path, **answers(Applied), openapi_extra=extra)(apply)
     return routes
+
+
+def _add_actions(routes: APIRouter, surface: Surface) -> None:
+    limits = surface.limits
+
+    @routes.post(
+        "/processes/{process}/pause", **answers(ProcessShape), openapi_extra=takes(PauseBody)
+    )
+    async def pause(request: Request, process: ProcessText) -> Response:
+        """Start nothing of a process from now on; what is accepted waits, what runs goes on."""
+        return await act(request, "pause", process, PauseBody)
+
+    @routes.post(
+        "/processes/{process}/resume", **answers(ProcessShape), openapi_extra=takes(PauseBody)
+    )
+    async def resume(request: Request, process: ProcessText) -> Response:
+        """Let a paused process start its work again."""
+        return await act(request, "resume", process, PauseBody)
+
+    @routes.post(
+        "/processes/{process}/settle-key",
+        **answers(ProcessShape),
+        openapi_extra=takes(SettleKeyBody),
+    )
+    async def settle_key(request: Request, process: ProcessText) -> Response:
+        """Let go of a concurrency key that is held for dead letters, once they are settled."""
+        return await act(request, "settle_key", process, SettleKeyBody)
+
+    async def act(
+        request: Request, action: str, process: str, model: type[PauseBody | SettleKeyBody]
+    ) -> Response:
+        queries.accept(request, (), limits=limits)
+        body = await bodies.read(request, model, limits=limits, limit="http_small_body_bytes_max")
+        asked = ActRequest(action=action, id=process, json=orjson.dumps(body.model_dump()))
+        return await surface.act(request, asked, repeat_unknown=action != "settle_key")
 
 
 def _files(body: ApplyBody, *, limits: Limits) -> dict[str, bytes]:

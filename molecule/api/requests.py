@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Text = Annotated[str, Field(max_length=256)]
 Name = Annotated[str, Field(min_length=1, max_length=256)]
+Priority = Annotated[int, Field(ge=0, le=9)]
 VersionText = Annotated[str, Field(pattern=r"^[0-9a-f]{6,64}$")]
 
 
@@ -45,6 +46,7 @@ class SubmitBody(_Input):
     process: Name
     environment: Text = Field("", description="Empty: the only one where the process is deployed.")
     version: VersionText | None = Field(None, description="Content hash; default: the active one.")
+    priority: Priority = Field(0, description="1 to 9, higher first; 0: that of the process.")
 
 
 class BatchItem(_Input):
@@ -59,6 +61,7 @@ class BatchBody(_Request):
     process: Name
     environment: Text = ""
     version: VersionText | None = None
+    priority: Priority = 0
     submissions: Annotated[list[BatchItem], Field(min_length=1)]
 
 
@@ -90,6 +93,20 @@ class RetryBody(_Request):
     version: VersionText | None = Field(
         None, description="Content hash of a version; default: the active one."
     )
+
+
+class PauseBody(_Request):
+    """Where and why a process is paused or resumed."""
+
+    environment: Text = Field("", description="Empty: the only one where the process is deployed.")
+    reason: str = ""
+
+
+class SettleKeyBody(_Request):
+    """A concurrency key whose dead letters are settled."""
+
+    concurrency_key: Annotated[str, Field(min_length=1, max_length=256)]
+    environment: Text = Field("", description="Empty: the only one where the process is deployed.")
 
 
 class AnswerBody(_Request):

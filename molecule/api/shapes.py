@@ -214,6 +214,25 @@ class DeploymentShape(_Answer):
     trigger_token: int
     failover: str
     timeout_ms: int
+    priority: int
+    share: int
+    overlap: str
+    paused: bool
+    paused_at_ms: int
+    paused_by: str
+    pause_reason: str
+
+
+class HeldKey(_Answer):
+    """A concurrency key that is held for dead letters, and how many executions wait for it."""
+
+    environment: str
+    process: str
+    concurrency_key: str
+    execution: str
+    dead_letters: int
+    held_at_ms: int
+    waiting: int
 
 
 class ProcessPage(_Answer):
@@ -237,6 +256,7 @@ class ProcessShape(_Answer):
     process: str
     deployments: list[DeploymentShape]
     versions: list[VersionShape]
+    held_keys: list[HeldKey]
 
 
 class AppliedProcess(_Answer):

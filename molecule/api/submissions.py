@@ -99,7 +99,7 @@ def key_from(text: str | None, *, limits: Limits) -> str:
     return key
 
 
-def submission(values: Sequence[Any], *, key: str, limits: Limits) -> Submission:
+def submission(values: Sequence[Any], *, key: str, limits: Limits, priority: int = 0) -> Submission:
     """One submission, its documents encoded as the cluster keeps them."""
     if len(values) > limits.documents_per_submission_max:
         raise LimitExceeded(
@@ -110,7 +110,9 @@ def submission(values: Sequence[Any], *, key: str, limits: Limits) -> Submission
     documents = [
         Document(DocumentId(str(position)), value) for position, value in enumerate(values)
     ]
-    return Submission(idempotency_key=key, input=payload.encode_documents(documents))
+    return Submission(
+        idempotency_key=key, input=payload.encode_documents(documents), priority=priority
+    )
 
 
 async def submit(

@@ -51,6 +51,7 @@ def submit(
     version: Annotated[
         str, Parameter(help="Content hash of a version; default: the active one.")
     ] = "",
+    priority: Annotated[int, Parameter(help="1 to 9, higher first; 0: that of the process.")] = 0,
     wait: Annotated[
         str, Parameter(help="Wait for the end and print the result: `30s`, `5m`.")
     ] = "",
@@ -58,7 +59,9 @@ def submit(
 ) -> int:
     """Submit an execution of a process."""
     documents = inputs.documents(document, file)
-    target = given(process=process, environment=environment, version=version)
+    target: dict[str, Any] = given(process=process, environment=environment, version=version)
+    if priority:
+        target["priority"] = priority
     key = key or make_key(time.time_ns() // 1_000_000, secrets.token_bytes(10))
     wait_ms = milliseconds(wait, "--wait") if wait else 0
     with shared.cluster() as cluster:
@@ -209,7 +212,7 @@ def resolve(
 
 
 def _submit_each(
-    cluster: Cluster, target: dict[str, str], documents: list[Any], *, key: str, form: output.Form
+    cluster: Cluster, target: dict[str, Any], documents: list[Any], *, key: str, form: output.Form
 ) -> int:
     """One execution per document, in batches whose keys follow from one: all may be repeated."""
     results: list[dict[str, Any]] = []

@@ -1,16 +1,25 @@
-"""Commands that put versions and environments and make a version active.
+"""Commands that put versions and environments, make a version active, pause and let go.
 
 Whether a definition is right was checked before it was proposed. What stays true: a version never
 changes, and an active version exists.
 """
 
+from dataclasses import replace
 from typing import Final
 
-from molecule.cluster import documents
+from molecule.cluster import documents, queues, records, row_parts
 from molecule.cluster.bounds import duration
 from molecule.cluster.changes import Changes
 from molecule.cluster.outcome import Applied, Outcome, Rejected
-from molecule.cluster.state import ClusterState, Deployment, Environment, Version
+from molecule.cluster.overlap import ON_PARK, OVERLAPS
+from molecule.cluster.state import (
+    ClusterState,
+    Deployment,
+    Environment,
+    KeyName,
+    Pause,
+    Version,
+)
 from molecule.model.ids import ProcessName, VersionId
 from molecule.wire.v1 import commands_pb2 as wire
 
@@ -23,6 +32,7 @@ HOLD_FOR_MS: Final = 600_000
 ISOLATIONS: Final = ("shared", "process")
 
 _ON_DEAD_LETTER: Final = ("", "continue", "hold_key")
+_SPREADS: Final = ("", "node", "zone")
 
 
 def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes) -> Outcome:
@@ -38,6 +48,12 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         return Rejected("invalid", {"field": "isolation"})
     if options.on_dead_letter not in _ON_DEAD_LETTER:
         return Rejected("invalid", {"field": "on_dead_letter"})
+    if options.overlap not in ("", *OVERLAPS):
+        return Rejected("invalid", {"field": "overlap"})
+    if options.on_park not in ("", *ON_PARK):
+        return Rejected("invalid", {"field": "on_park"})
+    if options.spread not in _SPREADS:
+        return Rejected("invalid", {"field": "spread"})
     name = (ProcessName(command.process), VersionId(command.version))
     if name in state.versions:
         return Applied(0, {"repeated": True})
@@ -60,6 +76,11 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         tracked=options.tracked,
         hold_for_ms=duration(options.hold_for_ms) or HOLD_FOR_MS,
         isolation=options.isolation or "shared",
+        overlap=options.overlap or ("queue" if options.keyed else "allow"),
+        on_park=options.on_park or "block",
+        share=min(max(options.share, 1), queues.SHARE_MAX),
+        zone=options.zone,
+        spread=options.spread,
         package=documents.keep(
             state, changes, f"version/{row}", slot="package", payload=command.package
         ),
@@ -118,10 +139,40 @@ def activate_version(
         trigger_on=command.trigger_on,
         activated_at_ms=state.time_ms,
         actor=actor_text(command.actor),
+        pause=known.pause if known is not None else None,
     )
     changes.deployments_changed = True
     if name in state.triggers:
         drop_trigger(state, changes, name)
+    return Applied()
+
+
+def pause_process(state: ClusterState, command: wire.PauseProcess, changes: Changes) -> Outcome:
+    """Let nothing of a process start, or let it start again; what runs goes on either way."""
+    name = (command.environment, ProcessName(command.process))
+    known = state.deployments.get(name)
+    if known is None:
+        return Rejected("unknown_process")
+    if command.paused == (known.pause is not None):
+        return Applied(0, {"repeated": True})
+
+    changes.dirty.mark("deployments", "/".join(name))
+    reason = records.text(state, command.reason)
+    pause = Pause(state.time_ms, actor_text(command.actor), reason) if command.paused else None
+    state.deployments[name] = replace(known, pause=pause)
+    return Applied()
+
+
+def settle_key(state: ClusterState, command: wire.SettleKey, changes: Changes) -> Outcome:
+    """The dead letters that hold a concurrency key are settled: who comes next may start."""
+    process = ProcessName(command.process)
+    key = KeyName(command.environment, process, command.concurrency_key)
+    if key not in state.key_holds:
+        return Rejected("key_not_held")
+
+    changes.dirty.mark("key_holds", row_parts.joined(key))
+    del state.key_holds[key]
+    queues.serve_key(state, key, changes)
     return Applied()
 
 

@@ -61,6 +61,8 @@ def _cannot_run(state: ClusterState, execution: Execution, node: Node) -> str:
         return "no_slot"
     if not execution.ready_serial:
         return "key_held"
+    if queues.is_paused(state, execution.environment, execution.process):
+        return "paused"
     if execution.progress is not None and execution.progress.held_for not in (NO_NODE, node.id):
         return "held_for"
     return "" if placement.fits(queues.version_of(state, execution), node) else "labels"

@@ -1,13 +1,14 @@
 """The command that accepts an execution, once per idempotency key.
 
-Moving it belongs to `transitions.py`, whether a hint is valid to `placement.py`. What stays true:
+Moving it belongs to `transitions.py`, whether a hint is valid to `placement.py`, what it means for
+those before it to `overlap.py`. What stays true:
 what was accepted is known by its key as long as that counts, and everything else was refused with
 a reason.
 """
 
 import sys
 
-from molecule.cluster import documents, placement, tokens, transitions
+from molecule.cluster import documents, overlap, placement, tokens, transitions
 from molecule.cluster.apply_deployments import actor_text
 from molecule.cluster.bounds import KEY_AHEAD_MS_MAX, instant
 from molecule.cluster.changes import Changes
@@ -15,6 +16,7 @@ from molecule.cluster.execution import NO_GROUP, Execution
 from molecule.cluster.hashing import fingerprint
 from molecule.cluster.outcome import Applied, Outcome, Rejected
 from molecule.cluster.state import ClusterState, Group, Version
+from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId, GroupId, IdempotencyKey, ProcessName, VersionId
 from molecule.model.keys import made_at_ms
 from molecule.wire.v1 import commands_pb2 as wire
@@ -30,14 +32,17 @@ def submit_execution(
     version = _version_for(state, command)
     if version is None:
         return Rejected("unknown_process")
-    refusal = _refusal(state, command)
+    refusal = _refusal(state, command) or overlap.refusal(state, version, command)
     if refusal is not None:
         return refusal
+
+    for older in overlap.replaced(state, version, command):
+        changes.tell(state, older, "replaced", {"by": command.execution})
+        transitions.end(state, older, ExecutionState.CANCELLED, changes, reason="replaced")
     node = None
     hint_refused = "no_hint"
     if command.HasField("hint"):
         node, hint_refused = placement.hinted_node(state, version, command)
-
     group = _join_group(state, command, changes)
     execution = _new_execution(state, command, version, changes, group=group)
     transitions.accept(state, execution, changes)
@@ -92,8 +97,13 @@ def _refusal(state: ClusterState, command: wire.SubmitExecution) -> Rejected | N
     if command.trigger_token and not tokens.may_fire(state, name, command.trigger_token):
         trigger = state.triggers.get(name)
         return Rejected("stale_token", {"current": trigger.token if trigger else 0})
-    if len(state.executions) >= state.bounds.pending_executions_max:
+    # A key that is held for dead letters counts like work: somebody must settle it.
+    open_ = len(state.executions) + len(state.key_holds)
+    if open_ >= state.bounds.pending_executions_max:
         return Rejected("overloaded", {"limit": "pending_executions_max"})
+    share = state.shares.get(name)
+    if share is not None and share.open >= state.bounds.pending_per_process_max:
+        return Rejected("overloaded", {"limit": "pending_per_process_max"})
     return None
 
 
@@ -115,13 +125,13 @@ def _new_execution(
         version=version.id,
         idempotency_key=IdempotencyKey(command.idempotency_key),
         body_digest=fingerprint(command.body_digest),
-        concurrency_key=command.concurrency_key,
+        concurrency_key=overlap.key_text(version, command),
         group=group,
         origin=command.origin,
         actor=sys.intern(actor_text(command.actor)),
         track=tuple((sys.intern(name), value) for name, value in sorted(command.track.items())),
         input=payload,
-        priority=command.priority or version.priority,
+        priority=overlap.priority_of(version, command),
         accepted_at_ms=state.time_ms,
         deadline_at_ms=instant(state.time_ms + version.timeout_ms) if version.timeout_ms else 0,
         accepted_serial=state.serial_last,

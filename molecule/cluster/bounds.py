@@ -33,6 +33,7 @@ class Bounds:
     dedup_window_ms: int = _limits.dedup_window_ms
     dedup_keys_max: int = _limits.dedup_keys_max
     pending_executions_max: int = _limits.pending_executions_max
+    pending_per_process_max: int = _limits.pending_per_process_max
     intents_open_per_execution_max: int = _limits.intents_open_per_execution_max
     dead_letters_per_execution_max: int = _limits.dead_letters_per_execution_max
     timeline_rows_per_execution_max: int = _limits.timeline_rows_per_execution_max

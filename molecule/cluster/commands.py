@@ -25,6 +25,9 @@ VERSION: Final = 1
 """Of the meaning of commands that this software understands."""
 
 
+_OfDeployments = Literal[
+    "put_version", "put_environment", "activate_version", "pause_process", "settle_key"
+]
 _OfNodes = Literal[
     "claim_leadership",
     "register_node",
@@ -85,12 +88,10 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
             | "undrain_node"
         ):
             return _of_nodes(state, kind, command, changes)
-        case "put_version":
-            return apply_deployments.put_version(state, command.put_version, changes)
-        case "put_environment":
-            return apply_deployments.put_environment(state, command.put_environment, changes)
-        case "activate_version":
-            return apply_deployments.activate_version(state, command.activate_version, changes)
+        case (
+            "put_version" | "put_environment" | "activate_version" | "pause_process" | "settle_key"
+        ):
+            return _of_deployments(state, kind, command, changes)
         case "assign_trigger":
             return apply_triggers.assign_trigger(state, command.assign_trigger, changes)
         case "record_group":
@@ -122,5 +123,23 @@ def _of_nodes(
             return apply_draining.drain_node(state, command.drain_node, changes)
         case "undrain_node":
             return apply_draining.undrain_node(state, command.undrain_node, changes)
+        case _:
+            assert_never(kind)
+
+
+def _of_deployments(
+    state: ClusterState, kind: _OfDeployments, command: wire.Command, changes: Changes
+) -> Outcome:
+    match kind:
+        case "put_version":
+            return apply_deployments.put_version(state, command.put_version, changes)
+        case "put_environment":
+            return apply_deployments.put_environment(state, command.put_environment, changes)
+        case "activate_version":
+            return apply_deployments.activate_version(state, command.activate_version, changes)
+        case "pause_process":
+            return apply_deployments.pause_process(state, command.pause_process, changes)
+        case "settle_key":
+            return apply_deployments.settle_key(state, command.settle_key, changes)
         case _:
             assert_never(kind)

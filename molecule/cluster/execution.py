@@ -120,6 +120,8 @@ class Progress:
     """With failover `hold`: the node whose return it waits for, and where it must run then."""
     held_until_ms: int = 0
     """Cluster time from which on it may run anywhere."""
+    key_serial: int = 0
+    """Its place in the queue of its key when it joined that anew; 0: as it was accepted."""
 
 
 @dataclass(slots=True)
@@ -170,6 +172,12 @@ class Execution:
     def sequence(self) -> int:
         """Number of the last checkpoint; 0 when there is none."""
         return self.progress.sequence if self.progress is not None else 0
+
+    @property
+    def key_serial(self) -> int:
+        """Its place in the queue of its concurrency key."""
+        joined_anew = self.progress.key_serial if self.progress is not None else 0
+        return joined_anew or self.accepted_serial
 
     @property
     def wait_until_ms(self) -> int:

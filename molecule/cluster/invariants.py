@@ -79,7 +79,10 @@ def _holders(state: ClusterState) -> Iterator[str]:
         for execution in state.executions.values()
         if execution.state is _S.ASSIGNED
     )
+    live = Counter((item.environment, item.process) for item in state.executions.values())
     for name, share in state.shares.items():
+        if share.open != live[name]:
+            yield f"open of {name}: counted {share.open}, recounted {live[name]}"
         if share.held != held[name]:
             yield f"share of {name}: counted {share.held}, recounted {held[name]}"
 
@@ -113,16 +116,19 @@ def _lanes(state: ClusterState) -> Iterator[str]:
 
 def _keys(state: ClusterState) -> Iterator[str]:
     """Order of commit: whoever runs or may run holds its key, and earlier ones came first."""
-    keyed = [execution for execution in state.executions.values() if execution.concurrency_key]
+    keyed = [item for item in state.executions.values() if queues.wants_key(state, item)]
     if len(keyed) != sum(len(ids) for ids in state.key_queues.values()):
         yield "key queues and keyed executions differ"
     for name, ids in state.key_queues.items():
         if any(id_ not in state.executions for id_ in ids):
             yield f"the queue of key {name} has executions that are not there"
             continue
-        serials = [state.executions[id_].accepted_serial for id_ in ids]
+        serials = [state.executions[id_].key_serial for id_ in ids]
         if serials != sorted(serials):
             yield f"the queue of key {name} is out of order"
+    for name, hold in state.key_holds.items():
+        if hold.dead_letters <= 0 or hold.execution in state.executions:
+            yield f"key {name} is held for {hold}"
 
 
 def _waits(state: ClusterState) -> Iterator[str]:

@@ -4,6 +4,7 @@ Choosing among nodes belongs to `scheduler.place`. What stays true: a hint is ta
 passes over nobody who waits with equal or higher priority and could run there.
 """
 
+from molecule.cluster import overlap, queues
 from molecule.cluster.state import ClusterState, KeyName, Node, Version
 from molecule.model.ids import NodeId
 from molecule.wire.v1 import commands_pb2 as wire
@@ -17,8 +18,15 @@ def missing_label(version: Version, node: Node) -> str:
     return ""
 
 
+def is_outside(version: Version, node: Node) -> bool:
+    """True when the version may run in one zone only and the node is in another."""
+    return version.zone not in ("", node.zone)
+
+
 def fits(version: Version, node: Node) -> bool:
-    """True when the node has every label that the version requires."""
+    """True when the node is in the zone and has every label that the version requires."""
+    if is_outside(version, node):
+        return False
     return not version.require or not missing_label(version, node)
 
 
@@ -43,15 +51,19 @@ def why_not_at_once(
     if node.slots_free <= 0:
         return "no_slot"
     if not fits(version, node):
-        return "labels"
-    if command.concurrency_key:
+        return "zone" if is_outside(version, node) else "labels"
+    if queues.is_paused(state, command.environment, version.process):
+        return "paused"
+    key = overlap.key_text(version, command)
+    if key:
         # Only a key that nobody holds or wants is known to be free.
-        name = KeyName(command.environment, version.process, command.concurrency_key)
-        if name in state.key_queues:
+        name = KeyName(command.environment, version.process, key)
+        if name in state.key_queues or name in state.key_holds:
             return "key_held"
-    priority = command.priority or version.priority
+    priority = overlap.priority_of(version, command)
     for lane in state.lanes:
-        waiting = state.versions[lane.process, lane.version]
-        if lane.priority >= priority and fits(waiting, node):
+        if lane.priority < priority or queues.is_paused(state, lane.environment, lane.process):
+            continue
+        if fits(state.versions[lane.process, lane.version], node):
             return "others_wait"
     return ""

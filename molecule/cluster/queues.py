@@ -1,11 +1,12 @@
 """The indexes by which work is found: lanes of what may be assigned, queues of concurrency keys.
 
 Transitions call it when an execution enters or leaves a state. What stays true: a pending execution
-is in exactly one lane, or its concurrency key is held by earlier ones.
+is in exactly one lane, or its concurrency key is held by earlier ones or for dead letters.
 """
 
 from collections import OrderedDict
 from itertools import islice
+from typing import Final
 
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import (
@@ -18,8 +19,12 @@ from molecule.cluster.state import (
     Share,
     Version,
 )
-from molecule.model.execution import ExecutionState
-from molecule.model.ids import ExecutionId
+from molecule.model.execution import PARKED, ExecutionState
+from molecule.model.ids import ExecutionId, ProcessName
+
+TURN: Final = 1_000_000
+"""What a turn costs a process of weight 1; divided by the weight of another."""
+SHARE_MAX: Final = 100
 
 
 def lane_of(execution: Execution) -> Lane:
@@ -53,9 +58,14 @@ def key_limit(version: Version) -> int:
 def holds_key(state: ClusterState, execution: Execution) -> bool:
     """True when it has no key, or is among the first that may hold it."""
     key = key_of(execution)
-    if key is None:
-        return True
-    return execution.id in heads(state, state.key_queues[key])
+    return key is None or execution.id in heads(state, key)
+
+
+def wants_key(state: ClusterState, execution: Execution) -> bool:
+    """True while it stands in the queue of its key; what is parked may let others pass."""
+    if not execution.concurrency_key:
+        return False
+    return execution.state not in PARKED or version_of(state, execution).on_park != "pass"
 
 
 def join_key(state: ClusterState, execution: Execution) -> None:
@@ -75,18 +85,26 @@ def leave_key(state: ClusterState, execution: Execution, changes: Changes) -> No
     if not queue:
         del state.key_queues[key]
         return
-    for successor_id in heads(state, queue):
+    serve_key(state, key, changes)
+
+
+def serve_key(state: ClusterState, key: KeyName, changes: Changes) -> None:
+    """Make those ready that hold the key now."""
+    for successor_id in heads(state, key):
         successor = state.executions[successor_id]
         if successor.state is ExecutionState.PENDING and not successor.ready_serial:
             changes.touch(successor)
             make_ready(state, successor)
 
 
-def heads(state: ClusterState, queue: "OrderedDict[ExecutionId, None]") -> list[ExecutionId]:
-    """Those of a key's queue that hold the key, by the limit of the first one's version.
+def heads(state: ClusterState, key: KeyName) -> list[ExecutionId]:
+    """Those that hold the key, by the limit of the first one's version; nobody while it is held.
 
     One that was ready stays so when a later version has a smaller limit: `limit` counts starts.
     """
+    queue = state.key_queues.get(key)
+    if not queue or key in state.key_holds:
+        return []
     first = next(iter(queue))
     return list(islice(queue, key_limit(version_of(state, state.executions[first]))))
 
@@ -103,11 +121,32 @@ def put_in_lane(state: ClusterState, execution: Execution) -> None:
     state.lanes.setdefault(lane_of(execution), OrderedDict())[execution.id] = None
 
 
+def share_of(state: ClusterState, execution: Execution) -> Share:
+    """What its process has; for transitions and restoring to count in."""
+    return state.shares.setdefault((execution.environment, execution.process), Share())
+
+
 def take_share(state: ClusterState, execution: Execution) -> None:
     """Count it among what its process has of the cluster."""
-    share = state.shares.setdefault((execution.environment, execution.process), Share())
+    share = share_of(state, execution)
     share.held += 1
     share.token_last = max(share.token_last, execution.token)
+    # Whoever was idle begins where the others are: a pause is no claim on what comes after it.
+    state.turn = max(share.passed, state.turn)
+    share.passed = state.turn + TURN // weight_of(state, execution.environment, execution.process)
+
+
+def weight_of(state: ClusterState, environment: str, process: ProcessName) -> int:
+    """The weight of a process among those of the same priority, by its active version."""
+    deployment = state.deployments.get((environment, process))
+    version = state.versions.get((process, deployment.version)) if deployment else None
+    return version.share if version is not None else 1
+
+
+def is_paused(state: ClusterState, environment: str, process: ProcessName) -> bool:
+    """True while nothing of the process may start."""
+    deployment = state.deployments.get((environment, process))
+    return deployment is not None and deployment.pause is not None
 
 
 def give_share(state: ClusterState, execution: Execution) -> None:

@@ -18,7 +18,10 @@ from molecule.cluster.state import (
     DocumentUse,
     Environment,
     Group,
+    KeyHold,
+    KeyName,
     Node,
+    Pause,
     TriggerAssignment,
     Version,
 )
@@ -27,6 +30,7 @@ from molecule.model.execution import PARKED, ExecutionState
 from molecule.model.ids import (
     Digest,
     Epoch,
+    ExecutionId,
     GroupId,
     Incarnation,
     NodeId,
@@ -119,6 +123,11 @@ def _version(state: ClusterState, _key: str, value: bytes) -> None:
         tracked=row.tracked,
         hold_for_ms=row.hold_for_ms,
         isolation=row.isolation,
+        overlap=row.overlap,
+        on_park=row.on_park,
+        share=row.share,
+        zone=row.zone,
+        spread=row.spread,
         package=row_parts.mark(row.package),
         put_at_ms=row.put_at_ms,
         actor=row.actor,
@@ -146,7 +155,18 @@ def _deployment(state: ClusterState, _key: str, value: bytes) -> None:
         trigger_on=row.trigger_on,
         activated_at_ms=row.activated_at_ms,
         actor=row.actor,
+        pause=_pause(row.pause) if row.HasField("pause") else None,
     )
+
+
+def _pause(row: state_pb2.PauseRow) -> Pause:
+    return Pause(at_ms=row.at_ms, actor=row.actor, reason=row.reason)
+
+
+def _key_hold(state: ClusterState, _key: str, value: bytes) -> None:
+    row = state_pb2.KeyHoldRow.FromString(value)
+    key = KeyName(row.environment, ProcessName(row.process), row.concurrency_key)
+    state.key_holds[key] = KeyHold(ExecutionId(row.execution), row.dead_letters, row.held_at_ms)
 
 
 def _trigger(state: ClusterState, _key: str, value: bytes) -> None:
@@ -197,6 +217,7 @@ _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "ended": execution_rows.restore_ended,
     "groups": _group,
     "documents": _document,
+    "key_holds": _key_hold,
 }
 
 
@@ -207,7 +228,7 @@ def _rebuild(state: ClusterState) -> None:
         _share_names(state, execution)
         state.keys[execution.idempotency_key] = execution.id
         state.counts[execution.state] += 1
-        queues.join_key(state, execution)
+        queues.share_of(state, execution).open += 1
         if execution.deadline_at_ms and execution.state not in PARKED:
             state.deadlines.add(execution.deadline_at_ms, execution.id)
         if execution.state is _S.WAITING:
@@ -216,6 +237,9 @@ def _rebuild(state: ClusterState) -> None:
             state.holds.add(execution.progress.held_until_ms, execution.id)
         if execution.state in PARKED:
             state.parked[execution.id] = None
+    wanting = [execution for execution in executions if queues.wants_key(state, execution)]
+    for execution in sorted(wanting, key=lambda execution: execution.key_serial):
+        queues.join_key(state, execution)
     ready = [execution for execution in executions if execution.ready_serial]
     for execution in sorted(ready, key=lambda execution: execution.ready_serial):
         queues.put_in_lane(state, execution)

@@ -22,6 +22,16 @@ def labels(pairs: Sequence[state_pb2.Pair]) -> Labels:
     return {pair.name: pair.value for pair in pairs}
 
 
+def joined(names: Iterable[str]) -> str:
+    """Names of any content as the key of a row; no two lists of names give the same."""
+    return "/".join(name.replace("%", "%25").replace("/", "%2F") for name in names)
+
+
+def separated(key: str) -> list[str]:
+    """The way back from `joined`."""
+    return [name.replace("%2F", "/").replace("%25", "%") for name in key.split("/")]
+
+
 def mark_row(mark: PayloadMark) -> state_pb2.PayloadMarkRow:
     """What the state knows of a payload."""
     return state_pb2.PayloadMarkRow(size_bytes=mark.size_bytes, digests=mark.digests)

@@ -12,6 +12,8 @@ from molecule.cluster.bounds import NAMES
 from molecule.cluster.changes import Row
 from molecule.cluster.state import (
     ClusterState,
+    KeyName,
+    Pause,
 )
 from molecule.model.execution import TERMINAL
 from molecule.model.ids import Digest, GroupId, NodeId, ProcessName, VersionId
@@ -38,6 +40,7 @@ def every(state: ClusterState) -> Iterator[Row]:
         ("ended", list(state.ended)),
         ("groups", list(state.groups)),
         ("documents", list(state.documents)),
+        ("key_holds", [row_parts.joined(key) for key in state.key_holds]),
     ):
         for key in keys:
             yield table, key, _ENCODERS[table](state, key)
@@ -118,6 +121,11 @@ def _version(state: ClusterState, key: str) -> bytes | None:
         tracked=version.tracked,
         hold_for_ms=version.hold_for_ms,
         isolation=version.isolation,
+        overlap=version.overlap,
+        on_park=version.on_park,
+        share=version.share,
+        zone=version.zone,
+        spread=version.spread,
         package=row_parts.mark_row(version.package),
         put_at_ms=version.put_at_ms,
         actor=version.actor,
@@ -149,6 +157,28 @@ def _deployment(state: ClusterState, key: str) -> bytes | None:
         trigger_on=deployment.trigger_on,
         activated_at_ms=deployment.activated_at_ms,
         actor=deployment.actor,
+        pause=_pause(deployment.pause),
+    ).SerializeToString(deterministic=True)
+
+
+def _pause(pause: Pause | None) -> state_pb2.PauseRow | None:
+    if pause is None:
+        return None
+    return state_pb2.PauseRow(at_ms=pause.at_ms, actor=pause.actor, reason=pause.reason)
+
+
+def _key_hold(state: ClusterState, key: str) -> bytes | None:
+    environment, process, text = row_parts.separated(key)
+    hold = state.key_holds.get(KeyName(environment, ProcessName(process), text))
+    if hold is None:
+        return None
+    return state_pb2.KeyHoldRow(
+        environment=environment,
+        process=process,
+        concurrency_key=text,
+        execution=hold.execution,
+        dead_letters=hold.dead_letters,
+        held_at_ms=hold.held_at_ms,
     ).SerializeToString(deterministic=True)
 
 
@@ -209,6 +239,7 @@ _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "ended": execution_rows.encode_ended,
     "groups": _group,
     "documents": _document,
+    "key_holds": _key_hold,
 }
 
 TABLES: Final = tuple(_ENCODERS)

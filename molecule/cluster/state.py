@@ -101,6 +101,13 @@ class Version:
     hold_for_ms: int
     isolation: str
     """`shared`, or `process`: each attempt has a worker of its own."""
+    overlap: str
+    """`allow`, `queue`, `skip` or `replace`: what a submission does to one that is not over."""
+    on_park: str
+    """`block` or `pass`: whether what is parked keeps its concurrency key."""
+    share: int
+    zone: str
+    spread: str
     package: PayloadMark
     put_at_ms: int
     actor: str
@@ -118,6 +125,15 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A person stopped a process: nothing of it starts until it is resumed."""
+
+    at_ms: int
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """The fact that a version of a process is active in an environment."""
 
@@ -127,6 +143,7 @@ class Deployment:
     trigger_on: bool
     activated_at_ms: int
     actor: str
+    pause: Pause | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +210,25 @@ class KeyName(NamedTuple):
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeyHold:
+    """Why nobody of a key may start: dead letters of `execution`, the first of them, and others."""
+
+    execution: ExecutionId
+    dead_letters: int
+    held_at_ms: int
+
+
 @dataclass(slots=True)
 class Share:
-    """What a process has of the cluster now: the planner gives the next slot to who has least."""
+    """What a process has of the cluster: slots now, and turns since this replica started."""
 
+    open: int = 0
+    """Executions that are not terminal."""
     held: int = 0
     token_last: Token = NO_TOKEN
+    passed: int = 0
+    """Its turns, each counted as one by its weight; who is behind comes first."""
 
 
 DeploymentName = tuple[str, ProcessName]
@@ -242,12 +272,16 @@ class ClusterState:
     ended: OrderedDict[ExecutionId, Ended] = field(default_factory=OrderedDict)
     groups: dict[GroupId, Group] = field(default_factory=dict)
     documents: dict[Digest, DocumentUse] = field(default_factory=dict)
+    key_holds: dict[KeyName, KeyHold] = field(default_factory=dict)
+    """Concurrency keys that are held for dead letters until those are settled."""
 
     keys: dict[IdempotencyKey, ExecutionId] = field(default_factory=dict)
     lanes: dict[Lane, Ids] = field(default_factory=dict)
     key_queues: dict[KeyName, Ids] = field(default_factory=dict)
     """All that hold or want a concurrency key, in order of commit; the first ones hold it."""
     shares: dict[DeploymentName, Share] = field(default_factory=dict)
+    turn: int = 0
+    """Where the last process stood that got a turn: nobody saves turns up while it has no work."""
     parked: Ids = field(default_factory=OrderedDict)
     waits: DueTimes = field(default_factory=DueTimes)
     deadlines: DueTimes = field(default_factory=DueTimes)

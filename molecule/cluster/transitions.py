@@ -6,10 +6,10 @@ called was checked before by an `apply_*` module. What stays true: every move is
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
-from molecule.cluster import documents, holding, queues, views
+from molecule.cluster import documents, holding, queues, row_parts, views
 from molecule.cluster.bounds import instant
 from molecule.cluster.changes import Changes, HistoryRow, Transition
 from molecule.cluster.execution import (
@@ -21,6 +21,7 @@ from molecule.cluster.execution import (
 )
 from molecule.cluster.state import (
     ClusterState,
+    KeyHold,
     Node,
 )
 from molecule.model.errors import invariant
@@ -44,6 +45,7 @@ def accept(state: ClusterState, execution: Execution, changes: Changes) -> None:
     state.keys[execution.idempotency_key] = execution.id
     state.totals["accepted"] += 1
     state.counts[_S.PENDING] += 1
+    queues.share_of(state, execution).open += 1
     execution.changed_at_ms = state.time_ms
     if execution.deadline_at_ms:
         state.deadlines.add(execution.deadline_at_ms, execution.id)
@@ -132,6 +134,8 @@ def park(
         state.deadlines.remove(execution.deadline_at_ms, execution.id)
     _enter(state, execution, target, changes, {"reason": reason, **facts})
     changes.tell(state, execution, target.value.lower(), {"reason": reason, **facts})
+    if not queues.wants_key(state, execution):
+        queues.leave_key(state, execution, changes)
 
 
 def lose(
@@ -246,8 +250,10 @@ def _forget(state: ClusterState, execution: Execution, changes: Changes) -> None
             documents.release(state, changes, (intent.request_digest,))
     if execution.deadline_at_ms:
         state.deadlines.remove(execution.deadline_at_ms, execution.id)
+    _hold_key(state, execution, changes)
     queues.leave_key(state, execution, changes)
     del state.executions[execution.id]
+    queues.share_of(state, execution).open -= 1
     state.serial_last += 1
     changes.dirty.mark("ended", execution.id)
     state.ended[execution.id] = Ended(
@@ -271,6 +277,19 @@ def _forget(state: ClusterState, execution: Execution, changes: Changes) -> None
         group.dead_letters += execution.progress.dead_letters if execution.progress else 0
 
 
+def _hold_key(state: ClusterState, execution: Execution, changes: Changes) -> None:
+    """Let nobody of its key start before its dead letters are settled, when its version says so."""
+    key = queues.key_of(execution)
+    letters = execution.progress.dead_letters if execution.progress is not None else 0
+    if key is None or not letters:
+        return
+    if queues.version_of(state, execution).on_dead_letter != "hold_key":
+        return
+    changes.dirty.mark("key_holds", row_parts.joined(key))
+    known = state.key_holds.get(key, KeyHold(execution.id, 0, state.time_ms))
+    state.key_holds[key] = replace(known, dead_letters=known.dead_letters + letters)
+
+
 def _leave(state: ClusterState, execution: Execution, changes: Changes) -> None:
     """Take it out of the indexes of the state it is in."""
     match execution.state:
@@ -286,6 +305,10 @@ def _leave(state: ClusterState, execution: Execution, changes: Changes) -> None:
         case _S.IN_DOUBT | _S.QUARANTINED | _S.HELD | _S.COMPENSATION_FAILED:
             del state.parked[execution.id]
             _resume_deadline(state, execution)
+            if execution.concurrency_key and not queues.wants_key(state, execution):
+                state.serial_last += 1
+                progress_of(execution).key_serial = state.serial_last
+                queues.join_key(state, execution)
         case _S.COMPLETED | _S.FAILED | _S.CANCELLED:
             invariant(False, "a terminal execution is never left", execution=execution.id)
 

@@ -7,6 +7,7 @@ What stays true: an execution looks the same while it lives and in history.
 from dataclasses import asdict
 from typing import Any
 
+from molecule.cluster import queues
 from molecule.cluster.execution import (
     Ended,
     Execution,
@@ -14,6 +15,7 @@ from molecule.cluster.execution import (
 )
 from molecule.cluster.state import (
     ClusterState,
+    Deployment,
     Group,
     Node,
 )
@@ -64,6 +66,8 @@ def execution(state: ClusterState, execution: Execution) -> dict[str, Any]:
         view["wait_until_ms"] = execution.wait_until_ms
     if execution.state is ExecutionState.PENDING:
         view["blocked_by_key"] = not execution.ready_serial
+        if queues.is_paused(state, execution.environment, execution.process):
+            view["reason"] = "paused"
     return view
 
 
@@ -198,9 +202,39 @@ def deployments(state: ClusterState) -> list[dict[str, Any]]:
                 "trigger_token": trigger.token if trigger else 0,
                 "failover": version.failover,
                 "timeout_ms": version.timeout_ms,
+                "priority": version.priority,
+                "share": version.share,
+                "overlap": version.overlap,
+                **_pause(deployment),
             }
         )
     return views
+
+
+def _pause(deployment: Deployment) -> dict[str, Any]:
+    pause = deployment.pause
+    return {
+        "paused": pause is not None,
+        "paused_at_ms": pause.at_ms if pause else 0,
+        "paused_by": pause.actor if pause else "",
+        "pause_reason": pause.reason if pause else "",
+    }
+
+
+def held_keys(state: ClusterState) -> list[dict[str, Any]]:
+    """Concurrency keys that are held for dead letters, and how many wait behind each."""
+    return [
+        {
+            "environment": key.environment,
+            "process": key.process,
+            "concurrency_key": key.key,
+            "execution": hold.execution,
+            "dead_letters": hold.dead_letters,
+            "held_at_ms": hold.held_at_ms,
+            "waiting": len(state.key_queues.get(key, ())),
+        }
+        for key, hold in sorted(state.key_holds.items())
+    ]
 
 
 def group(group: Group) -> dict[str, Any]:

@@ -34,6 +34,11 @@ class BuiltOptions:
     tracked: bool
     hold_for_ms: int
     isolation: str
+    overlap: str = ""
+    on_park: str = "block"
+    share: int = 1
+    zone: str = ""
+    spread: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,12 @@ class Options:
     timeout_ms: int = 0
     crash_budget: int = 3
     on_dead_letter: str = "continue"
+    overlap: str = ""
+    """Empty: `queue` with a concurrency key, else `allow`."""
+    on_park: str = "block"
+    share: int = 1
+    zone: str = ""
+    spread: str = ""
     max_failed: MaxFailed = MaxFailed()
     track: Expressions | None = None
 

@@ -11,9 +11,7 @@ _LATER: Final = "this release does not run it yet; remove it"
 STEP_FIELDS: Final = dict.fromkeys(("undo", "checkpoint", "when_empty"), _LATER)
 OPTIONS: Final = dict.fromkeys(
     (
-        "overlap",
         "durability",
-        "share",
         "dedup_window",
         "expires",
         "deadline",
@@ -22,8 +20,6 @@ OPTIONS: Final = dict.fromkeys(
     ),
     _LATER,
 )
-CONCURRENCY: Final = {"on_park": _LATER}
-PLACEMENT: Final = dict.fromkeys(("zone", "spread"), _LATER)
 CONNECTION_FIELDS: Final = dict.fromkeys(("breaker", "rate"), _LATER)
 ENVIRONMENT_FIELDS: Final = dict.fromkeys(("routes", "require"), _LATER)
 

@@ -18,7 +18,9 @@ _KNOWN: Final = (
     "hold_for",
     "isolation",
     "concurrency",
+    "overlap",
     "priority",
+    "share",
     "placement",
     "timeout",
     "crash_budget",
@@ -26,7 +28,12 @@ _KNOWN: Final = (
     "max_failed",
     "track",
 )
+_OVERLAP: Final = ("allow", "queue", "skip", "replace")
+_ON_PARK: Final = ("block", "pass")
+_ON_DEAD_LETTER: Final = ("continue", "hold_key")
+_SPREAD: Final = ("node", "zone")
 _PRIORITY_MAX: Final = 9
+_SHARE_MAX: Final = 100
 _CRASH_BUDGET_MAX: Final = 100
 _CONCURRENCY_MAX: Final = 10_000
 _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]+)?)%")
@@ -47,9 +54,8 @@ class _Reading:
     items: Mapping[str, Node]
 
     def options(self) -> Options:
-        by, limit = self._concurrency()
-        require, prefer = self._placement()
-        self._at_its_default("on_dead_letter", "continue")
+        by, limit, on_park = self._concurrency()
+        require, prefer, zone, spread = self._placement()
         return Options(
             failover=self._choice("failover", _FAILOVER),
             hold_for_ms=self._hold_for(),
@@ -60,6 +66,12 @@ class _Reading:
             require=require,
             prefer=prefer,
             timeout_ms=self._timeout(),
+            share=self._integer("share", 1, 1, _SHARE_MAX),
+            overlap=self._overlap(keyed=by is not None),
+            on_park=on_park,
+            on_dead_letter=self._on_dead_letter(keyed=by is not None),
+            zone=zone,
+            spread=spread,
             crash_budget=self._integer("crash_budget", 3, 1, _CRASH_BUDGET_MAX),
             max_failed=self._max_failed(),
             track=self._track(),
@@ -95,34 +107,60 @@ class _Reading:
         found = self.items.get("timeout")
         return (self.reader.duration(found, "options.timeout") or 0) if found else 0
 
-    def _concurrency(self) -> tuple[Expression | None, int]:
+    def _overlap(self, *, keyed: bool) -> str:
+        found, where = self.items.get("overlap"), "options.overlap"
+        if found is None:
+            return ""
+        read = self.reader.choice(found, where, _OVERLAP) or ""
+        if read == "allow" and keyed:
+            what = "allow contradicts options.concurrency, which lets one wait for another"
+            self.reader.fault(found, where, what, "remove one of them")
+        return read
+
+    def _on_dead_letter(self, *, keyed: bool) -> str:
+        found, where = self.items.get("on_dead_letter"), "options.on_dead_letter"
+        if found is None:
+            return "continue"
+        read = self.reader.choice(found, where, _ON_DEAD_LETTER) or "continue"
+        if read == "hold_key" and not keyed:
+            what = "hold_key needs a key to hold"
+            self.reader.fault(found, where, what, "add options.concurrency.by")
+        return read
+
+    def _concurrency(self) -> tuple[Expression | None, int, str]:
         found, where = self.items.get("concurrency"), "options.concurrency"
         if found is None or not self.reader.is_map(found, where):
-            return None, 0
-        self.reader.unknown_fields(found, ("by", "limit"), where, later.CONCURRENCY)
+            return None, 0, "block"
+        self.reader.unknown_fields(found, ("by", "limit", "on_park"), where)
         if "by" not in found.items:
             self.reader.fault(found, where, "by is missing", "an expression that gives the key")
-            return None, 0
+            return None, 0, "block"
+        on_park = found.items.get("on_park")
+        parked = self.reader.choice(on_park, f"{where}.on_park", _ON_PARK) if on_park else "block"
         by = self.reader.expression(found.items["by"], f"{where}.by", f"{where}.by")
         if "limit" not in found.items:
-            return by, 1
+            return by, 1, parked or "block"
         limit = self.reader.integer(
             found.items["limit"], f"{where}.limit", minimum=1, maximum=_CONCURRENCY_MAX
         )
-        return by, limit or 1
+        return by, limit or 1, parked or "block"
 
-    def _placement(self) -> tuple[dict[str, str], dict[str, str]]:
+    def _placement(self) -> tuple[dict[str, str], dict[str, str], str, str]:
         found, where = self.items.get("placement"), "options.placement"
         if found is None or not self.reader.is_map(found, where):
-            return {}, {}
-        self.reader.unknown_fields(found, ("require", "prefer"), where, later.PLACEMENT)
+            return {}, {}, "", ""
+        self.reader.unknown_fields(found, ("require", "prefer", "zone", "spread"), where)
+        spread = found.items.get("spread")
+        spread_over = self.reader.choice(spread, f"{where}.spread", _SPREAD) if spread else ""
+        zone = found.items.get("zone")
+        in_zone = self.reader.text(zone, f"{where}.zone") if zone else ""
         require, prefer = (
             self.reader.text_map(found.items[name], f"{where}.{name}") or {}
             if name in found.items
             else {}
             for name in ("require", "prefer")
         )
-        return require, prefer
+        return require, prefer, in_zone or "", spread_over or ""
 
     def _track(self) -> Expressions | None:
         found, where = self.items.get("track"), "options.track"
@@ -149,13 +187,3 @@ class _Reading:
             return MaxFailed(count=int(found.text))
         self.reader.fault(found, where, "must be a number of documents or a share", "such as 0, 5%")
         return MaxFailed()
-
-    def _at_its_default(self, name: str, default: str) -> None:
-        found = self.items.get(name)
-        if found is not None and found.text != default:
-            self.reader.fault(
-                found,
-                f"options.{name}",
-                f"{name}: {found.text or '...'} comes later",
-                f"this release knows {name}: {default} only",
-            )

@@ -279,6 +279,11 @@ def _options(definition: ProcessDefinition) -> BuiltOptions:
         bool(options.track),
         options.hold_for_ms,
         options.isolation,
+        options.overlap,
+        options.on_park,
+        options.share,
+        options.zone,
+        options.spread,
     )
 
 

@@ -10,7 +10,7 @@
         Unauthenticated · Forbidden
       NotFound                   UnknownMember
       Conflict
-        AlreadyExists · KeyConflict · StaleEpoch · StaleToken · WrongState
+        AlreadyExists · KeyConflict · Overlap · StaleEpoch · StaleToken · WrongState
         QuorumAtRisk · LastVoter · MemberExists · MemberRemoved
       Unavailable                wait and repeat
         NoLeader · Overloaded · Draining · StorageFull       (definite: nothing happened)
@@ -156,6 +156,12 @@ class KeyConflict(Conflict):
     """The idempotency key was used before with another body."""
 
     code = "key_conflict"
+
+
+class Overlap(Conflict):
+    """Not accepted: with `overlap: skip` an earlier execution is not over; the message names it."""
+
+    code = "overlap"
 
 
 class TooOld(Conflict):

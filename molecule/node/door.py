@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from molecule.access import policy
-from molecule.access.policy import Action
+from molecule.access.policy import Action, Actor
 from molecule.config import Limits
 from molecule.model.errors import (
     InvalidInput,
@@ -25,6 +25,7 @@ from molecule.node.deploy import DeployDoor
 from molecule.node.identify import Identifier
 from molecule.node.node_actions import NodeActions
 from molecule.node.payloads import Payloads
+from molecule.node.process_actions import ProcessActions
 from molecule.node.reads import Reads
 from molecule.node.replica import Replica
 from molecule.node.retries import Retries
@@ -50,6 +51,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         deploy: DeployDoor,
         actions: Actions,
         nodes: NodeActions,
+        process_actions: ProcessActions,
         reads: Reads,
         replica: Replica,
         store: StateStore,
@@ -65,6 +67,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         self._deploy = deploy
         self._actions = actions
         self._nodes = nodes
+        self._process_actions = process_actions
         self._reads = reads
         self._retries = Retries(reads=reads, store=store, payloads=payloads)
         self._replica = replica
@@ -177,16 +180,33 @@ class DoorService(door_pb2_grpc.DoorServicer):
             case "undrain":
                 await self._nodes.undrain(actor, request.id, within_s=self._within_s)
                 view = await self._node_now(request.id)
+            case "pause" | "resume" | "settle_key":
+                view = await self._act_on_process(actor, request, fields)
             case action:
                 raise InvalidInput(f"there is no action {action}")
         return d.ReadReply(json=orjson.dumps(view))
 
+    async def _act_on_process(
+        self, actor: Actor, request: d.ActRequest, fields: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        actions, name, within_s = self._process_actions, request.id, self._within_s
+        if request.action == "settle_key":
+            await actions.settle_key(actor, name, fields, within_s=within_s)
+        else:
+            paused = request.action == "pause"
+            await actions.pause(actor, name, fields, paused=paused, within_s=within_s)
+        await self._catch_up_if_possible()
+        return await self._reads.read("process", name, {})
+
     async def _changed(self, execution: str) -> Mapping[str, Any]:
         """The execution as this node sees it after the change, even when the leader is another."""
+        await self._catch_up_if_possible()
+        return await self._reads.read("execution", execution, {})
+
+    async def _catch_up_if_possible(self) -> None:
         with contextlib.suppress(MoleculeError, TimeoutError):
             async with asyncio.timeout(self._within_s):
                 await self._read_behind()
-        return await self._reads.read("execution", execution, {})
 
     async def _node_now(self, node: str) -> Mapping[str, Any]:
         with contextlib.suppress(MoleculeError):

@@ -14,6 +14,7 @@ from molecule.node.holders import Holders
 from molecule.node.identify import Identifier
 from molecule.node.node_actions import NodeActions
 from molecule.node.payloads import Payloads
+from molecule.node.process_actions import ProcessActions
 from molecule.node.reads import Reads
 from molecule.node.replica import Replica
 from molecule.node.submit import SubmitDoor
@@ -64,6 +65,7 @@ def gateway_door(behind: Behind) -> DoorService:
             limits=limits,
         ),
         actions=Actions(forwarder=forwarder, state=behind.state, limits=limits),
+        process_actions=ProcessActions(forwarder=forwarder, state=behind.state, limits=limits),
         nodes=NodeActions(
             forwarder=forwarder, state=behind.state, holders=behind.holders, limits=limits
         ),

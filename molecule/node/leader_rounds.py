@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from molecule.cluster import bounds as cluster_bounds
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import (
     Execution,
@@ -167,15 +168,4 @@ def deliverable(state: ClusterState, delivery: Delivery) -> Execution | None:
 
 def bounds(timing: Timing, limits: Limits) -> c.Bounds:
     """The numbers that all voters must share, as a claim carries them into the state."""
-    return c.Bounds(
-        lease_ms=timing.lease_ms,
-        lease_margin_ms=timing.lease_margin_ms,
-        dedup_window_ms=limits.dedup_window_ms,
-        dedup_keys_max=limits.dedup_keys_max,
-        pending_executions_max=limits.pending_executions_max,
-        intents_open_per_execution_max=limits.intents_open_per_execution_max,
-        dead_letters_per_execution_max=limits.dead_letters_per_execution_max,
-        timeline_rows_per_execution_max=limits.timeline_rows_per_execution_max,
-        timeline_text_length_max=limits.timeline_text_length_max,
-        late_words_told_max=limits.late_words_told_max,
-    )
+    return cluster_bounds.to_wire(limits, timing)

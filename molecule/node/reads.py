@@ -111,7 +111,13 @@ class Reads:
         if not versions:
             raise NotFound(f"no process {name} was ever applied")
         deployments = [view for view in views.deployments(state) if view["process"] == name]
-        return {"process": name, "deployments": deployments, "versions": versions}
+        held = [view for view in views.held_keys(state) if view["process"] == name]
+        return {
+            "process": name,
+            "deployments": deployments,
+            "versions": versions,
+            "held_keys": held,
+        }
 
     async def _executions(self, _name: str, query: Mapping[str, str]) -> View:
         search = searches.parsed(query, page_size_max=self._config.limits.page_size_max)

@@ -22,6 +22,7 @@ from molecule.model.errors import (
     LimitExceeded,
     MoleculeError,
     NotFound,
+    Overlap,
     Overloaded,
     StaleToken,
     TooOld,
@@ -59,6 +60,23 @@ def new_execution_id(now_ms: int) -> str:
         number, digit = divmod(number, 32)
         digits.append(_ALPHABET[digit])
     return "e" + "".join(reversed(digits))
+
+
+def deployed(state: ClusterState, process: ProcessName, environment: str) -> Deployment:
+    """The deployment that is meant; an empty `environment` means the only one there is."""
+    if not environment:
+        places = [name for name, process_name in state.deployments if process_name == process]
+        if len(places) > 1:
+            raise Conflict(
+                f"process {process} is deployed in {', '.join(sorted(places))}: "
+                "name the environment"
+            )
+        environment = places[0] if places else ""
+    found = state.deployments.get((environment, process))
+    if found is None:
+        where = f" in environment {environment}" if environment else ""
+        raise NotFound(f"no process {process} is deployed{where}: apply it first")
+    return found
 
 
 def body_digest(environment: str, process: str, content: bytes) -> str:
@@ -156,19 +174,7 @@ class SubmitDoor:
     def _deployment(self, request: d.SubmitRequest) -> tuple[Deployment, Version]:
         state = self._state()
         process = ProcessName(request.process)
-        environment = request.environment
-        if not environment:
-            places = [name for name, deployed in state.deployments if deployed == process]
-            if len(places) > 1:
-                raise Conflict(
-                    f"process {process} is deployed in {', '.join(sorted(places))}: "
-                    "name the environment"
-                )
-            environment = places[0] if places else ""
-        deployment = state.deployments.get((environment, process))
-        if deployment is None:
-            where = f" in environment {environment}" if environment else ""
-            raise NotFound(f"no process {process} is deployed{where}: apply it first")
+        deployment = deployed(state, process, request.environment)
         version_id = VersionId(request.version) if request.version else deployment.version
         version = state.versions.get((process, version_id))
         if version is None:
@@ -213,7 +219,7 @@ class SubmitDoor:
             concurrency_key=stamp.concurrency_key,
             track=stamp.track,
             actor=wire.actor_to_wire(actor),
-            priority=version.priority,
+            priority=submission.priority or version.priority,
             origin=submission.origin,
         )
 
@@ -236,7 +242,13 @@ def accepted(command: c.SubmitExecution, outcome: Outcome) -> Accepted:
                 f"the idempotency key {key} is older than the dedup window", **outcome.facts
             )
         case "overloaded":
-            refused = Overloaded("more executions are open than the cluster takes", **outcome.facts)
+            limit = outcome.facts.get("limit")
+            refused = Overloaded(f"as many executions are open as {limit} allows", **outcome.facts)
+        case "overlap":
+            running = outcome.facts.get("execution")
+            refused = Overlap(
+                f"{command.process} skips what overlaps, and {running} is not over", **outcome.facts
+            )
         case "stale_token":
             refused = StaleToken("the trigger was moved to another node", **outcome.facts)
         case "unknown_process" | "unknown_environment":

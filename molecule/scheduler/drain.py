@@ -67,7 +67,7 @@ def plan_drain(state: ClusterState, node: Node) -> DrainPlan:
         version = queues.version_of(state, execution)
         choice = board.choose(version)
         if choice.node is not None:
-            board.take(choice.node)
+            board.take(choice.node, execution.process)
         plan.executions.append(
             Move(
                 execution.id,

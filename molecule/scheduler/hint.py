@@ -4,6 +4,7 @@ Apply checks the hint against committed state and falls back to PENDING. What st
 hint costs a round of planning, never order or fairness.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 
 from molecule.cluster import placement
@@ -15,6 +16,7 @@ from molecule.cluster.state import (
     Node,
 )
 from molecule.model.ids import NodeId, ProcessName, VersionId
+from molecule.scheduler import place
 from molecule.wire.v1 import commands_pb2 as wire
 
 
@@ -26,7 +28,9 @@ def choose(
     avoid: Collection[NodeId] = (),
     near: NodeId = NO_NODE,
 ) -> wire.PlacementHint | None:
-    """The least loaded node on which this submission may start at once; None when it must queue.
+    """The best node on which this submission may start at once; None when it must queue.
+
+    Best is as for the planner: preferred, then spread, then least loaded.
 
     `reserved` counts hints given since the state was read, `avoid` names nodes that are silent. Of
     equally loaded ones `near` is taken: the node that has the input and holds the caller.
@@ -41,13 +45,21 @@ def choose(
     version = state.versions.get((process, version_id))
     if version is None:
         return None
-    fit: list[tuple[float, bool, NodeId, Node]] = []
+    fit: list[tuple[int, int, float, bool, NodeId, Node]] = []
+    held_of_process = place.crowd(state, process) if version.spread else Counter[NodeId]()
+    in_zone = Counter[str]()
+    for node_id, count in held_of_process.items():
+        in_zone[state.nodes[node_id].zone] += count
     for node in state.nodes.values():
         held = len(node.held) + reserved.get(node.id, 0)
         if node.id in avoid or not node.is_schedulable or held >= node.slots:
             continue
         if placement.fits(version, node):
-            fit.append((held / node.slots, node.id != near, node.id, node))
+            crowd = in_zone[node.zone] if version.spread == "zone" else held_of_process[node.id]
+            load = held / node.slots
+            fit.append(
+                (-place.preferred(version, node), crowd, load, node.id != near, node.id, node)
+            )
     if not fit:
         return None
     *_, best = min(fit)

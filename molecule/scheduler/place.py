@@ -1,9 +1,10 @@
-"""Choose a node for an execution: least loaded first, within slots and labels.
+"""Choose a node for an execution: preferred, then spread, then least loaded; within its needs.
 
 Order among executions belongs to `plan.py`. What stays true: a node that is not chosen has a
 reason, and within one round no node is promised more than its free slots.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from molecule.cluster import placement, queues
@@ -17,7 +18,7 @@ from molecule.cluster.state import (
     Version,
 )
 from molecule.config import Timing
-from molecule.model.ids import NodeId
+from molecule.model.ids import NodeId, ProcessName
 from molecule.scheduler.liveness import Liveness, is_quiet
 
 
@@ -40,7 +41,7 @@ class Choice:
 class Board:
     """The nodes as one round sees them; its own promises count as taken slots."""
 
-    __slots__ = ("_leaving", "_nodes", "_quiet", "_taken")
+    __slots__ = ("_leaving", "_nodes", "_of_process", "_quiet", "_state", "_taken")
 
     def __init__(
         self,
@@ -59,6 +60,8 @@ class Board:
             for node in self._nodes
         }
         self._taken = {node.id: len(node.held) for node in self._nodes}
+        self._of_process: dict[ProcessName, Counter[NodeId]] = {}
+        self._state = state
 
     def choose(self, version: Version, *, only: NodeId = NO_NODE) -> Choice:
         """The node for one execution of `version`; with `only`, that node or none."""
@@ -67,16 +70,22 @@ class Board:
         if not fit:
             return Choice(None, _told(reasons))
         best = min(fit, key=lambda node: self._rank(version, node))
-        wanted = _preferred(version, best)
         for node in fit:
-            liked = _preferred(version, node)
-            reasons[node.id] = "more_loaded" if liked == wanted else "less_preferred"
+            reasons[node.id] = self._why_not(version, node, best)
         del reasons[best.id]
         return Choice(best, _told(reasons))
 
-    def take(self, node: Node) -> None:
+    def take(self, node: Node, process: ProcessName) -> None:
         """Count a slot of it as taken in this round."""
         self._taken[node.id] += 1
+        if process in self._of_process:
+            self._of_process[process][node.id] += 1
+
+    def slots(self) -> int:
+        """All slots of the nodes that could take anything, taken ones too."""
+        return sum(
+            node.slots for node in self._nodes if node.is_schedulable and not self._quiet[node.id]
+        )
 
     def has_room(self) -> bool:
         """True while any node could take anything."""
@@ -96,13 +105,34 @@ class Board:
             return "silent"
         if only and node.id != only:
             return f"held_for {only}"
+        if placement.is_outside(version, node):
+            return f"zone {version.zone}"
         label = placement.missing_label(version, node)
         if label:
             return f"label {label}"
         return "" if self._free(node) > 0 else "full"
 
-    def _rank(self, version: Version, node: Node) -> tuple[int, float, NodeId]:
-        return -_preferred(version, node), self._taken[node.id] / max(node.slots, 1), node.id
+    def _rank(self, version: Version, node: Node) -> tuple[int, int, float, NodeId]:
+        load = self._taken[node.id] / max(node.slots, 1)
+        return -preferred(version, node), self._crowd(version, node), load, node.id
+
+    def _crowd(self, version: Version, node: Node) -> int:
+        """How many of the process are there already, when it wants to be spread."""
+        if not version.spread:
+            return 0
+        counts = self._of_process.get(version.process)
+        if counts is None:
+            counts = self._of_process[version.process] = crowd(self._state, version.process)
+        if version.spread == "node":
+            return counts[node.id]
+        return sum(counts[other.id] for other in self._nodes if other.zone == node.zone)
+
+    def _why_not(self, version: Version, node: Node, best: Node) -> str:
+        if preferred(version, node) != preferred(version, best):
+            return "less_preferred"
+        if self._crowd(version, node) != self._crowd(version, best):
+            return "more_of_the_process"
+        return "more_loaded"
 
 
 def explain(
@@ -115,14 +145,28 @@ def explain(
 ) -> tuple[NotChosen, ...]:
     """Why a pending execution is not running: its key, or the reason of each node."""
     if not execution.ready_serial:
-        return (NotChosen(NO_NODE, "key_held"),)
+        key = queues.key_of(execution)
+        held = "key_held_for_dead_letters" if key in state.key_holds else "key_held"
+        return (NotChosen(NO_NODE, held),)
+    if queues.is_paused(state, execution.environment, execution.process):
+        return (NotChosen(NO_NODE, "paused"),)
     board = Board(state, liveness, now_ms=now_ms, timing=timing)
     held_for = execution.progress.held_for if execution.progress is not None else NO_NODE
     choice = board.choose(queues.version_of(state, execution), only=held_for)
     return choice.not_chosen
 
 
-def _preferred(version: Version, node: Node) -> int:
+def crowd(state: ClusterState, process: ProcessName) -> Counter[NodeId]:
+    """How many executions of a process each node holds."""
+    return Counter(
+        node.id
+        for node in state.nodes.values()
+        for execution_id in node.held
+        if state.executions[execution_id].process == process
+    )
+
+
+def preferred(version: Version, node: Node) -> int:
     """How many of the preferred labels the node has."""
     return sum(node.labels.get(name) == value for name, value in version.prefer.items())
 

@@ -7,7 +7,7 @@ that waits.
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby, islice
 
 from molecule.cluster import queues
@@ -19,12 +19,12 @@ from molecule.cluster.execution import (
 from molecule.cluster.state import (
     ClusterState,
     Lane,
-    Share,
 )
 from molecule.config import Limits, Timing
 from molecule.model.ids import ExecutionId
+from molecule.scheduler import fairness, triggers
 from molecule.scheduler import liveness as judging
-from molecule.scheduler import triggers
+from molecule.scheduler.fairness import Claim
 from molecule.scheduler.liveness import Liveness
 from molecule.scheduler.place import Board, Choice
 from molecule.wire.v1 import commands_pb2 as wire
@@ -120,54 +120,63 @@ def _timeouts(state: ClusterState, moment: Moment) -> Iterator[Planned]:
 
 def _assignments(state: ClusterState, board: Board, *, limits: Limits) -> Iterator[Planned]:
     """Higher priorities first, then what was lost before, then in fair turns among processes."""
-    order = sorted(state.lanes, key=lambda lane: (-lane.priority, not lane.returned, lane))
+    open_ = [
+        lane for lane in state.lanes if not queues.is_paused(state, lane.environment, lane.process)
+    ]
+    order = sorted(open_, key=lambda lane: (-lane.priority, not lane.returned, lane))
     for _, lanes in groupby(order, key=lambda lane: (lane.priority, lane.returned)):
-        turns = [_turn(state, lane) for lane in lanes]
+        turns = fairness.claims(state, lanes, slots=board.slots())
         heapq.heapify(turns)
+        heads = _Heads(state)
         while turns and board.has_room():
-            turn = heapq.heappop(turns)
-            execution, choice = _next_of(state, turn, board)
+            claim = heapq.heappop(turns)
+            execution, choice = heads.next_of(claim, board)
             if execution is None or choice is None or choice.node is None:
                 continue
-            board.take(choice.node)
-            turn.held += 1
-            turn.served += 1
-            heapq.heappush(turns, turn)
+            board.take(choice.node, execution.process)
+            claim.take_turn()
+            heapq.heappush(turns, claim)
             yield _assignment(state, execution, choice, limits=limits)
 
 
-@dataclass(order=True, slots=True)
-class _Turn:
-    """A lane's claim to the next slot: who has least, then who was served longest ago."""
+class _Heads:
+    """How far each lane was read in this round."""
 
-    held: int
-    token_last: int
-    lane: Lane
-    served: int = 0
-    waiting: Iterator[ExecutionId] = field(default_factory=lambda: iter(()), compare=False)
+    def __init__(self, state: ClusterState) -> None:
+        self._state = state
+        self._read: dict[Lane, Iterator[ExecutionId]] = {}
+        self._first: dict[Lane, Execution] = {}
 
+    def next_of(self, claim: Claim, board: Board) -> tuple[Execution | None, Choice | None]:
+        """The one that became ready first of those that can be placed now.
 
-def _turn(state: ClusterState, lane: Lane) -> _Turn:
-    share = state.shares.get((lane.environment, lane.process), Share())
-    return _Turn(share.held, share.token_last, lane, waiting=iter(state.lanes[lane]))
+        All of a lane have the same needs, so the first that fits nowhere ends it; only those that
+        wait for one certain node (failover `hold`) are passed over.
+        """
+        while True:
+            heads = [head for lane in claim.lanes if (head := self._head(lane)) is not None]
+            if not heads:
+                return None, None
+            execution = min(heads, key=lambda head: head.ready_serial)
+            lane = queues.lane_of(execution)
+            held_for = execution.progress.held_for if execution.progress is not None else NO_NODE
+            choice = board.choose(queues.version_of(self._state, execution), only=held_for)
+            if choice.node is not None or held_for:
+                del self._first[lane]
+            else:
+                claim.lanes.remove(lane)
+            if choice.node is not None:
+                return execution, choice
 
-
-def _next_of(
-    state: ClusterState, turn: _Turn, board: Board
-) -> tuple[Execution | None, Choice | None]:
-    """The first of the lane that can be placed now.
-
-    All of a lane have the same needs, so the first that fits nowhere ends it; only those that wait
-    for one certain node (failover `hold`) are passed over.
-    """
-    for execution_id in turn.waiting:
-        execution = state.executions[execution_id]
-        held_for = execution.progress.held_for if execution.progress is not None else NO_NODE
-        version = queues.version_of(state, execution)
-        choice = board.choose(version, only=held_for)
-        if choice.node is not None or not held_for:
-            return execution, choice
-    return None, None
+    def _head(self, lane: Lane) -> Execution | None:
+        found = self._first.get(lane)
+        if found is None:
+            read = self._read.setdefault(lane, iter(self._state.lanes[lane]))
+            following = next(read, None)
+            if following is None:
+                return None
+            found = self._first[lane] = self._state.executions[following]
+        return found
 
 
 def _assignment(

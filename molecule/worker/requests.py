@@ -93,6 +93,11 @@ def _options(options: BuiltOptions) -> c.VersionOptions:
         tracked=options.tracked,
         hold_for_ms=options.hold_for_ms,
         isolation=options.isolation,
+        overlap=options.overlap,
+        on_park=options.on_park,
+        share=options.share,
+        zone=options.zone,
+        spread=options.spread,
     )
 
 

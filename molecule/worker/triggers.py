@@ -23,7 +23,7 @@ from molecule.component.contract import (
 from molecule.config import Limits
 from molecule.model import payload
 from molecule.model.document import Document
-from molecule.model.errors import MoleculeError
+from molecule.model.errors import MoleculeError, Overlap
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker.kernel import Fenced, Lease
@@ -100,7 +100,10 @@ class TriggerRunner:
                 asked.group.CopyFrom(await self._group_record(group))
             answer = await self._insist(w.FromWorker(trigger_submit=asked))
             for outcome in answer.outcomes:
-                if not outcome.applied:
+                if outcome.code == Overlap.code:
+                    # A definite answer that the designer asked for: this event is skipped.
+                    _log.info("event_skipped", process=self.process, why=outcome.message)
+                elif not outcome.applied:
                     _refuse(outcome.code, outcome.message)
 
     def _parts(self, submissions: Sequence[c.SubmitExecution]) -> list[list[c.SubmitExecution]]:

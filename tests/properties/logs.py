@@ -12,11 +12,10 @@ from molecule.cluster.state import ClusterState
 from molecule.model.ids import ExecutionId, NodeId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
 from tests.properties import draining
-from tests.properties.model import FAILOVER, HOLD_FOR, LIMIT
+from tests.properties.beginning import ENVIRONMENT, PROCESSES, setting_up
+from tests.properties.model_parts import KEEPS
 
-ENVIRONMENT = "test"
 START_MS = 1_700_000_000_000
-PROCESSES = tuple(sorted(FAILOVER))
 NODES = (NodeId("n1"), NodeId("n2"), NodeId("n3"))
 STEPS = ("store", "tell")
 KEYS = ("a", "b", "c")
@@ -24,51 +23,6 @@ ENDS = ("COMPLETED", "FAILED", "IN_DOUBT", "WAITING", "PENDING")
 
 Choice = tuple[int, int, int, int, int]
 """Kind, then four numbers of which each kind uses what it needs."""
-
-
-def setting_up() -> list[wire.Command]:
-    """A leader, an environment, and one version of each process."""
-    commands = [
-        wire.Command(
-            version=1,
-            claim_leadership=wire.ClaimLeadership(
-                node="n1", bounds=wire.Bounds(lease_ms=2500, lease_margin_ms=250)
-            ),
-        ),
-        wire.Command(
-            version=1,
-            put_environment=wire.PutEnvironment(environment=ENVIRONMENT, digest="1"),
-        ),
-    ]
-    for process in PROCESSES:
-        options = wire.VersionOptions(
-            failover=FAILOVER[process],
-            concurrency_limit=LIMIT[process],
-            crash_budget=3,
-            hold_for_ms=HOLD_FOR,
-        )
-        commands += [
-            wire.Command(
-                version=1,
-                put_version=wire.PutVersion(process=process, version="v1", options=options),
-            ),
-            wire.Command(
-                version=1,
-                activate_version=wire.ActivateVersion(
-                    environment=ENVIRONMENT, process=process, version="v1"
-                ),
-            ),
-        ]
-    options = wire.VersionOptions(has_trigger=True)
-    files = wire.PutVersion(process="files", version="v1", options=options)
-    switched_on = wire.ActivateVersion(
-        environment=ENVIRONMENT, process="files", version="v1", trigger_on=True
-    )
-    return [
-        *commands,
-        wire.Command(version=1, put_version=files),
-        wire.Command(version=1, activate_version=switched_on),
-    ]
 
 
 def entry(at_ms: int, *commands: wire.Command) -> bytes:
@@ -143,7 +97,7 @@ def _submit(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, An
             idempotency_key=f"key{number if a != 11 else number + 1}",
             body_digest="other" if d % 8 == 6 else "body",
             environment=ENVIRONMENT,
-            process=PROCESSES[c % 4],
+            process=PROCESSES[c % len(PROCESSES)],
             concurrency_key=("", "", "x", "y")[d % 4],
             hint=hint if b % 2 else None,
             priority=1 + c % 2,
@@ -216,6 +170,7 @@ def _checkpoint(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str
             sequence=sequence,
             position=wire.Payload(stored=stored),
             steps=[wire.StepRecord(step=STEPS[b % 2])],
+            dead_letters=[wire.DeadLetter(document="d")] * (c % 2),
         )
     }
 
@@ -313,6 +268,21 @@ def _end_hold(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, 
     }
 
 
+def _pause(state: ClusterState, a: int, b: int, _c: int, _d: int) -> dict[str, Any]:
+    paused = sorted(name for (_, name), item in state.deployments.items() if item.pause)
+    process = paused[0] if paused else PROCESSES[a % len(PROCESSES)]
+    # Seldom for long, or nothing would ever run.
+    said = wire.PauseProcess(environment=ENVIRONMENT, process=process, paused=not paused and b > 3)
+    return {"pause_process": said}
+
+
+def _settle_key(state: ClusterState, a: int, b: int, _c: int, _d: int) -> dict[str, Any]:
+    held = sorted(state.key_holds)
+    key = held[a % len(held)].key if held and b % 4 else "x"
+    said = wire.SettleKey(environment=ENVIRONMENT, process=KEEPS, concurrency_key=key)
+    return {"settle_key": said}
+
+
 def _claim(_: ClusterState, a: int, _b: int, _c: int, _d: int) -> dict[str, Any]:
     return {"claim_leadership": wire.ClaimLeadership(node=NODES[a % 3])}
 
@@ -380,6 +350,8 @@ _WRITERS: tuple[_Writer, ...] = (
     _release_parked,
     _fail_parked,
     _end_hold,
+    _pause,
+    _settle_key,
     draining.drain,
     draining.undrain,
     _claim,
@@ -389,7 +361,7 @@ _WRITERS: tuple[_Writer, ...] = (
     _submit_of_group,
 )
 
-WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 2, 1, 3, 2, 4, 1, 3, 3, 2, 6)
+WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 2, 1, 3, 3, 3, 2, 4, 1, 3, 3, 2, 6)
 
 KINDS_OF_THE_MODEL = _WRITERS.index(_claim) + 1
 """The first ones; the model knows nothing of triggers and groups."""

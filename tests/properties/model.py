@@ -7,27 +7,30 @@ time. It knows the commands that `logs.py` writes, and says for each whether it 
 from typing import Any
 
 from molecule.wire.v1 import commands_pb2 as wire
-from tests.properties.model_parts import Effect, Member, Run
+from tests.properties.model_parts import (
+    BUDGET,
+    FAILOVER,
+    HOLD_FOR,
+    OVERLAP,
+    PARKED,
+    Effect,
+    Member,
+    Run,
+)
+from tests.properties.order import Order
 
-PARKED = ("IN_DOUBT", "QUARANTINED", "HELD")
-BUDGET = 3
-HOLD_FOR = 8_000
 
-FAILOVER = {"resumes": "resume", "restarts": "restart", "holds": "hold", "fails": "fail"}
-LIMIT = {"resumes": 1, "restarts": 2, "holds": 1, "fails": 1}
-
-
-class Model:
+class Model(Order):
     """Applies commands; `apply` gives True when the command took effect."""
 
     def __init__(self, hold_ms: int) -> None:
+        super().__init__()
         self.hold_ms = hold_ms
         self.time = 0
         self.epoch = 0
         self.token = 0
         self.incarnation = 0
         self.members: dict[str, Member] = {}
-        self.runs: list[Run] = []
 
     def apply(self, at_ms: int, command: wire.Command) -> bool:
         self.time = max(self.time, at_ms)
@@ -38,19 +41,6 @@ class Model:
 
     def find(self, name: str) -> Run | None:
         return next((run for run in self.runs if run.name == name), None)
-
-    def may_start(self, run: Run) -> bool:
-        """PENDING, and among the first of its lock, in the order of acceptance."""
-        if run.state != "PENDING":
-            return False
-        if not run.lock:
-            return True
-        queue = [
-            other
-            for other in self.runs
-            if other.live and (other.process, other.lock) == (run.process, run.lock)
-        ]
-        return run in queue[: LIMIT[run.process]]
 
     def free(self, name: str) -> int:
         member = self.members[name]
@@ -80,7 +70,7 @@ class Model:
         )
         for run in self.runs:
             if run.state == "HELD" and run.held_for == said.node:
-                run.state = "PENDING"
+                self._set(run, "PENDING")
         return True
 
     def report_node_death(self, said: wire.ReportNodeDeath) -> bool:
@@ -137,23 +127,23 @@ class Model:
     def _lose(self, run: Run, *, charged: bool = False, alone: bool = False) -> None:
         run.crashes += charged and alone
         if charged and alone and run.crashes >= BUDGET:
-            run.state = "QUARANTINED"
+            self._set(run, "QUARANTINED")
             return
         if FAILOVER[run.process] == "fail":
-            run.state = "FAILED"
+            self._set(run, "FAILED")
             return
         if FAILOVER[run.process] == "hold":
             run.held_for, run.held_until = run.node, self.time + HOLD_FOR
         if run.doubts:
             self._wait(run, 0)
         elif run.held_for and not self.members[run.node].up:
-            run.state = "HELD"
+            self._set(run, "HELD")
         else:
-            run.state = "PENDING"
+            self._set(run, "PENDING")
 
     def _wait(self, run: Run, until: int) -> None:
         deadlines = [effect.deadline + self.hold_ms for effect in run.doubts]
-        run.state = "WAITING"
+        self._set(run, "WAITING")
         run.wait_number += 1
         run.wait_until = max([until, *deadlines])
 
@@ -170,20 +160,30 @@ class Model:
             said.idempotency_key,
             said.body_digest,
             said.process,
-            said.concurrency_key,
+            said.concurrency_key or ("*" if said.process in OVERLAP else ""),
             said.priority,
         )
+        before = self.queue(run.process, run.lock) if run.lock else []
+        if before and OVERLAP.get(run.process) == "skip":
+            return False
+        if before and OVERLAP.get(run.process) == "replace":
+            for other in [other for other in before if other.state not in PARKED]:
+                self._set(other, "CANCELLED")
+        run.place = self._place()
         member = self.members.get(said.hint.node)
         others_wait = any(
-            self.may_start(other) and other.priority >= said.priority for other in self.runs
-        )
-        key_wanted = said.concurrency_key and any(
-            other.live and (other.process, other.lock) == (run.process, run.lock)
+            self.may_start(other)
+            and other.priority >= said.priority
+            and other.process not in self.paused
             for other in self.runs
+        )
+        key_wanted = run.lock and (
+            self.queue(run.process, run.lock) or (run.process, run.lock) in self.held
         )
         self.runs.append(run)
         if (
-            member
+            run.process not in self.paused
+            and member
             and member.incarnation == said.hint.incarnation
             and self.free(said.hint.node) > 0
             and not others_wait
@@ -194,7 +194,8 @@ class Model:
 
     def _give(self, run: Run, node: str) -> None:
         self.token += 1
-        run.state, run.node, run.token = "ASSIGNED", node, self.token
+        self._set(run, "ASSIGNED")
+        run.node, run.token = node, self.token
         run.attempts += 1
         run.held_for = ""
 
@@ -204,6 +205,8 @@ class Model:
         if said.epoch != self.epoch or not run or not member:
             return False
         if not self.may_start(run) or member.incarnation != said.incarnation:
+            return False
+        if run.process in self.paused:
             return False
         if self.free(said.node) <= 0 or run.held_for not in ("", said.node):
             return False
@@ -225,6 +228,7 @@ class Model:
         if said.sequence != run.sequence + 1:
             return False
         run.sequence += 1
+        run.letters += len(said.dead_letters)
         passed = [step.step for step in said.steps]
         run.effects = {
             key: effect
@@ -280,6 +284,7 @@ class Model:
         if said.state == "IN_DOUBT" and not run.doubts:
             return False
         run.token_ended = run.token
+        run.letters += len(said.dead_letters)
         if said.state == "IN_DOUBT":
             for effect in run.doubts:
                 effect.known = ""
@@ -288,14 +293,14 @@ class Model:
         elif said.state == "PENDING" and run.doubts:
             self._wait(run, 0)
         else:
-            run.state = said.state
+            self._set(run, said.state)
         return True
 
     def cancel_execution(self, said: wire.CancelExecution) -> bool:
         run = self.find(said.execution)
         if run is None or run.state in ("COMPLETED", "FAILED"):
             return False
-        run.state = "CANCELLED"
+        self._set(run, "CANCELLED")
         return True
 
     def resolve_effects(self, said: wire.ResolveEffects) -> bool:
@@ -312,7 +317,8 @@ class Model:
             run.effects[item.effect_key].known = item.answer
         once = [effect for effect in run.effects.values() if effect.once]
         if not any(effect.known == "" for effect in once):
-            run.state = "FAILED" if all(e.known == "fail" for e in once) else "PENDING"
+            failed = all(e.known == "fail" for e in once)
+            self._set(run, "FAILED" if failed else "PENDING")
         return True
 
     def release_execution(self, said: wire.ReleaseExecution) -> bool:
@@ -321,14 +327,14 @@ class Model:
             return False
         if run.wait_number != said.wait_number or self.time < run.wait_until:
             return False
-        run.state = "PENDING"
+        self._set(run, "PENDING")
         return True
 
     def fail_execution(self, said: wire.FailExecution) -> bool:
         run = self.find(said.execution)
         if said.epoch != self.epoch or run is None or not run.live:
             return False
-        run.state = "FAILED"
+        self._set(run, "FAILED")
         return True
 
     # -- what lets parked ones go
@@ -339,14 +345,15 @@ class Model:
             return False
         if any(self.time < effect.deadline + self.hold_ms for effect in run.doubts):
             return False
-        run.state, run.crashes, run.held_for = "PENDING", 0, ""
+        self._set(run, "PENDING")
+        run.crashes, run.held_for = 0, ""
         return True
 
     def fail_parked(self, said: wire.FailParked) -> bool:
         run = self.find(said.execution)
         if run is None or run.state not in PARKED:
             return False
-        run.state = "FAILED"
+        self._set(run, "FAILED")
         return True
 
     def end_hold(self, said: wire.EndHold) -> bool:
@@ -357,5 +364,5 @@ class Model:
             return False
         run.held_for = ""
         if run.state == "HELD":
-            run.state = "PENDING"
+            self._set(run, "PENDING")
         return True

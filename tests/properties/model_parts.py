@@ -3,6 +3,23 @@
 from dataclasses import dataclass, field
 
 TERMINAL = ("COMPLETED", "FAILED", "CANCELLED")
+PARKED = ("IN_DOUBT", "QUARANTINED", "HELD")
+BUDGET = 3
+HOLD_FOR = 8_000
+
+FAILOVER = {
+    "resumes": "resume",
+    "restarts": "restart",
+    "holds": "hold",
+    "fails": "fail",
+    **dict.fromkeys(("passes", "skips", "replaces", "keeps"), "resume"),
+}
+LIMIT = {**dict.fromkeys(FAILOVER, 1), "restarts": 2}
+OVERLAP = {"skips": "skip", "replaces": "replace"}
+PASSES = "passes"
+"""What is parked of it lets others of its key go on."""
+KEEPS = "keeps"
+"""Its dead letters hold their key."""
 
 
 @dataclass
@@ -41,6 +58,8 @@ class Run:
     wait_until: int = 0
     held_for: str = ""
     held_until: int = 0
+    place: int = 0
+    letters: int = 0
     effects: dict[str, Effect] = field(default_factory=dict)
 
     @property

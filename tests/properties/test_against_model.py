@@ -9,7 +9,7 @@ from molecule.cluster.execution import (
     Execution,
 )
 from molecule.cluster.outcome import is_applied
-from tests.properties import logs
+from tests.properties import beginning, logs
 from tests.properties.model import Model
 from tests.properties.model_parts import Run
 
@@ -24,7 +24,7 @@ STEPS = st.lists(st.tuples(st.sampled_from([0, 10, 1_000, 5_000]), CHOICES), max
 
 def a_machine() -> tuple[StateMachine, Model]:
     machine, model = StateMachine(), Model(hold_ms=2_750)
-    machine.apply_entry(1, 1, logs.entry(logs.START_MS, *logs.setting_up()))
+    machine.apply_entry(1, 1, logs.entry(logs.START_MS, *beginning.setting_up()))
     model.time, model.epoch = logs.START_MS, 1
     return machine, model
 

@@ -15,7 +15,7 @@ from molecule.cluster import invariants
 from molecule.cluster.apply import StateMachine
 from molecule.cluster.outcome import Rejected, StopNode
 from molecule.wire.v1 import commands_pb2 as wire
-from tests.properties import garbage, logs
+from tests.properties import beginning, garbage, logs
 
 SEEDS = st.integers(0, 2**32)
 
@@ -30,7 +30,7 @@ def apply_all(machine: StateMachine, log: list[bytes]) -> None:
 def test_garbage_is_refused_and_breaks_nothing(seed: int) -> None:
     chance = random.Random(seed)
     machine = StateMachine()
-    apply_all(machine, [logs.entry(logs.START_MS, *logs.setting_up()), *logs.seeded(seed, 20)])
+    apply_all(machine, [logs.entry(logs.START_MS, *beginning.setting_up()), *logs.seeded(seed, 20)])
     for _ in range(40):
         good = logs.command(machine.state, logs.chosen(chance))
         commands = [garbage.command(chance), garbage.spoiled(good, chance)]

@@ -5,7 +5,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from molecule.cluster import invariants
+from molecule.cluster import invariants, queues
 from molecule.cluster.apply import StateMachine
 from molecule.cluster.outcome import is_applied
 from molecule.config import Limits, Timing
@@ -65,7 +65,8 @@ def test_planning_ends_and_leaves_nothing_that_could_run(seed: int, bound: int) 
     room = any(node.slots_free > 0 for node in state.nodes.values())
     waiting = [
         item
-        for ids in state.lanes.values()
+        for lane, ids in state.lanes.items()
+        if not queues.is_paused(state, lane.environment, lane.process)
         for item in ids
         if not (progress := state.executions[item].progress) or not progress.held_for
     ]

@@ -7,7 +7,7 @@ from molecule.config import Limits
 from molecule.model.ids import ExecutionId, GroupId, ProcessName
 from molecule.model.keys import make_key
 from molecule.wire.v1 import commands_pb2 as wire
-from tests.scenarios.parked import Parked
+from tests.scenarios.process_verbs import ProcessVerbs
 from tests.scenarios.script import Command, milliseconds, parse, render
 from tests.scenarios.world import ENVIRONMENT, START_MS, told
 
@@ -19,7 +19,7 @@ def run(text: str) -> str:
     return render(blocks, [runner.block(block.commands) for block in blocks])
 
 
-class Runner(Parked):
+class Runner(ProcessVerbs):
     """Carries out the commands of one scenario on a world of its own."""
 
     def block(self, commands: tuple[Command, ...]) -> list[str]:
@@ -48,43 +48,13 @@ class Runner(Parked):
                 for label, value in command.options.items()
                 if label.startswith(f"{name}.")
             }
-            self.world.register(name, slots=command.number("slots", 8), labels=labels)
+            zone = labels.pop("zone", "")
+            slots = command.number("slots", 8)
+            self.world.register(name, slots=slots, labels=labels, zone=zone)
         self.world.propose(put_environment=wire.PutEnvironment(environment=ENVIRONMENT, digest="1"))
         self.world.advance(self.world.timing.heartbeat_ms)
         self.world.output.clear()
         self.world.output.append(f"{len(names)} nodes, {self.world.leader} leads")
-
-    def do_process(self, command: Command) -> None:
-        """process orders failover=restart limit=1 timeout=30s crash_budget=2 require=disk:fast."""
-        self._deploy(command.words[0], command.options)
-
-    def _deploy(self, name: str, options: dict[str, str]) -> None:
-        require = dict(part.split(":") for part in options.get("require", "").split(",") if part)
-        version = wire.VersionOptions(
-            failover=options.get("failover", "resume"),
-            hold_for_ms=milliseconds(options.get("hold_for", "0s")),
-            isolation=options.get("isolation", ""),
-            concurrency_limit=int(options.get("limit", 1)),
-            timeout_ms=milliseconds(options.get("timeout", "0s")),
-            crash_budget=int(options.get("crash_budget", 3)),
-            priority=int(options.get("priority", 0)),
-            require=require,
-            has_trigger="trigger" in options,
-        )
-        number = options.get("version", "v1")
-        self.world.propose(
-            put_version=wire.PutVersion(
-                process=name, version=number, options=version, package=wire.Payload(inline=b"-")
-            )
-        )
-        self.world.propose(
-            activate_version=wire.ActivateVersion(
-                environment=ENVIRONMENT,
-                process=name,
-                version=number,
-                trigger_on=options.get("trigger") == "on",
-            )
-        )
 
     def do_leader(self, command: Command) -> None:
         """leader n2 lease=60s: a new leader claims."""
@@ -130,7 +100,7 @@ class Runner(Parked):
         agent.life += 1
         agent.holds.clear()
         node = self.world.state.nodes[agent.name]
-        self.world.register(agent.name, slots=node.slots, labels=node.labels)
+        self.world.register(agent.name, slots=node.slots, labels=node.labels, zone=node.zone)
 
     def do_drain(self, command: Command) -> None:
         """drain n2 timeout=30s, or stopping=yes when only this life is to end."""
@@ -155,7 +125,7 @@ class Runner(Parked):
         name = command.words[0]
         process = command.options.get("process", "orders")
         if (ENVIRONMENT, process) not in self.world.state.deployments:
-            self._deploy(process, {})
+            self.deploy(process, {})
         hint = None
         if "hint" in command.options:
             node, _, incarnation = command.options["hint"].partition("/")
@@ -252,8 +222,10 @@ class Runner(Parked):
         speak = getattr(self, f"_say_{verb}")
         self._propose(**speak(name, token, command))
 
-    def _say_complete(self, name: str, token: int, _command: Command) -> dict[str, Any]:
-        return _end(name, token, "COMPLETED", result=wire.Payload(inline=b"[]"))
+    def _say_complete(self, name: str, token: int, command: Command) -> dict[str, Any]:
+        letters = [wire.DeadLetter(document="d")] * command.number("letters", 0)
+        result = wire.Payload(inline=b"[]")
+        return _end(name, token, "COMPLETED", result=result, dead_letters=letters)
 
     def _say_fail(self, name: str, token: int, command: Command) -> dict[str, Any]:
         code = command.options.get("code", "boom")

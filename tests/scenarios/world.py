@@ -159,7 +159,7 @@ class World:
     def _reregister(self, agent: Agent) -> None:
         node = self.state.nodes.get(agent.name)
         if node is not None and not node.is_up and node.life == str(agent.life):
-            self.register(agent.name, slots=node.slots, labels=node.labels)
+            self.register(agent.name, slots=node.slots, labels=node.labels, zone=node.zone)
 
     def _deliver(self) -> None:
         for agent in self.agents.values():

@@ -61,6 +61,8 @@ class Command(_message.Message):
     PUT_VERSION_FIELD_NUMBER: _builtins.int
     PUT_ENVIRONMENT_FIELD_NUMBER: _builtins.int
     ACTIVATE_VERSION_FIELD_NUMBER: _builtins.int
+    PAUSE_PROCESS_FIELD_NUMBER: _builtins.int
+    SETTLE_KEY_FIELD_NUMBER: _builtins.int
     SUBMIT_EXECUTION_FIELD_NUMBER: _builtins.int
     ASSIGN_EXECUTION_FIELD_NUMBER: _builtins.int
     RECORD_CHECKPOINT_FIELD_NUMBER: _builtins.int
@@ -103,6 +105,10 @@ class Command(_message.Message):
     def put_environment(self) -> Global___PutEnvironment: ...
     @_builtins.property
     def activate_version(self) -> Global___ActivateVersion: ...
+    @_builtins.property
+    def pause_process(self) -> Global___PauseProcess: ...
+    @_builtins.property
+    def settle_key(self) -> Global___SettleKey: ...
     @_builtins.property
     def submit_execution(self) -> Global___SubmitExecution:
         """executions"""
@@ -153,6 +159,8 @@ class Command(_message.Message):
         put_version: Global___PutVersion | None = ...,
         put_environment: Global___PutEnvironment | None = ...,
         activate_version: Global___ActivateVersion | None = ...,
+        pause_process: Global___PauseProcess | None = ...,
+        settle_key: Global___SettleKey | None = ...,
         submit_execution: Global___SubmitExecution | None = ...,
         assign_execution: Global___AssignExecution | None = ...,
         record_checkpoint: Global___RecordCheckpoint | None = ...,
@@ -170,11 +178,11 @@ class Command(_message.Message):
         record_group: Global___RecordGroup | None = ...,
         settle_group: Global___SettleGroup | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "put_version", "put_environment", "activate_version", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "assign_trigger", "record_group", "settle_group"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "assign_trigger", "record_group", "settle_group"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -318,6 +326,7 @@ class Bounds(_message.Message):
     TIMELINE_ROWS_PER_EXECUTION_MAX_FIELD_NUMBER: _builtins.int
     TIMELINE_TEXT_LENGTH_MAX_FIELD_NUMBER: _builtins.int
     LATE_WORDS_TOLD_MAX_FIELD_NUMBER: _builtins.int
+    PENDING_PER_PROCESS_MAX_FIELD_NUMBER: _builtins.int
     lease_ms: _builtins.int
     lease_margin_ms: _builtins.int
     dedup_window_ms: _builtins.int
@@ -328,6 +337,7 @@ class Bounds(_message.Message):
     timeline_rows_per_execution_max: _builtins.int
     timeline_text_length_max: _builtins.int
     late_words_told_max: _builtins.int
+    pending_per_process_max: _builtins.int
     def __init__(
         self,
         *,
@@ -341,10 +351,11 @@ class Bounds(_message.Message):
         timeline_rows_per_execution_max: _builtins.int = ...,
         timeline_text_length_max: _builtins.int = ...,
         late_words_told_max: _builtins.int = ...,
+        pending_per_process_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters_per_execution_max", b"dead_letters_per_execution_max", "dedup_keys_max", b"dedup_keys_max", "dedup_window_ms", b"dedup_window_ms", "intents_open_per_execution_max", b"intents_open_per_execution_max", "late_words_told_max", b"late_words_told_max", "lease_margin_ms", b"lease_margin_ms", "lease_ms", b"lease_ms", "pending_executions_max", b"pending_executions_max", "timeline_rows_per_execution_max", b"timeline_rows_per_execution_max", "timeline_text_length_max", b"timeline_text_length_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters_per_execution_max", b"dead_letters_per_execution_max", "dedup_keys_max", b"dedup_keys_max", "dedup_window_ms", b"dedup_window_ms", "intents_open_per_execution_max", b"intents_open_per_execution_max", "late_words_told_max", b"late_words_told_max", "lease_margin_ms", b"lease_margin_ms", "lease_ms", b"lease_ms", "pending_executions_max", b"pending_executions_max", "pending_per_process_max", b"pending_per_process_max", "timeline_rows_per_execution_max", b"timeline_rows_per_execution_max", "timeline_text_length_max", b"timeline_text_length_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -659,6 +670,11 @@ class VersionOptions(_message.Message):
     TRACKED_FIELD_NUMBER: _builtins.int
     HOLD_FOR_MS_FIELD_NUMBER: _builtins.int
     ISOLATION_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    ON_PARK_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    SPREAD_FIELD_NUMBER: _builtins.int
     failover: _builtins.str
     """resume | restart | hold | fail"""
     keyed: _builtins.bool
@@ -677,6 +693,16 @@ class VersionOptions(_message.Message):
     """with failover hold; 0: the default"""
     isolation: _builtins.str
     """shared | process: a worker of its own for each attempt"""
+    overlap: _builtins.str
+    """allow | queue | skip | replace; empty: queue with a key, else allow"""
+    on_park: _builtins.str
+    """block | pass"""
+    share: _builtins.int
+    """weight among processes of the same priority; 0: 1"""
+    zone: _builtins.str
+    """only nodes of this zone; empty: any"""
+    spread: _builtins.str
+    """node | zone: where fewest of the process are; empty: no wish"""
     @_builtins.property
     def require(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """labels"""
@@ -699,10 +725,15 @@ class VersionOptions(_message.Message):
         tracked: _builtins.bool = ...,
         hold_for_ms: _builtins.int = ...,
         isolation: _builtins.str = ...,
+        overlap: _builtins.str = ...,
+        on_park: _builtins.str = ...,
+        share: _builtins.int = ...,
+        zone: _builtins.str = ...,
+        spread: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "prefer", b"prefer", "priority", b"priority", "require", b"require", "timeout_ms", b"timeout_ms", "tracked", b"tracked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "prefer", b"prefer", "priority", b"priority", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -808,6 +839,71 @@ class ActivateVersion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ActivateVersion: _TypeAlias = ActivateVersion  # noqa: Y015
+
+@_typing.final
+class PauseProcess(_message.Message):
+    """While a process is paused nothing of it starts; what runs goes on, what is accepted waits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    PAUSED_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    process: _builtins.str
+    paused: _builtins.bool
+    reason: _builtins.str
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        process: _builtins.str = ...,
+        paused: _builtins.bool = ...,
+        actor: Global___Actor | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "environment", b"environment", "paused", b"paused", "process", b"process", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseProcess: _TypeAlias = PauseProcess  # noqa: Y015
+
+@_typing.final
+class SettleKey(_message.Message):
+    """The dead letters for which a concurrency key is held (on_dead_letter: hold_key) are settled."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_KEY_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    process: _builtins.str
+    concurrency_key: _builtins.str
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        process: _builtins.str = ...,
+        concurrency_key: _builtins.str = ...,
+        actor: Global___Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_key", b"concurrency_key", "environment", b"environment", "process", b"process"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SettleKey: _TypeAlias = SettleKey  # noqa: Y015
 
 @_typing.final
 class PlacementHint(_message.Message):

@@ -56,22 +56,26 @@ class Submission(_message.Message):
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     INPUT_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     """made before the first hop; never empty"""
     input: _builtins.bytes
     """encoded documents: molecule/model/payload.py"""
     origin: _builtins.str
     """of a retry, set by the node process: whose effect keys it has"""
+    priority: _builtins.int
+    """0: that of the process"""
     def __init__(
         self,
         *,
         idempotency_key: _builtins.str = ...,
         input: _builtins.bytes = ...,
         origin: _builtins.str = ...,
+        priority: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "input", b"input", "origin", b"origin"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "input", b"input", "origin", b"origin", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -334,6 +338,7 @@ Global___ReadReply: _TypeAlias = ReadReply  # noqa: Y015
 class ActRequest(_message.Message):
     """action: apply | cancel | resolve | release | fail
             plan_drain | drain | undrain
+            pause | resume | settle_key
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -275,6 +275,11 @@ class VersionRow(_message.Message):
     TRACKED_FIELD_NUMBER: _builtins.int
     HOLD_FOR_MS_FIELD_NUMBER: _builtins.int
     ISOLATION_FIELD_NUMBER: _builtins.int
+    OVERLAP_FIELD_NUMBER: _builtins.int
+    ON_PARK_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    SPREAD_FIELD_NUMBER: _builtins.int
     process: _builtins.str
     id: _builtins.str
     failover: _builtins.str
@@ -290,6 +295,11 @@ class VersionRow(_message.Message):
     tracked: _builtins.bool
     hold_for_ms: _builtins.int
     isolation: _builtins.str
+    overlap: _builtins.str
+    on_park: _builtins.str
+    share: _builtins.int
+    zone: _builtins.str
+    spread: _builtins.str
     @_builtins.property
     def require(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
     @_builtins.property
@@ -317,10 +327,15 @@ class VersionRow(_message.Message):
         tracked: _builtins.bool = ...,
         hold_for_ms: _builtins.int = ...,
         isolation: _builtins.str = ...,
+        overlap: _builtins.str = ...,
+        on_park: _builtins.str = ...,
+        share: _builtins.int = ...,
+        zone: _builtins.str = ...,
+        spread: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "timeout_ms", b"timeout_ms", "tracked", b"tracked"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -368,12 +383,17 @@ class DeploymentRow(_message.Message):
     TRIGGER_ON_FIELD_NUMBER: _builtins.int
     ACTIVATED_AT_MS_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    PAUSE_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     process: _builtins.str
     version: _builtins.str
     trigger_on: _builtins.bool
     activated_at_ms: _builtins.int
     actor: _builtins.str
+    @_builtins.property
+    def pause(self) -> Global___PauseRow:
+        """absent: not paused"""
+
     def __init__(
         self,
         *,
@@ -383,14 +403,77 @@ class DeploymentRow(_message.Message):
         trigger_on: _builtins.bool = ...,
         activated_at_ms: _builtins.int = ...,
         actor: _builtins.str = ...,
+        pause: Global___PauseRow | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pause", b"pause"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at_ms", b"activated_at_ms", "actor", b"actor", "environment", b"environment", "process", b"process", "trigger_on", b"trigger_on", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at_ms", b"activated_at_ms", "actor", b"actor", "environment", b"environment", "pause", b"pause", "process", b"process", "trigger_on", b"trigger_on", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeploymentRow: _TypeAlias = DeploymentRow  # noqa: Y015
+
+@_typing.final
+class PauseRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_MS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    at_ms: _builtins.int
+    actor: _builtins.str
+    reason: _builtins.str
+    def __init__(
+        self,
+        *,
+        at_ms: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_ms", b"at_ms", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRow: _TypeAlias = PauseRow  # noqa: Y015
+
+@_typing.final
+class KeyHoldRow(_message.Message):
+    """A concurrency key that is held for dead letters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    CONCURRENCY_KEY_FIELD_NUMBER: _builtins.int
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    HELD_AT_MS_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    process: _builtins.str
+    concurrency_key: _builtins.str
+    execution: _builtins.str
+    """the first whose dead letters hold it"""
+    dead_letters: _builtins.int
+    held_at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        process: _builtins.str = ...,
+        concurrency_key: _builtins.str = ...,
+        execution: _builtins.str = ...,
+        dead_letters: _builtins.int = ...,
+        held_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_key", b"concurrency_key", "dead_letters", b"dead_letters", "environment", b"environment", "execution", b"execution", "held_at_ms", b"held_at_ms", "process", b"process"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeyHoldRow: _TypeAlias = KeyHoldRow  # noqa: Y015
 
 @_typing.final
 class TriggerRow(_message.Message):
@@ -499,6 +582,7 @@ class ProgressRow(_message.Message):
     IS_MARKED_FIELD_NUMBER: _builtins.int
     ONCE_BEGUN_FIELD_NUMBER: _builtins.int
     LAST_DEATH_FIELD_NUMBER: _builtins.int
+    KEY_SERIAL_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     steps: _builtins.int
     dead_letters: _builtins.int
@@ -510,6 +594,8 @@ class ProgressRow(_message.Message):
     held_until_ms: _builtins.int
     is_marked: _builtins.bool
     once_begun: _builtins.bool
+    key_serial: _builtins.int
+    """its place in the queue of its key, when it joined anew; 0: as accepted"""
     @_builtins.property
     def position(self) -> Global___PayloadMarkRow: ...
     @_builtins.property
@@ -535,10 +621,11 @@ class ProgressRow(_message.Message):
         is_marked: _builtins.bool = ...,
         once_begun: _builtins.bool = ...,
         last_death: Global___DeathRow | None = ...,
+        key_serial: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_death", b"last_death", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "last_death", b"last_death", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,6 +16,7 @@ from molecule.node.door import DoorService
 from molecule.node.holders import Holders
 from molecule.node.identify import Identifier
 from molecule.node.node_actions import NodeActions
+from molecule.node.process_actions import ProcessActions
 from molecule.node.reads import Reads
 from molecule.node.submit import SubmitDoor
 from molecule.rpc.documents import MissingDocuments
@@ -82,6 +83,9 @@ class Doors:
                 state=lambda: node.state,
                 holders=holders(node),
                 limits=limits,
+            ),
+            process_actions=ProcessActions(
+                forwarder=node.forwarder, state=lambda: node.state, limits=limits
             ),
             reads=Reads(
                 config=node.config,
@@ -208,3 +212,41 @@ async def test_a_lost_node_is_not_drained(doors: Doors) -> None:
     await doors.node.say(report_node_death=c.ReportNodeDeath(node="n2", life="1"))
     with pytest.raises(Conflict, match="is lost"):
         await doors.act("drain", "n2")
+
+
+def acts(action: str, process: str, **fields: str) -> d.ActRequest:
+    return d.ActRequest(credentials=ADMIN, action=action, id=process, json=orjson.dumps(fields))
+
+
+async def test_pausing_and_resuming_answer_with_the_process_as_it_is_now(doors: Doors) -> None:
+    paused = await doors.door.Act(acts("pause", "orders", reason="a fault there"), Call())
+    (told,) = orjson.loads(paused.json)["deployments"]
+    assert (told["paused"], told["pause_reason"]) == (True, "a fault there")
+
+    resumed = await doors.door.Act(acts("resume", "orders"), Call())
+    assert orjson.loads(resumed.json)["deployments"][0]["paused"] is False
+
+
+async def test_pausing_what_is_not_deployed_names_it(doors: Doors) -> None:
+    with pytest.raises(NotFound, match="nothing"):
+        await doors.door.Act(acts("pause", "nothing"), Call())
+
+
+async def test_a_key_is_settled_once_and_only_when_it_is_held(doors: Doors) -> None:
+    await doors.node.deploy("ledger", keyed=True, on_dead_letter="hold_key")
+    token = await doors.node.start("e1", process="ledger", concurrency_key="N14228")
+    await doors.node.say(
+        end_attempt=c.EndAttempt(
+            execution="e1",
+            token=token,
+            state="COMPLETED",
+            dead_letters=[c.DeadLetter(document="d")],
+        )
+    )
+    told = await doors.read("process", "ledger")
+    assert [held["concurrency_key"] for held in told["held_keys"]] == ["N14228"]
+
+    settled = await doors.door.Act(acts("settle_key", "ledger", concurrency_key="N14228"), Call())
+    assert orjson.loads(settled.json)["held_keys"] == []
+    with pytest.raises(NotFound, match="held for dead letters"):
+        await doors.door.Act(acts("settle_key", "ledger", concurrency_key="N14228"), Call())

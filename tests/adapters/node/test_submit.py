@@ -1,5 +1,7 @@
 """The door for executions: what it refuses, what it stamps, what it answers."""
 
+from pathlib import Path
+
 import pytest
 
 from molecule.access.policy import ADMIN, ANONYMOUS, Actor, ActorKind
@@ -13,6 +15,7 @@ from molecule.model.errors import (
     LimitExceeded,
     MoleculeError,
     NotFound,
+    Overlap,
     Overloaded,
     StaleToken,
     TooOld,
@@ -26,7 +29,7 @@ from molecule.node.submit import Accepted, SubmitDoor, accepted
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import door_pb2 as d
 from molecule.wire.v1 import worker_pb2 as w
-from tests.adapters.node.one_node import ENVIRONMENT, WITHIN_S, OneNode
+from tests.adapters.node.one_node import ENVIRONMENT, WITHIN_S, OneNode, one_node
 
 
 def a_door(node: OneNode, limits: Limits | None = None) -> SubmitDoor:
@@ -189,3 +192,28 @@ def test_execution_ids_sort_by_time_and_never_repeat() -> None:
     early, late = submit.new_execution_id(1_000), submit.new_execution_id(1_001)
     assert early < late
     assert len({submit.new_execution_id(1_000) for _ in range(100)}) == 100
+
+
+async def test_what_overlaps_is_refused_with_the_name_of_the_running_one(node: OneNode) -> None:
+    await node.deploy("poll", overlap="skip")
+    (first,) = await submitted(node, a_request("k1", process="poll"))
+    (second,) = await submitted(node, a_request("k2", process="poll"))
+    assert isinstance(second.refusal, Overlap)
+    assert first.execution in second.refusal.message
+
+
+async def test_priority_of_a_submission_goes_before_that_of_its_process(node: OneNode) -> None:
+    await node.deploy("urgent", priority=4)
+    request = a_request("k1", "k2", process="urgent")
+    request.submissions[0].priority = 7
+    answers = await submitted(node, request)
+    kept = [node.state.executions[ExecutionId(answer.execution)].priority for answer in answers]
+    assert kept == [7, 4]
+
+
+async def test_refusal_under_load_names_the_limit(tmp_path: Path) -> None:
+    async with one_node(tmp_path, Limits(pending_per_process_max=1)) as node:
+        await submitted(node, a_request("k1"))
+        (refused,) = await submitted(node, a_request("k2"))
+    assert isinstance(refused.refusal, Overloaded)
+    assert "pending_per_process_max" in refused.refusal.message

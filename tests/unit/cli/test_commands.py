@@ -356,3 +356,24 @@ def test_call_goes_to_the_next_node_with_the_same_key_when_one_is_silent(shell: 
     assert [host for host, _ in shell.nodes.asked] == ["n1", "n2"]
     assert len(set(shell.nodes.keys)) == 1
     assert shell.nodes.keys[0]
+
+
+def test_process_is_paused_with_its_reason_and_resumed(shell: Shell, door: FakeDoor) -> None:
+    stands = {"process": "echo", "deployments": [], "versions": [], "held_keys": []}
+    door.resources |= {f"{verb}/echo": stands for verb in ("pause", "resume", "settle_key")}
+
+    assert shell.run("process", "pause", "echo", "--reason", "a fault there").code == 0
+    assert shell.run("process", "resume", "echo", "--environment", "dev").code == 0
+    assert shell.run("process", "settle-key", "echo", "N14228").code == 0
+
+    told = [(call.action, json.loads(call.json)) for call in door.calls]
+    assert told == [
+        ("pause", {"environment": "", "reason": "a fault there"}),
+        ("resume", {"environment": "dev", "reason": ""}),
+        ("settle_key", {"concurrency_key": "N14228", "environment": ""}),
+    ]
+
+
+def test_submission_brings_its_priority(shell: Shell, door: FakeDoor) -> None:
+    assert shell.run("execution", "submit", "echo", "--priority", "7").code == 0
+    assert [item.priority for item in door.calls[0].submissions] == [7]

@@ -14,7 +14,7 @@ trigger: {type: file.wach, connection: inbox}
 options:
   failover: resum
   timeout: 30
-  overlap: queue
+  spill: 1GB
   concurrency: {by: "tailnum +", limit: 0}
 steps:
   - id: late
@@ -46,7 +46,7 @@ p.yaml:3:1 desciption: unknown field desciption (did you mean description?)
 p.yaml:4:17 trigger.type: there is no trigger file.wach (did you mean file.watch?)
 p.yaml:6:13 options.failover: must be one of resume, restart, hold, fail; is resum (did you mean resume?)
 p.yaml:7:12 options.timeout: must be a duration (such as 250ms, 5s, 30m, 2h or 1d)
-p.yaml:8:3 options.overlap: overlap comes later (this release does not run it yet; remove it)
+p.yaml:8:3 options.spill: spill comes later (this release does not run it yet; remove it)
 p.yaml:9:31 options.concurrency.by: Unexpected end of expression
 p.yaml:9:41 options.concurrency.limit: must be from 1 to 10000, is 0
 p.yaml:12:11 steps[0].type: there is no step decison (did you mean decision?)
@@ -145,14 +145,18 @@ def test_a_fault_is_told(steps: str, what: str) -> None:
     ("options", "what"),
     [
         ("{concurrency: {limit: 2}}", "by is missing"),
-        ("{concurrency: {by: x, on_park: pass}}", "on_park comes later"),
-        ("{placement: {spread: zone}}", "spread comes later"),
         ("{priority: 10}", "must be from 0 to 9"),
         ("{crash_budget: many}", "must be a whole number"),
         ("{hold_for: 5m}", "has no effect without failover: hold"),
         ("{failover: hold, hold_for: 0s}", "must be longer than nothing"),
         ("{isolation: thread}", "must be one of shared, process"),
-        ("{on_dead_letter: hold_key}", "hold_key comes later"),
+        ("{on_dead_letter: hold_key}", "hold_key needs a key to hold"),
+        ("{overlap: sometimes}", "must be one of allow, queue, skip, replace"),
+        ("{overlap: allow, concurrency: {by: flight}}", "contradicts options.concurrency"),
+        ("{concurrency: {by: flight, on_park: run}}", "must be one of block, pass"),
+        ("{placement: {spread: rack}}", "must be one of node, zone"),
+        ("{placement: {zone: [a]}}", "must be a text"),
+        ("{share: 0}", "must be from 1 to 100"),
         ("{max_failed: some}", "a number of documents or a share"),
         ("{track: {a: 'x +'}}", "Unexpected end"),
         ("{" + "track: {" + ", ".join(f"k{n}: x" for n in range(17)) + "}}", "track_fields_max"),

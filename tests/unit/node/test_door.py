@@ -58,6 +58,7 @@ async def submitted(parts: Parts) -> d.SubmitReply:
         deploy=anything,
         actions=anything,
         nodes=anything,
+        process_actions=anything,
         reads=anything,
         replica=anything,
         store=anything,

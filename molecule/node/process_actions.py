@@ -1,0 +1,84 @@
+"""What people do to processes: pause, resume, and let a key go that is held for dead letters."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from molecule.access import policy
+from molecule.access.policy import Action, Actor
+from molecule.cluster.outcome import Rejected
+from molecule.cluster.state import ClusterState
+from molecule.config import Limits
+from molecule.model.errors import Conflict, LimitExceeded, NotFound
+from molecule.model.ids import ProcessName
+from molecule.node import wire
+from molecule.node.forwarder import Forwarder
+from molecule.node.submit import deployed
+from molecule.wire.v1 import commands_pb2 as c
+
+
+class ProcessActions:
+    """Used by the gateway's door."""
+
+    def __init__(
+        self, *, forwarder: Forwarder, state: Callable[[], ClusterState], limits: Limits
+    ) -> None:
+        self._forwarder = forwarder
+        self._state = state
+        self._limits = limits
+
+    async def pause(
+        self,
+        actor: Actor,
+        process: str,
+        fields: Mapping[str, Any],
+        *,
+        paused: bool,
+        within_s: float,
+    ) -> None:
+        """Let nothing of it start, or let it start again. Doing it twice is like once."""
+        policy.check(actor, Action.PAUSE)
+        said = c.PauseProcess(
+            environment=self._environment(process, fields),
+            process=process,
+            paused=paused,
+            actor=wire.actor_to_wire(actor),
+            reason=self._reason(fields),
+        )
+        await self._say(c.Command(version=1, pause_process=said), process, within_s)
+
+    async def settle_key(
+        self, actor: Actor, process: str, fields: Mapping[str, Any], *, within_s: float
+    ) -> None:
+        """Let the executions of a key go on whose dead letters are settled."""
+        policy.check(actor, Action.SETTLE)
+        said = c.SettleKey(
+            environment=self._environment(process, fields),
+            process=process,
+            concurrency_key=str(fields.get("concurrency_key", "")),
+            actor=wire.actor_to_wire(actor),
+        )
+        await self._say(c.Command(version=1, settle_key=said), process, within_s)
+
+    def _environment(self, process: str, fields: Mapping[str, Any]) -> str:
+        environment = str(fields.get("environment", ""))
+        return deployed(self._state(), ProcessName(process), environment).environment
+
+    def _reason(self, fields: Mapping[str, Any]) -> str:
+        reason = str(fields.get("reason", ""))
+        limit = self._limits.reason_length_max
+        if len(reason) > limit:
+            raise LimitExceeded(limit="reason_length_max", allowed=limit, asked=len(reason))
+        return reason
+
+    async def _say(self, command: c.Command, process: str, within_s: float) -> None:
+        result = await self._forwarder.insist([command], within_s=within_s)
+        outcome = result.outcomes[0]
+        if not isinstance(outcome, Rejected):
+            return
+        match outcome.reason:
+            case "unknown_process":
+                raise NotFound(f"no process {process} is deployed there: apply it first")
+            case "key_not_held":
+                raise NotFound(f"{process} has no such key that is held for dead letters")
+            case reason:
+                raise Conflict(f"refused: {reason}", **outcome.facts)
