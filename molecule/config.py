@@ -116,6 +116,10 @@ class Limits(_Settings):
     files_per_package_max: int = 1_000
     filter_length_max: int = 512
     worker_start_ms_max: int = 30_000
+    own_workers_max: int = 4
+    worker_memory_bytes_max: int = 4 * 1024 * 1024 * 1024
+    own_worker_memory_bytes_max: int = 2 * 1024 * 1024 * 1024
+    worker_memory_sample_ms: int = 100
     expression_ms_max: int = 1_000
     expression_depth_max: int = 200
     expression_steps_max: int = 1_000_000

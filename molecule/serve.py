@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
 
+from molecule.memory_group import MemoryGroup
+
 EXIT_CONFIG: Final = 78
 """A child ends with this (EX_CONFIG) when it said what is wrong: starting it again is useless."""
 
@@ -164,7 +166,7 @@ class Supervisor:
         return code
 
     async def _serve_requests(self, control: socket.socket) -> None:
-        """Obey the node process: lines of JSON, `{"start_worker": id}` or `{"kill_worker": id}`."""
+        """Obey the node process: lines of JSON, `start_worker` (`memory_max`) or `kill_worker`."""
         loop = asyncio.get_running_loop()
         buffer = b""
         # A node process that dies resets the line; its end is seen by whoever waits for it.
@@ -175,22 +177,31 @@ class Supervisor:
                 for line in lines:
                     request = json.loads(line)
                     if worker := request.get("start_worker"):
-                        await self._start_worker(worker)
+                        await self._start_worker(worker, int(request.get("memory_max", 0)))
                     elif (worker := request.get("kill_worker")) in self._workers:
                         self._workers[worker].kill()
 
-    async def _start_worker(self, worker: str) -> None:
+    async def _start_worker(self, worker: str, memory_max: int) -> None:
+        group = MemoryGroup.make(worker, bytes_max=memory_max) if memory_max else None
         process = await asyncio.create_subprocess_exec(
             *self._programs.worker, env={**self._environ, "MOLECULE_WORKER": worker}
         )
+        if group is not None:
+            group.add(process.pid)
         self._workers[worker] = process
         await self._tell_node({"worker_started": worker, "pid": process.pid})
-        self._group.create_task(self._watch_worker(worker, process))
+        self._group.create_task(self._watch_worker(worker, process, group))
 
-    async def _watch_worker(self, worker: str, process: asyncio.subprocess.Process) -> None:
+    async def _watch_worker(
+        self, worker: str, process: asyncio.subprocess.Process, group: MemoryGroup | None
+    ) -> None:
         code = await process.wait()
         self._workers.pop(worker, None)
-        await self._tell_node({"worker_died": worker, "pid": process.pid, "exit": code})
+        told = {"worker_died": worker, "pid": process.pid, "exit": code}
+        if group is not None:
+            told["out_of_memory"] = group.out_of_memory()
+            group.remove()
+        await self._tell_node(told)
 
     async def _tell_node(self, message: Mapping[str, object]) -> None:
         if self._control is None:

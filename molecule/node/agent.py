@@ -13,16 +13,20 @@ from typing import Protocol
 import structlog
 
 from molecule.model.errors import MoleculeError
-from molecule.node.agent_rounds import AgentOutbox, AgentRounds
+from molecule.node import memory
+from molecule.node.agent_rounds import AgentRounds
 from molecule.node.clock import boottime_us, wall_ms
-from molecule.node.control import Control
+from molecule.node.control import Control, WorkerDied
 from molecule.node.forwarder import Forwarder
+from molecule.node.holdings import AgentOutbox
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
 
 _log = structlog.get_logger()
 
+_STOPPED = (-signal.SIGTERM, -signal.SIGINT, 0)
+"""Ends by which a worker was stopped from above, or ended by itself: the work is not to blame."""
 _RETRY_S = 0.05
 _RETRY_MAX_S = 0.5
 
@@ -60,6 +64,7 @@ class Agent:
         registration: c.RegisterNode,
         heartbeat_s: float,
         report_s: float,
+        memory_sample_s: float,
         control: Control,
         forwarder: Forwarder,
         leader: Callable[[], str | None],
@@ -72,6 +77,8 @@ class Agent:
         self._registration = registration
         self._heartbeat_s = heartbeat_s
         self._report_s = report_s
+        self._memory_sample_s = memory_sample_s
+        self._memory = memory.KernelKills()
         self._control = control
         self._forwarder = forwarder
         self._leader = leader
@@ -84,7 +91,7 @@ class Agent:
         self._register_now.set()
         self._beat_now = asyncio.Event()
         self._is_empty = asyncio.Event()
-        self._starts: asyncio.Queue[str] = asyncio.Queue()
+        self._starts: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
         self._kills: asyncio.Queue[str] = asyncio.Queue()
         self._groups: asyncio.Queue[list[c.Command]] = asyncio.Queue()
 
@@ -97,6 +104,7 @@ class Agent:
                 group.create_task(self._start_workers())
                 group.create_task(self._kill_workers())
                 group.create_task(self._hear_deaths())
+                group.create_task(self._watch_memory())
                 group.create_task(self._report())
                 group.create_task(self._turn())
 
@@ -116,8 +124,7 @@ class Agent:
 
     def ended(self, execution: str, token: int) -> None:
         """A worker's word ended this assignment, or was refused as stale."""
-        self.rounds.ended(execution, token)
-        self._look_whether_empty()
+        self.obey(self.rounds.ended(execution, token, now_us=boottime_us()))
 
     async def emptied(self) -> None:
         """Return when the node drains and holds nothing any more."""
@@ -133,8 +140,8 @@ class Agent:
     def obey(self, out: AgentOutbox) -> None:
         """Carry out what a round decided."""
         self._look_whether_empty()
-        for worker in out.start_workers:
-            self._starts.put_nowait(worker)
+        for start in out.start_workers:
+            self._starts.put_nowait(start)
         for worker in out.kill_workers:
             self._kills.put_nowait(worker)
         for worker, message in out.to_workers:
@@ -220,29 +227,50 @@ class Agent:
 
     async def _start_workers(self) -> None:
         while True:
-            worker = await self._starts.get()
-            await self._control.start_worker(worker)
+            worker, memory_bytes_max = await self._starts.get()
+            await self._control.start_worker(worker, memory_bytes_max=memory_bytes_max)
 
     async def _kill_workers(self) -> None:
         while True:
             worker = await self._kills.get()
-            _log.warning("worker_silent", worker=worker)
+            seat = self.rounds.seats.get(worker)
+            if seat is not None and seat.cause:
+                _log.warning("worker_killed", worker=worker, cause=seat.cause)
             await self._control.kill_worker(worker)
 
     async def _hear_deaths(self) -> None:
         async for died in self._control.deaths():
-            # Its own lease timer, or a stop from above: the work is not to blame.
-            blameless = died.exit_code in (-signal.SIGALRM, -signal.SIGTERM, 0)
-            _log.warning("worker_died", worker=died.worker, exit=died.exit_code)
+            now_us = boottime_us()
+            to_blame = died.exit_code not in _STOPPED and self.rounds.is_to_blame(
+                died.worker, by_lease=died.exit_code == -signal.SIGALRM, now_us=now_us
+            )
+            if to_blame:
+                _log.warning("worker_died", worker=died.worker, exit=died.exit_code)
             self._on_worker_death(_told(died.exit_code))
             out = self.rounds.worker_died(
                 died.worker,
                 evidence=f"pid {died.pid} ended with {_told(died.exit_code)}",
-                charges=not blameless,
-                now_us=boottime_us(),
+                charges=to_blame,
+                now_us=now_us,
+                cause=self._cause(died, to_blame=to_blame),
             )
             self.obey(out)
         self._on_fatal("the supervisor is gone")
+
+    def _cause(self, died: WorkerDied, *, to_blame: bool) -> str:
+        """Why it died, as far as it can be told from outside."""
+        if died.exit_code == -signal.SIGALRM:
+            return "stuck" if to_blame else "lease"
+        killed = died.exit_code == -signal.SIGKILL
+        return "memory" if killed and (died.out_of_memory or self._memory.kernel_killed()) else ""
+
+    async def _watch_memory(self) -> None:
+        while True:
+            await asyncio.sleep(self._memory_sample_s)
+            self._memory.note_kills()
+            for worker, pid in list(self._control.pids.items()):
+                memory_bytes = memory.resident_bytes(pid)
+                self.obey(self.rounds.measured(worker, memory_bytes, now_us=boottime_us()))
 
     async def _report(self) -> None:
         while True:

@@ -6,64 +6,17 @@ highest epoch heard so far, and never goes back.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
 
 from molecule.config import Limits
 from molecule.node import agent_draining as draining
 from molecule.node.agent_draining import Draining
+from molecule.node.holdings import AgentOutbox, Held, HeldTrigger, TriggerName, death_report
+from molecule.node.seats import Assignment, Seat, Seats
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
 
-_SILENT_LEASES = 2
-"""After so many leases without a sign of life a worker is killed."""
-_START_BACKOFF_US = 200_000
-_START_BACKOFF_MAX_US = 5_000_000
-
-TriggerName = tuple[str, str]
-"""Environment and process: a process has one trigger."""
-
-
-@dataclass(slots=True)
-class Held:
-    """An assignment of this node; `worker` is None while none is ready."""
-
-    run: w.RunExecution
-    worker: str | None = None
-    running_step: str = ""
-
-
-@dataclass(slots=True)
-class HeldTrigger:
-    """A trigger that this node was told to run."""
-
-    run: w.RunTrigger
-    worker: str | None = None
-
-
-@dataclass(slots=True)
-class Seat:
-    """One worker as the agent sees it, from the request to start it until its death."""
-
-    worker: str
-    ready: bool = False
-    heard_at_us: int = 0
-    """Last sign of life; until it is ready, when its start was asked for."""
-    end_asked_at_us: int = 0
-    executions: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
-class AgentOutbox:
-    """What the shell must do now, in this order."""
-
-    start_workers: list[str] = field(default_factory=list)
-    kill_workers: list[str] = field(default_factory=list)
-    to_workers: list[tuple[str, w.ToWorker]] = field(default_factory=list)
-    groups: list[list[c.Command]] = field(default_factory=list)
-    """Each to be proposed until it has an outcome."""
-    register: bool = False
-    fatal: str | None = None
+_NOT_RUN = "its worker does not run it"
 
 
 class AgentRounds:
@@ -74,15 +27,10 @@ class AgentRounds:
     ) -> None:
         self._node = node
         self._life = life
-        self._workers_max = workers_max
         self._lease_us = lease_us
         self._beats_max = limits.heartbeats_remembered_max
-        self._start_us = limits.worker_start_ms_max * 1000
         self._sent: OrderedDict[int, int] = OrderedDict()
         self._number = 0
-        self._started = 0
-        self._deaths_in_a_row = 0
-        self._start_not_before_us = 0
         self.incarnation = 0
         self.epoch = 0
         self.lease_until_us = 0
@@ -92,7 +40,7 @@ class AgentRounds:
         self._spent: dict[str, int] = {}
         """Executions whose worker died and whose loss is not committed yet: not to be run here."""
         self.triggers: dict[TriggerName, HeldTrigger] = {}
-        self.seats: dict[str, Seat] = {}
+        self.seats = Seats(shared_max=workers_max, lease_us=lease_us, limits=limits)
         self.worker_wanted = False
         self.draining = Draining(grace_us=lease_us)
 
@@ -132,9 +80,9 @@ class AgentRounds:
                 if self._renew(message.heartbeat, out):
                     self.draining.heard(message.heartbeat, now_us=now_us)
             case "run":
-                self._take(message.run, out)
+                self._take(message.run, out, now_us=now_us)
             case "stop":
-                self._drop(message.stop, out)
+                self._drop(message.stop, out, now_us=now_us)
             case "run_trigger":
                 self._take_trigger(message.run_trigger, out)
             case "stop_trigger":
@@ -169,7 +117,7 @@ class AgentRounds:
         until = sent_us + min(reply.lease_ms * 1000, self._lease_us)
         if until > self.lease_until_us:
             self.lease_until_us = until
-            for seat in self.seats.values():
+            for seat in self.seats:
                 if seat.ready:
                     out.to_workers.append((seat.worker, self._lease_message()))
         return True
@@ -177,7 +125,7 @@ class AgentRounds:
     def _lease_message(self) -> w.ToWorker:
         return w.ToWorker(lease=w.LeaseRenewal(until_boottime_us=self.lease_until_us))
 
-    def _take(self, run: w.RunExecution, out: AgentOutbox) -> None:
+    def _take(self, run: w.RunExecution, out: AgentOutbox, *, now_us: int) -> None:
         # The leader does not know yet that the worker died. What it began may still arrive at its
         # target, so another worker must not go on under the same token.
         if self._spent.get(run.execution, 0) >= run.token:
@@ -186,20 +134,26 @@ class AgentRounds:
         if held is not None:
             if held.run.token >= run.token:
                 return
-            self._stop_held(held, "superseded", out)
+            self._stop_held(held, "superseded", out, now_us=now_us)
         self.held[run.execution] = self._waiting[run.execution] = Held(run)
 
-    def _drop(self, stop: w.StopExecution, out: AgentOutbox) -> None:
+    def _drop(self, stop: w.StopExecution, out: AgentOutbox, *, now_us: int) -> None:
         held = self.held.get(stop.execution)
         if held is not None and held.run.token <= stop.token:
-            self._stop_held(held, stop.reason, out)
+            self._stop_held(held, stop.reason, out, now_us=now_us)
 
-    def _stop_held(self, held: Held, reason: str, out: AgentOutbox) -> None:
+    def _stop_held(self, held: Held, reason: str, out: AgentOutbox, *, now_us: int) -> None:
         self.held.pop(held.run.execution, None)
         self._waiting.pop(held.run.execution, None)
-        if held.worker is None or (seat := self.seats.get(held.worker)) is None:
+        seat = self.seats.get(held.worker) or self._own_seat(held)
+        if seat is None:
             return
-        seat.executions.discard(held.run.execution)
+        seat.executions.pop(held.run.execution, None)
+        if not seat.is_shared:
+            # Whatever it is busy with: nothing else is in it.
+            seat.leave(now_us=now_us)
+            out.kill_workers.append(seat.worker)
+            return
         stop = w.StopExecution(execution=held.run.execution, token=held.run.token, reason=reason)
         out.to_workers.append((seat.worker, w.ToWorker(stop=stop)))
 
@@ -219,7 +173,7 @@ class AgentRounds:
 
     def _stop_trigger(self, held: HeldTrigger, out: AgentOutbox) -> None:
         self.triggers.pop((held.run.environment, held.run.process), None)
-        if held.worker is not None and held.worker in self.seats:
+        if held.worker is not None and self.seats.get(held.worker) is not None:
             stop = w.StopTrigger(
                 environment=held.run.environment, process=held.run.process, token=held.run.token
             )
@@ -230,6 +184,10 @@ class AgentRounds:
         if not self.draining.is_on:
             return
         for execution, held in self._waiting.items():
+            own = self._own_seat(held)
+            if own is not None:
+                own.leave(now_us=now_us)
+                out.kill_workers.append(own.worker)
             # Not told again before the cluster knows, or it would be delivered here once more.
             del self.held[execution]
             self._spent[execution] = held.run.token
@@ -257,58 +215,67 @@ class AgentRounds:
     def worker_ready(self, worker: str, *, now_us: int) -> AgentOutbox:
         """A worker opened its stream."""
         out = AgentOutbox()
-        seat = self.seats.setdefault(worker, Seat(worker))
-        seat.ready = True
-        seat.heard_at_us = now_us
-        self.worker_wanted = False
-        if self.lease_until_us > 0:
+        seat = self.seats.ready(worker, now_us=now_us)
+        self.worker_wanted = self.worker_wanted and not seat.is_shared
+        if seat.is_leaving:
+            out.to_workers.append((worker, w.ToWorker(shutdown=w.Shutdown())))
+        elif self.lease_until_us > 0:
             out.to_workers.append((worker, self._lease_message()))
         self._seat_waiting(out, now_us=now_us)
         return out
 
-    def worker_status(self, worker: str, status: w.WorkerStatus, *, now_us: int) -> None:
-        """Which steps run there; evidence for the case of its death."""
-        seat = self.seats.get(worker)
+    def worker_status(self, worker: str, status: w.WorkerStatus, *, now_us: int) -> AgentOutbox:
+        """Which steps run there: evidence for the case of its death, compared with what is held."""
+        out = AgentOutbox()
+        seat = self.seats.heard(worker, now_us=now_us)
         if seat is None:
-            return
-        seat.heard_at_us = now_us
-        self._deaths_in_a_row = 0
+            return out
         for running in status.running:
             held = self.held.get(running.execution)
             if held is not None and held.run.token == running.token:
                 held.running_step = running.step
+                seat.seen.add((running.execution, running.token))
+        if status.complete:
+            self._compare(seat, status, out, now_us=now_us)
+        return out
 
-    def worker_died(self, worker: str, *, evidence: str, charges: bool, now_us: int) -> AgentOutbox:
+    def _compare(
+        self, seat: Seat, status: w.WorkerStatus, out: AgentOutbox, *, now_us: int
+    ) -> None:
+        """Stop what it should not run; what it should run and does not is lost, charging nobody."""
+        runs = {(running.execution, running.token) for running in status.running}
+        for execution, token in sorted(runs):
+            held = self.held.get(execution)
+            if held is None or held.run.token != token or held.worker != seat.worker:
+                stop = w.StopExecution(execution=execution, token=token, reason="not_held")
+                out.to_workers.append((seat.worker, w.ToWorker(stop=stop)))
+        tokens = {execution: self.held[execution].run.token for execution in seat.executions}
+        gone = [self.held[name] for name in self.seats.gone(seat, runs, tokens, now_us=now_us)]
+        for held in gone:
+            self._let_go(held)
+        if gone:
+            self._report(seat, gone, _NOT_RUN, out, charges=False)
+
+    def _let_go(self, held: Held) -> None:
+        """Not to be run here any more under its token, whoever delivers it again."""
+        del self.held[held.run.execution]
+        self._spent[held.run.execution] = held.run.token
+
+    def worker_died(
+        self, worker: str, *, evidence: str, charges: bool, now_us: int, cause: str = ""
+    ) -> AgentOutbox:
         """It was reaped. `charges` is False when its lease ended it, not its work."""
         out = AgentOutbox()
-        self.seats.pop(worker, None)
+        seat = self.seats.died(worker, now_us=now_us)
+        seat.cause = seat.cause or cause
         lost = [held for held in self.held.values() if held.worker == worker]
         for held in lost:
-            del self.held[held.run.execution]
-            self._spent[held.run.execution] = held.run.token
+            self._let_go(held)
         for name in [name for name, held in self.triggers.items() if held.worker == worker]:
             self.triggers[name].worker = None
         charges = charges and not self.draining.is_overdue(now_us=now_us)
-        self._deaths_in_a_row += 1
-        delay = min(_START_BACKOFF_US * 2 ** min(self._deaths_in_a_row, 8), _START_BACKOFF_MAX_US)
-        self._start_not_before_us = now_us + (0 if self._deaths_in_a_row == 1 else delay)
         if lost:
-            report = c.ReportWorkerDeath(
-                node=self._node,
-                incarnation=self.incarnation,
-                worker=worker,
-                evidence=evidence,
-                held=[
-                    c.ReportWorkerDeath.Held(
-                        execution=held.run.execution,
-                        token=held.run.token,
-                        running_step=held.running_step if charges else "",
-                        alone=held.run.alone,
-                    )
-                    for held in lost
-                ],
-            )
-            out.groups.append([c.Command(version=1, report_worker_death=report)])
+            self._report(seat, lost, evidence, out, charges=charges)
         self._seat_waiting(out, now_us=now_us)
         return out
 
@@ -322,15 +289,52 @@ class AgentRounds:
             if self._spent.get(word.execution) == word.token:
                 del self._spent[word.execution]
 
-    def ended(self, execution: str, token: int) -> None:
+    def _report(
+        self, seat: Seat, lost: list[Held], evidence: str, out: AgentOutbox, *, charges: bool
+    ) -> None:
+        report = death_report(seat, lost, charges=charges)
+        report.node, report.incarnation, report.evidence = self._node, self.incarnation, evidence
+        out.groups.append([c.Command(version=1, report_worker_death=report)])
+
+    def ended(self, execution: str, token: int, *, now_us: int) -> AgentOutbox:
         """The worker's word ended this assignment, or was refused as stale."""
+        out = AgentOutbox()
         held = self.held.get(execution)
         if held is None or held.run.token != token:
-            return
+            return out
         del self.held[execution]
         self._waiting.pop(execution, None)
-        if held.worker is not None and (seat := self.seats.get(held.worker)) is not None:
-            seat.executions.discard(execution)
+        seat = self.seats.get(held.worker) or self._own_seat(held)
+        if seat is not None:
+            seat.executions.pop(execution, None)
+            if not seat.is_shared:
+                seat.leave(now_us=now_us)
+                out.to_workers.append((seat.worker, w.ToWorker(shutdown=w.Shutdown())))
+        self._seat_waiting(out, now_us=now_us)
+        return out
+
+    def _own_seat(self, held: Held) -> Seat | None:
+        """The worker that was started for it alone, ready or not."""
+        name = (held.run.execution, held.run.token)
+        return next((seat for seat in self.seats if seat.alone_for == name), None)
+
+    def measured(self, worker: str, memory_bytes: int, *, now_us: int) -> AgentOutbox:
+        """So much memory a worker has now; over its limit it is killed."""
+        out = AgentOutbox()
+        if self.seats.measure(worker, memory_bytes, now_us=now_us):
+            out.kill_workers.append(worker)
+        return out
+
+    def is_to_blame(self, worker: str, *, by_lease: bool, now_us: int) -> bool:
+        """Whether a death is the fault of what ran there; `by_lease`: its own timer ended it.
+
+        A worker whose timer fires although the node holds its lease did not take the renewals:
+        something in it was stuck.
+        """
+        seat = self.seats.get(worker)
+        if seat is None or seat.is_leaving:
+            return False
+        return not by_lease or now_us < self.lease_until_us
 
     def trigger_undelivered(self, run: w.RunTrigger) -> None:
         """No worker was told to run this trigger, so it is not held."""
@@ -343,6 +347,11 @@ class AgentRounds:
         """True while nothing is assigned to this node, as far as the agent knows."""
         return not (self.held or self._spent or self.triggers)
 
+    def is_shared(self, worker: str) -> bool:
+        """True when a worker may be asked for anything beside the executions it runs."""
+        seat = self.seats.get(worker)
+        return seat is not None and seat.is_shared
+
     def holds(self, execution: str, token: int) -> bool:
         """True while this very assignment is this node's, as far as the agent knows."""
         held = self.held.get(execution)
@@ -351,14 +360,9 @@ class AgentRounds:
     def round(self, *, now_us: int) -> AgentOutbox:
         """What time alone brings: a worker that may be started again, one that is silent."""
         out = AgentOutbox()
-        for seat in self.seats.values():
-            # Stopped or stuck: it renews nothing, so its work would wait for it without end.
-            allowed_us = self._lease_us * _SILENT_LEASES if seat.ready else self._start_us
-            if now_us - seat.heard_at_us <= allowed_us:
-                continue
+        for seat in self.seats.silent(now_us=now_us):
             out.kill_workers.append(seat.worker)
-            seat.end_asked_at_us = seat.end_asked_at_us or now_us
-            if now_us - seat.end_asked_at_us > self._lease_us * _SILENT_LEASES:
+            if self.seats.outlives_its_end(seat, now_us=now_us):
                 # Heartbeats would go on and keep its work here, although nobody does it.
                 out.fatal = f"worker {seat.worker} is silent and the supervisor does not end it"
         self._hand_back(out, now_us=now_us)
@@ -366,27 +370,28 @@ class AgentRounds:
         return out
 
     def _seat_waiting(self, out: AgentOutbox, *, now_us: int) -> None:
-        """Give what waits to the least busy ready worker; ask for workers if there are too few."""
-        triggers = [held for held in self.triggers.values() if held.worker is None]
-        if (self._waiting or triggers) and (
-            ready := [seat for seat in self.seats.values() if seat.ready]
-        ):
-            for execution, held in self._waiting.items():
-                seat = min(ready, key=_busyness)
-                seat.executions.add(execution)
+        """Give what waits to ready workers; ask for workers if there are too few."""
+        waiting_alone: list[Assignment] = []
+        for execution, held in list(self._waiting.items()):
+            name = (execution, held.run.token)
+            seat = self.seats.choose(name, alone=held.run.alone)
+            if seat is not None:
+                del self._waiting[execution]
+                seat.executions[execution] = now_us
                 held.worker = seat.worker
                 out.to_workers.append((seat.worker, w.ToWorker(run=held.run)))
-            self._waiting.clear()
-            for trigger in triggers:
-                trigger.worker = min(ready, key=_busyness).worker
-                out.to_workers.append((trigger.worker, w.ToWorker(run_trigger=trigger.run)))
-        needed = self.held or self.triggers or self.worker_wanted
-        if needed and len(self.seats) < self._workers_max and now_us >= self._start_not_before_us:
-            self._started += 1
-            worker = f"w{self._started}"
-            self.seats[worker] = Seat(worker, heard_at_us=now_us)
-            out.start_workers.append(worker)
-
-
-def _busyness(seat: Seat) -> tuple[int, str]:
-    return len(seat.executions), seat.worker
+            elif held.run.alone:
+                waiting_alone.append(name)
+        for trigger in self.triggers.values():
+            if trigger.worker is not None:
+                continue
+            seat = self.seats.choose(("", 0), alone=False)
+            if seat is not None:
+                trigger.worker = seat.worker
+                out.to_workers.append((seat.worker, w.ToWorker(run_trigger=trigger.run)))
+        shared = any(not held.run.alone for held in self.held.values())
+        is_needed = bool(shared or self.triggers or self.worker_wanted)
+        for worker in self.seats.to_start(waiting_alone, is_needed=is_needed, now_us=now_us):
+            seat = self.seats.get(worker)
+            if seat is not None:
+                out.start_workers.append((worker, self.seats.memory_max(seat)))

@@ -18,6 +18,8 @@ class WorkerDied:
     worker: str
     pid: int
     exit_code: int
+    out_of_memory: bool = False
+    """The kernel ended it at the memory limit that the supervisor had set."""
 
 
 class Control:
@@ -26,16 +28,18 @@ class Control:
     def __init__(self, descriptor: int) -> None:
         self._socket = socket.socket(fileno=descriptor)
         self._socket.setblocking(False)
+        self.pids: dict[str, int] = {}
+        """Of the workers that run."""
 
-    async def start_worker(self, worker: str) -> None:
-        """Ask for a new worker process of this name."""
-        await self._say({"start_worker": worker})
+    async def start_worker(self, worker: str, *, memory_bytes_max: int) -> None:
+        """Ask for a new worker process of this name, which may have so much memory."""
+        await self._say({"start_worker": worker, "memory_max": memory_bytes_max})
 
     async def kill_worker(self, worker: str) -> None:
         """Ask for its end by SIGKILL; its death is told like any other."""
         await self._say({"kill_worker": worker})
 
-    async def _say(self, message: dict[str, str]) -> None:
+    async def _say(self, message: dict[str, str | int]) -> None:
         line = json.dumps(message).encode() + b"\n"
         await asyncio.get_running_loop().sock_sendall(self._socket, line)
 
@@ -51,5 +55,9 @@ class Control:
             *lines, buffer = (buffer + received).split(b"\n")
             for line in lines:
                 told = json.loads(line)
+                if worker := told.get("worker_started"):
+                    self.pids[worker] = int(told["pid"])
                 if worker := told.get("worker_died"):
-                    yield WorkerDied(worker, int(told["pid"]), int(told["exit"]))
+                    self.pids.pop(worker, None)
+                    out_of_memory = bool(told.get("out_of_memory"))
+                    yield WorkerDied(worker, int(told["pid"]), int(told["exit"]), out_of_memory)

@@ -54,6 +54,7 @@ async def run_message(
         origin=execution.origin or execution.id,
         alone=execution.is_alone or version.isolation == "process",
         cluster_time_ms=state.time_ms,
+        careful=execution.is_alone or execution.reason == "worker_died",
     )
     given = await rows.payload(execution.id, "input")
     if given is not None:

@@ -56,13 +56,18 @@ class Desk:
 
     def worker_status(self, worker: str, status: w.WorkerStatus) -> None:
         """What runs there now."""
-        self._agent.rounds.worker_status(worker, status, now_us=boottime_us())
+        agent = self._agent
+        agent.obey(agent.rounds.worker_status(worker, status, now_us=boottime_us()))
+
+    def takes_requests(self, worker: str) -> bool:
+        """False for a worker that belongs to one execution."""
+        return self._agent.rounds.is_shared(worker)
 
     def undelivered(self, order: w.ToWorker) -> None:
         """The leader sees by the next heartbeat that it is not held, and delivers it again."""
         match order.WhichOneof("kind"):
             case "run":
-                self._agent.rounds.ended(order.run.execution, order.run.token)
+                self._agent.ended(order.run.execution, order.run.token)
             case "run_trigger":
                 self._agent.rounds.trigger_undelivered(order.run_trigger)
 

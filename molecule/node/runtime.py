@@ -203,6 +203,7 @@ class Runtime:
                 voter=True,
             ),
             heartbeat_s=timing.heartbeat_ms / 1000,
+            memory_sample_s=config.limits.worker_memory_sample_ms / 1000,
             report_s=config.limits.report_ms_max / 1000,
             control=Control(told.control_fd),
             forwarder=self._forwarder,

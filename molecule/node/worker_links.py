@@ -56,6 +56,10 @@ class Desk(Protocol):
         """What runs there now."""
         ...
 
+    def takes_requests(self, worker: str) -> bool:
+        """False for a worker that belongs to one execution."""
+        ...
+
     def undelivered(self, order: w.ToWorker) -> None:
         """An order to run did not reach its worker: what it needs is not to be had now."""
         ...
@@ -178,12 +182,16 @@ class WorkerLinks:
         """Have any worker do it; waits until one is there. `Unavailable` when it takes too long."""
         try:
             async with asyncio.timeout(self._limits.worker_reply_ms_max / 1000):
-                while not self._links:
+                while (link := self._shared()) is None:
                     self._opened.clear()
                     await self._opened.wait()
-                return await next(iter(self._links.values())).ask(request)
+                return await link.ask(request)
         except TimeoutError:
             raise Unavailable("no worker of this node replied within worker_reply_ms_max") from None
+
+    def _shared(self) -> WorkerLink | None:
+        links = self._links.values()
+        return next((link for link in links if self._desk.takes_requests(link.worker)), None)
 
     async def serve(
         self,

@@ -3,6 +3,7 @@
 import contextlib
 import faulthandler
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -77,6 +78,8 @@ async def _run(config: NodeConfig, worker: str) -> None:
 def main() -> int:
     """The exit code: 0 when the node process ended the stream."""
     faulthandler.enable()
+    # Ctrl-C in a terminal reaches every process of a node; its supervisor ends the workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     kernel.die_with_parent(int(os.environ["MOLECULE_SUPERVISOR_PID"]))
     config = NodeConfig.model_validate_json(os.environ["MOLECULE_NODE_CONFIG"])
     worker = os.environ["MOLECULE_WORKER"]

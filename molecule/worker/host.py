@@ -53,7 +53,9 @@ class WorkerHost:
             )
             for execution, (runner, _) in self._executions.items()
         ]
-        status = w.WorkerStatus(resident_bytes=kernel.resident_bytes(), running=running)
+        status = w.WorkerStatus(
+            resident_bytes=kernel.resident_bytes(), running=running, complete=True
+        )
         self._stream.tell(w.FromWorker(status=status))
 
     def _tell_step(self, execution: str, token: int, step: str) -> None:

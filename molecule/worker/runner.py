@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Any, Final, assert_never
@@ -48,6 +48,7 @@ from molecule.model.ids import Digest, EffectKey, ExecutionId
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker import components, speaker
+from molecule.worker.evidence import Evidence, TellStep
 from molecule.worker.kernel import Fenced, Lease
 from molecule.worker.packages import Opened, Packages
 from molecule.worker.processing import Processing
@@ -55,8 +56,7 @@ from molecule.worker.speaker import Calls, Refused, Speaker
 
 _log = structlog.get_logger()
 
-_EVIDENCE_S: Final = 0.005
-"""How long a step of a repeated attempt waits, so that the word that it begins leaves before it."""
+_READING: Final = -1
 
 
 HANDED_BACK: Final = "drained"
@@ -80,22 +80,8 @@ class Services:
     processing: Processing
     limits: Limits
     settle_ms: int
-
-
-TellStep = Callable[[str, int, str], None]
-"""Tells the node process at once: execution, token, the step that begins."""
-
-
-@dataclass(slots=True)
-class Progress:
-    """What an execution is doing, for the status of the worker."""
-
-    steps: dict[int, str] = field(default_factory=dict)
-
-    @property
-    def step(self) -> str:
-        """The step that began first of those that run; empty between steps."""
-        return next(iter(self.steps.values()), "")
+    careful_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held by the one local step of careful attempts that runs."""
 
 
 class ExecutionRunner:
@@ -103,7 +89,6 @@ class ExecutionRunner:
 
     def __init__(self, order: w.RunExecution, services: Services, tell_step: TellStep) -> None:
         self._order = order
-        self._tell_step = tell_step
         self._services = services
         self._speaker = Speaker(services.calls, order.execution, order.token, services.limits)
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -116,7 +101,7 @@ class ExecutionRunner:
         self._leaving = Leaving.NOT
         self._interpreter: Interpreter | None = None
         self._announced: set[EffectKey] = set()
-        self.progress = Progress()
+        self.progress = Evidence(order, tell_step, services.careful_turn)
 
     @property
     def token(self) -> int:
@@ -162,7 +147,12 @@ class ExecutionRunner:
     async def _attempt(self) -> None:
         opened = self._services.packages.open(self._order.version, self._order.environment)
         interpreter = Interpreter(opened.process, self._facts(), self._services.limits)
-        self._pending.append(await self._started())
+        async with self.progress.turn():
+            # Input and position are the execution's own: reading them may kill a worker, too.
+            await self.progress.begin(_READING, "reading")
+            started = await self._started()
+            self.progress.end(_READING)
+        self._pending.append(started)
         self._interpreter = interpreter
         try:
             async with asyncio.TaskGroup() as group:
@@ -245,23 +235,25 @@ class ExecutionRunner:
         self._events.put_nowait(event)
 
     async def _run_step(self, item: RunStep) -> Event:
-        await self._begin(item.call, item.step.path)
-        began = time.perf_counter_ns()
-        outcomes = await self._services.processing.run_step(item)
-        spent_us = (time.perf_counter_ns() - began) // 1_000
-        self.progress.steps.pop(item.call, None)
+        async with self.progress.turn():
+            await self.progress.begin(item.call, item.step.path)
+            began = time.perf_counter_ns()
+            outcomes = await self._services.processing.run_step(item)
+            spent_us = (time.perf_counter_ns() - began) // 1_000
+            self.progress.end(item.call)
         return StepRan(item.call, self._now_ms(), spent_us, outcomes, components.lines(item))
 
     async def _prepare(self, item: PrepareRequests) -> Event:
-        await self._begin(item.call, item.step.path)
-        began = time.perf_counter_ns()
-        requests = await self._services.processing.prepare(item)
-        spent_us = (time.perf_counter_ns() - began) // 1_000
-        self.progress.steps.pop(item.call, None)
+        async with self.progress.turn():
+            await self.progress.begin(item.call, item.step.path)
+            began = time.perf_counter_ns()
+            requests = await self._services.processing.prepare(item)
+            spent_us = (time.perf_counter_ns() - began) // 1_000
+            self.progress.end(item.call)
         return RequestsPrepared(item.call, self._now_ms(), spent_us, requests)
 
     async def _perform(self, item: PerformRequest, opened: Opened) -> Event:
-        await self._begin(item.call, item.step.path)
+        await self.progress.begin(item.call, item.step.path)
         began = time.perf_counter_ns()
         sent = False
 
@@ -284,7 +276,7 @@ class ExecutionRunner:
             call = CallContext(item.effect_key, timeout_s, deadline, before_send, item.retry)
             found = await components.perform(item, client, call)
         spent_us = (time.perf_counter_ns() - began) // 1_000
-        self.progress.steps.pop(item.call, None)
+        self.progress.end(item.call)
         if isinstance(found, Failure):
             return RequestFailed(item.call, self._now_ms(), spent_us, found, sent)
         return RequestPerformed(item.call, self._now_ms(), spent_us, found)
@@ -313,13 +305,6 @@ class ExecutionRunner:
         self._services.lease.check()
         if self._is_stopped:
             raise Fenced
-
-    async def _begin(self, call: int, step: str) -> None:
-        self.progress.steps[call] = step
-        if self._order.attempt > 1:
-            # Should this very step kill the worker, the node process must have heard of it.
-            self._tell_step(self._order.execution, self.token, step)
-            await asyncio.sleep(_EVIDENCE_S)
 
     async def _give_up(self, code: str, message: str) -> None:
         """End the attempt without the interpreter."""

@@ -180,6 +180,7 @@ class Owners:
         self.attempts = 0
         self.told_steps: list[str] = []
         self.attempt_number = 1
+        self.is_careful = False
 
     async def run(self, *, attempts_max: int = 50) -> c.EndAttempt:
         """Until COMPLETED, FAILED or IN_DOUBT."""
@@ -227,6 +228,7 @@ class Owners:
             execution="e1",
             token=node.token,
             attempt=self.attempt_number,
+            careful=self.is_careful,
             version="v1",
             environment="test",
             input=self.input,

@@ -239,7 +239,10 @@ class WorkerStatus(_message.Message):
 
     RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
     resident_bytes: _builtins.int
+    complete: _builtins.bool
+    """names all that runs; otherwise only what has just begun or ended a step"""
     @_builtins.property
     def running(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerStatus.Running]: ...
     def __init__(
@@ -247,10 +250,11 @@ class WorkerStatus(_message.Message):
         *,
         resident_bytes: _builtins.int = ...,
         running: _abc.Iterable[Global___WorkerStatus.Running] | None = ...,
+        complete: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resident_bytes", b"resident_bytes", "running", b"running"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "resident_bytes", b"resident_bytes", "running", b"running"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -556,6 +560,7 @@ class RunExecution(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     ALONE_FIELD_NUMBER: _builtins.int
     CLUSTER_TIME_MS_FIELD_NUMBER: _builtins.int
+    CAREFUL_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     token: _builtins.int
     attempt: _builtins.int
@@ -575,6 +580,8 @@ class RunExecution(_message.Message):
     origin: _builtins.str
     alone: _builtins.bool
     cluster_time_ms: _builtins.int
+    careful: _builtins.bool
+    """its last worker died: tell each step before it runs, local ones one at a time"""
     @_builtins.property
     def input_ref(self) -> _commands_pb2.Payload: ...
     @_builtins.property
@@ -602,10 +609,11 @@ class RunExecution(_message.Message):
         origin: _builtins.str = ...,
         alone: _builtins.bool = ...,
         cluster_time_ms: _builtins.int = ...,
+        careful: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input_ref", b"input_ref", "position_ref", b"position_ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "attempt", b"attempt", "cluster_time_ms", b"cluster_time_ms", "deadline_in_ms", b"deadline_in_ms", "environment", b"environment", "environment_digest", b"environment_digest", "execution", b"execution", "input", b"input", "input_ref", b"input_ref", "open_intents", b"open_intents", "origin", b"origin", "position", b"position", "position_ref", b"position_ref", "process", b"process", "sequence", b"sequence", "submitted_at_ms", b"submitted_at_ms", "token", b"token", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "attempt", b"attempt", "careful", b"careful", "cluster_time_ms", b"cluster_time_ms", "deadline_in_ms", b"deadline_in_ms", "environment", b"environment", "environment_digest", b"environment_digest", "execution", b"execution", "input", b"input", "input_ref", b"input_ref", "open_intents", b"open_intents", "origin", b"origin", "position", b"position", "position_ref", b"position_ref", "process", b"process", "sequence", b"sequence", "submitted_at_ms", b"submitted_at_ms", "token", b"token", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -35,6 +35,7 @@ def agent(node: OneNode) -> Iterator[Agent]:
             registration=c.RegisterNode(node="n1", life="1", slots=4),
             heartbeat_s=0.25,
             report_s=1.0,
+            memory_sample_s=0.1,
             control=control,
             forwarder=node.forwarder,
             leader=lambda: "n1",

@@ -118,12 +118,19 @@ async def test_without_a_lease_nothing_that_runs_beside_is_sent_either() -> None
     assert found.node.ended is None
 
 
-async def test_a_repeated_attempt_tells_each_step_before_it_runs() -> None:
+async def test_a_careful_attempt_tells_each_step_before_it_runs_and_its_end() -> None:
+    found = owners(LATE, {"minutes": 42})
+    found.is_careful = True
+    await found.run()
+    assert found.told_steps[:4] == ["reading", "", "late", ""]
+    assert set(found.told_steps) == {"reading", "late", "late/store", "late/tell", ""}
+
+
+async def test_an_attempt_after_a_lost_node_is_not_slowed_down() -> None:
     found = owners(LATE, {"minutes": 42})
     found.attempt_number = 2
     await found.run()
-    assert found.told_steps[0] == "late"
-    assert set(found.told_steps) == {"late", "late/store", "late/tell"}
+    assert found.told_steps == []
 
 
 async def test_a_stopped_execution_sends_nothing_more() -> None:

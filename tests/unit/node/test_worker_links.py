@@ -29,6 +29,9 @@ class Node:
     def worker_ready(self, worker: str) -> None:
         self.ready.set()
 
+    def takes_requests(self, worker: str) -> bool:
+        return True
+
     def undelivered(self, order: w.ToWorker) -> None:
         self.not_delivered.append(order.run.execution)
 
