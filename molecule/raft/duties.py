@@ -37,7 +37,7 @@ class Duties:
         appends = Appends(parts)
         elections = Elections(parts, deadline=now)
         elections.restart_timer(now)
-        if parts.voters == (parts.me,):
+        if parts.is_voter and len(parts.voters) == 1:
             elections.deadline = now
         keep_alives = KeepAlives(parts, Rounds(parts.others, parts.other_voters))
         snapshots = SnapshotNeeds(pause_seconds=parts.timing.keepalive)

@@ -202,14 +202,15 @@ class _Machine(syncobj.SyncObj):  # type: ignore[misc]  # the library has no typ
 
 
 class Core:
-    """One voter's elections, terms, log matching and commit; `sent()` is what it wants to send."""
+    """One voter's elections, terms, log matching and commit; `sent()` is what it wants to send.
+
+    Knows of nobody before `reconfigure`.
+    """
 
     def __init__(
         self,
         *,
         me: str,
-        voters: Iterable[str],
-        learners: Iterable[str] = (),
         journal: Journal,
         timing: Timing,
         guards: Guards,
@@ -233,7 +234,6 @@ class Core:
         self._wire: _Wire = self._machine._SyncObj__transport
         self._wire.reachable = self._machine._SyncObj__connectedNodes
         self._wire.one_append_in_flight = guards.one_append_in_flight
-        self.reconfigure(now, voters=voters, learners=learners)
 
     def reconfigure(self, now: float, *, voters: Iterable[str], learners: Iterable[str]) -> None:
         """Count these voters and send to these learners too, from now on.

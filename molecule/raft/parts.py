@@ -37,8 +37,8 @@ class Parts:
     """All that are sent entries: voters and learners without this node."""
     is_voter: bool = False
     """Whether this node counts."""
-    asks_births: bool = False
-    """Whether peers tell their births: then a member with another one is not that member."""
+    birth: str | None = None
+    """Of this node's data folder; None: nobody tells births, names are enough."""
     _births: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -58,14 +58,19 @@ class Parts:
         if configuration is self._configuration:
             return False
         self._configuration = configuration
+        self._births = {member.node: member.birth for member in configuration.members}
         voters, learners = configuration.voter_ids, configuration.learner_ids
-        self.core.reconfigure(now, voters=voters, learners=learners)
         self.voters = voters
-        self.is_voter = self.me in voters
+        # An old configuration may name this node with the folder that it had then.
+        self.is_voter = self.me in voters and self._is_of(self.me, self.birth)
+        counted = [voter for voter in voters if voter != self.me or self.is_voter]
+        self.core.reconfigure(now, voters=counted, learners=learners)
         self.other_voters = tuple(voter for voter in voters if voter != self.me)
         self.others = tuple(sorted({*voters, *learners} - {self.me}))
-        self._births = {member.node: member.birth for member in configuration.members}
         return True
+
+    def _is_of(self, node: str, birth: str | None) -> bool:
+        return self.birth is None or self._births[node] in ("", birth)
 
     def is_member(self, peer: str) -> bool:
         """Whether the peer on the open link is the member of that name, and takes part.
@@ -73,10 +78,11 @@ class Parts:
         The same node with another data folder has forgotten what the member promised: its word
         must not count for the member's.
         """
-        birth = self._births.get(peer)
-        if birth is None or not self.asks_births:
-            return birth is not None and self.links.is_up(peer)
-        return self.links.takes_part(peer) and birth in ("", self.links.birth(peer))
+        if peer not in self._births:
+            return False
+        if self.birth is None:
+            return self.links.is_up(peer)
+        return self.links.takes_part(peer) and self._is_of(peer, self.links.birth(peer))
 
     def is_removed(self, peer: str) -> bool:
         """Whether the peer on the open link is known to be removed for good."""
@@ -112,14 +118,11 @@ def assemble(
     bounds: Bounds,
     seed: int,
     now: float,
-    asks_births: bool,
+    birth: str | None,
 ) -> Parts:
     """The parts of a new replica, its core a follower of nobody."""
-    configuration = journal.log.configuration or formed
     core = Core(
         me=me,
-        voters=configuration.voter_ids,
-        learners=configuration.learner_ids,
         journal=journal,
         timing=timing,
         guards=guards,
@@ -137,7 +140,7 @@ def assemble(
         guards=guards,
         bounds=bounds,
         chance=random.Random(seed),  # noqa: S311  # spreads timeouts, guards nothing
-        asks_births=asks_births,
+        birth=birth,
     )
     parts.follow_configuration(now)
     return parts

@@ -57,7 +57,7 @@ class Replica(Standing):
             bounds=bounds,
             seed=seed,
             now=now,
-            asks_births=formation is not None,
+            birth=None if formation is None else formation.birth,
         )
         duties = Duties.of(self._parts, formation, now)
         self._appends, self._elections = duties.appends, duties.elections

@@ -15,6 +15,7 @@ from tests.simulation.host import Host, ProcessState
 from tests.simulation.invariants import Checker
 from tests.simulation.member import Role
 from tests.simulation.network import Network
+from tests.simulation.operator import Operator
 from tests.simulation.options import Options
 from tests.simulation.strikes import SLOWEST_SYNC_S
 
@@ -25,6 +26,7 @@ _SETTLING = 2
 _LOAD = 4
 _LINKING_MAX_S = 8.0
 _CONVERGING_MAX_S = 30.0
+_CHANGING_MAX_S = 60.0
 
 
 class Stage(Protocol):
@@ -40,6 +42,12 @@ class Stage(Protocol):
     def now_s(self) -> float: ...
 
     def advance(self, until_s: float) -> bool: ...
+
+    @property
+    def members(self) -> list[str]:
+        """Those that count."""
+
+    operator: Operator
 
     def heal_all(self) -> None: ...
 
@@ -65,7 +73,9 @@ class CalmPhases:
         ):
             # A sync that began on a slow disk is as slow as that.
             return
-        names = list(stage.hosts)
+        if stage.options.changes_every_s and not self._members_settle():
+            return
+        names = stage.members
         majority = self._majority(names)
         if stage.options.troubles_minority and majority is not None:
             minority = [name for name in names if name not in majority]
@@ -75,6 +85,23 @@ class CalmPhases:
             self._release(minority)
         if self._keeps_a_leader(names):
             self._drain(names)
+
+    def _members_settle(self) -> bool:
+        """What was begun with members comes to an end, and the rest is switched off."""
+        stage = self._stage
+        operator = stage.operator
+        operator.is_finishing = True
+        done = self._wait(operator.is_done, _CHANGING_MAX_S)
+        if stage.checker.violation is not None:
+            return False
+        if not done:
+            # One disk was lost for good, another lost its tail: then there is no majority to trust.
+            views = [host.view for host in stage.hosts.values() if host.view is not None]
+            if operator.emptied is None or not any(view.has_doubts for view in views):
+                self._missed("changes of members end", f"{operator.committed} stayed")
+            return False
+        operator.retire_others()
+        return True
 
     def _majority(self, names: list[str]) -> list[str] | None:
         """Some majority that kept its disks, if others are left to be troubled."""
@@ -193,9 +220,9 @@ class CalmPhases:
             view = stage.hosts[name].view
             if view is None or view.role is not Role.LEADER:
                 continue
-            views = [host.view for host in stage.hosts.values()]
+            views = [stage.hosts[member].view for member in stage.members]
             follow = [v for v in views if v and v.leader == name and v.term == view.term]
-            if len(follow) > len(stage.hosts) // 2:
+            if len(follow) > len(stage.members) // 2:
                 return name, view.term
         return None
 

@@ -113,10 +113,10 @@ def run_some(setups: tuple[tuple[int, Setup], ...], *, minimises: bool = True) -
 
 
 def all_setups(first_seed: int, faults: int) -> Iterator[tuple[int, Setup]]:
-    """Seeds without end: three and five voters mostly, one now and then."""
+    """Seeds without end: mostly three and five voters; in each third batch machines come and go."""
     for seed in itertools.count(first_seed):
         voters = VOTER_COUNTS[1 + seed % 2] if seed % 8 else VOTER_COUNTS[0]
-        yield seed, Setup(voters=voters, faults=faults)
+        yield seed, Setup(voters=voters, faults=faults, changes=seed // 8 % 3 == 0)
 
 
 def run_many(first_seed: int, total_faults: int, *, faults: int, processes: int) -> Iterator[Sum]:

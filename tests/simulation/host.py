@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from molecule.model.errors import BrokenInvariant
+from molecule.raft.configuration import Configuration
 from tests.simulation.clock import EventQueue, MemberClock
 from tests.simulation.disk import Disk, Killed
 from tests.simulation.invariants import Checker
@@ -25,6 +26,7 @@ _WAKE_MIN_S = 0.0005
 
 # Inputs that arrive so close together share a round, as in one turn of an event loop.
 _GATHERING_S = 0.0002
+_REMEMBERED = 8
 
 
 class ProcessState(enum.Enum):
@@ -77,6 +79,11 @@ class Host:
     ) -> None:
         self.name = name
         self.voters = voters
+        self.birth = f"{rng.randrange(1 << 60):x}"
+        # A machine that takes part, or wants to; others lie about, switched off.
+        self.is_enrolled = True
+        # What was in force here, and since when; the last ones.
+        self.configurations: list[tuple[float, Configuration]] = []
         self.disk = disk
         self.clock = clock
         self.rng = rng
@@ -167,6 +174,7 @@ class Host:
         self._checker.starting(self.name)
         self.member = self._factory(self)
         self.view = self.member.view()
+        self._follow(self.view)
         self._checker.started(self.name, self.view)
         if self._checker.violation is not None:
             raise MemberStopped("it came up broken")
@@ -202,8 +210,34 @@ class Host:
             view = self.member.view()
             if view != self.view:
                 self.view = view
+                self._follow(view)
                 self._checker.seen(self.name, view)
             self._events.changed(self)
+
+    def _follow(self, view: View) -> None:
+        now = view.configuration
+        if now is not None and (not self.configurations or self.configurations[-1][1] is not now):
+            self.configurations = [*self.configurations[-_REMEMBERED:], (self._queue.now_s, now)]
+
+    def voters_since(self, since_s: float, otherwise: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """The voters of each configuration that was in force here at an instant or later."""
+        if self.member is not None:
+            # A change counts from the moment it is in the log.
+            self._follow(self.member.view())
+        known = self.configurations
+        in_force = [
+            configuration.voter_ids
+            for place, (_, configuration) in enumerate(known)
+            if place + 1 == len(known) or known[place + 1][0] >= since_s
+        ]
+        return in_force or [otherwise]
+
+    def empty_disk(self) -> None:
+        """Everything that the machine knew is gone; it may come back only as a newcomer."""
+        self.disk.restore({})
+        self.birth = f"{self.rng.randrange(1 << 60):x}"
+        self.voters = ()
+        self._checker.damaged(self.name)
 
     def _broken(self, broken: BrokenInvariant) -> None:
         """The member noticed by itself; with a guard off it just stops, for others to notice."""

@@ -9,6 +9,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from molecule.raft.changes import Change, Remove
+from molecule.raft.configuration import Configuration
 from tests.simulation.library_copy import STAGE, library
 from tests.simulation.member import Member, MemberStopped, Port, Role, View
 
@@ -22,26 +24,33 @@ _SNAPSHOT_PADDING_BYTES = 8_000
 _INDEFINITE = (5, 7)
 
 
-def make_library_member(port: Port) -> Member:
-    """Start one life of the unmodified library on what the disk holds."""
-    try:
-        return _LibraryMember(port)
-    except (struct.error, IndexError) as error:
-        raise MemberStopped(f"the library cannot read its journal: {error}") from error
+def make_library_factory(*, changes: bool) -> Callable[[Port], Member]:
+    """Members of the unmodified library, with or without its changes of members."""
+
+    def factory(port: Port) -> Member:
+        try:
+            return _LibraryMember(port, changes=changes)
+        except (struct.error, IndexError) as error:
+            raise MemberStopped(f"the library cannot read its journal: {error}") from error
+
+    return factory
 
 
 class _LibraryMember:
     """Adapter: world inputs to library callbacks, library effects to the port."""
 
-    def __init__(self, port: Port) -> None:
+    def __init__(self, port: Port, *, changes: bool) -> None:
         STAGE.enter(port)
         self._port = port
+        self._offers_changes = changes
+        self._configuration: Configuration | None = None
         self._connections: dict[str, int] = {}
         parts = _parts()
         self._nodes = {name: parts.node(name, number) for number, name in enumerate(port.voters)}
         self._register = parts.register(port)
         conf = parts.conf(
             autoTick=False,
+            dynamicMembershipChange=changes,
             journalFile=_JOURNAL,
             fullDumpFile=_DUMP,
             useFork=False,
@@ -104,6 +113,25 @@ class _LibraryMember:
         leads = self._core._isLeader()
         self._port.read_from(ticket, self._core.raftLastApplied if leads else None)
 
+    def change(self, change: Change, ticket: int) -> None:
+        """The library knows neither learners nor addresses that change; voters can leave."""
+        STAGE.enter(self._port)
+        if isinstance(change, Remove) and change.node in self._nodes:
+            self._core.removeNodeFromCluster(self._nodes[change.node])
+        self._port.settled(ticket, None, definite=False)
+
+    def transfer(self, to: str) -> None:
+        STAGE.enter(self._port)
+        self._core.transferLeadership(self._nodes.get(to))
+
+    def _members(self) -> Configuration | None:
+        if not self._offers_changes:
+            return None
+        voters = [node.id for node in self._core.otherNodes] + [self._port.name]
+        if self._configuration is None or set(voters) != set(self._configuration.voter_ids):
+            self._configuration = Configuration.formed_of(voters)
+        return self._configuration
+
     def snapshot(self) -> None:
         STAGE.enter(self._port)
         self._core.forceLogCompaction()
@@ -117,6 +145,7 @@ class _LibraryMember:
             log_first=self._log[0][1],
             log_last=self._log[-1][1],
             matched=self._matched(),
+            configuration=self._members(),
         )
 
     def log_term(self, index: int) -> int | None:

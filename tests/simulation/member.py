@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from molecule.raft.changes import Change
+from molecule.raft.configuration import Configuration
 from tests.simulation.disk import Disk
 from tests.simulation.register import Register
 
@@ -36,6 +38,11 @@ class View:
     has_doubts: bool = False
     # As leader: how far each other voter's log is known to be equal.
     matched: tuple[tuple[str, int], ...] = ()
+    # Who belongs to the cluster as far as it knows, and the newest that it knows committed.
+    configuration: Configuration | None = None
+    committed: Configuration | None = None
+    # As leader: learners that may become voters.
+    ready: tuple[str, ...] = ()
 
 
 class MemberStopped(Exception):
@@ -49,7 +56,12 @@ class Port(Protocol):
     def name(self) -> str: ...
 
     @property
-    def voters(self) -> tuple[str, ...]: ...
+    def voters(self) -> tuple[str, ...]:
+        """Those that form the cluster; this one is not among them when it joins one."""
+
+    @property
+    def birth(self) -> str:
+        """The name that an empty data folder gets."""
 
     @property
     def disk(self) -> Disk: ...
@@ -118,6 +130,12 @@ class Member(Protocol):
 
     def barrier(self, ticket: int) -> None:
         """Ask for a fresh read; the answer comes through `Port.read_from`."""
+
+    def change(self, change: Change, ticket: int) -> None:
+        """Offer a change of the members; the answer comes through `Port.settled`."""
+
+    def transfer(self, to: str) -> None:
+        """As leader: let another one lead."""
 
     def snapshot(self) -> None:
         """Save the state and cut the journal below it, when that is possible now."""

@@ -32,9 +32,14 @@ class Options:
     drift: float = 0.0
     survivals: tuple[Survival, ...] = (Survival.PREFIX,)
     snapshot_every_s: float = 0.0
+    # Machines that may join, and how often somebody changes who belongs to the cluster.
+    spares: int = 0
+    changes_every_s: float = 0.0
+    changes_wait: bool = True
     traffic: TrafficProfile = field(default_factory=TrafficProfile)
     troubles_minority: bool = True
     checks_epoch: bool = True
+    checks_calm: bool = True
     # A member that finds one of its own invariants broken just stops; otherwise that ends the run.
     forgives: bool = False
 
@@ -78,6 +83,21 @@ def draw(seed: int, voters: int, faults: int) -> Options:
 def directed(options: Options, row: int, seed: int) -> Options:
     """The same options, but bent towards the conditions under which a row's guard is needed."""
     return replace(options, **_DIRECTIONS[row](random.Random(f"directed {seed}")))
+
+
+def with_changes(options: Options, seed: int) -> Options:
+    """The same options, with machines that come and go."""
+    rng = random.Random(f"changes {seed}")
+    # A flipped byte costs a disk, and so does each voter that is replaced: one kind at a time.
+    kinds = tuple(kind for kind in options.kinds if kind is not FaultKind.FLIPPED_BYTE)
+    return replace(
+        options,
+        kinds=kinds or (FaultKind.KILL, FaultKind.ISOLATE),
+        spares=rng.choice((1, 2, 3)),
+        changes_every_s=rng.choice((0.1, 0.3, 1.0)),
+        changes_wait=rng.random() < 0.7,
+        snapshot_every_s=options.snapshot_every_s or rng.choice((0.0, 0.5)),
+    )
 
 
 Changes = dict[str, Any]
@@ -158,6 +178,18 @@ def _towards_slow_disks(_: random.Random) -> Changes:
     }
 
 
+def _towards_lonely_changes(_: random.Random) -> Changes:
+    """Row 9: leaders without a majority that change who belongs to it."""
+    return {
+        "kinds": (FaultKind.ISOLATE, FaultKind.HALVES, FaultKind.KILL, FaultKind.PAUSE),
+        "fault_every_s": 0.5,
+        "spares": 2,
+        "changes_every_s": 0.1,
+        "changes_wait": False,
+        "traffic": TrafficProfile(clients=4, pause_s=0.03, reads=0.2),
+    }
+
+
 def _towards_cut_off_leaders(_: random.Random) -> Changes:
     """Rows 8 and 15: leaders that do not know that they lead no more."""
     return {
@@ -176,6 +208,7 @@ _DIRECTIONS: dict[int, Callable[[random.Random], Changes]] = {
     6: _towards_lonely_candidates,
     7: _towards_slow_disks,
     8: _towards_cut_off_leaders,
+    9: _towards_lonely_changes,
     10: _towards_snapshots,
     15: _towards_cut_off_leaders,
 }

@@ -4,10 +4,19 @@ Snapshots travel in `snapshot_transfer.py`, folders are laid out in `generations
 stay true: nothing is decided here that the product's driver would not decide the same way.
 """
 
+import contextlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
-from molecule.model.errors import DamagedData, NoLeader, StorageFull
+from molecule.model.errors import (
+    DamagedData,
+    MoleculeError,
+    NoLeader,
+    StorageFull,
+    UnknownMember,
+)
+from molecule.raft.changes import Change
 from molecule.raft.configuration import Configuration
 from molecule.raft.outbox import Outbox, SnapshotMark
 from molecule.raft.replica import Replica
@@ -52,11 +61,13 @@ class _ReplicaMember:
             self._generation = Generation.open(port.disk, BOUNDS)
             journal = self._generation.open_journal()
             content = self._generation.load()
-            formed = Configuration.formed_of(port.voters)
             mark = None if content is None else content[0]
+            formation = self._generation.formation(port.name, port.voters, port.birth)
             self._replica = Replica(
                 me=port.name,
-                formed=formed,
+                formed=Configuration.formed_of(
+                    port.voters if port.name in port.voters else (), births=formation.promised
+                ),
                 timing=timing,
                 journal=journal,
                 snapshot=mark,
@@ -64,9 +75,7 @@ class _ReplicaMember:
                 now=port.now_s(),
                 guards=guards,
                 bounds=BOUNDS,
-                formation=self._generation.formation(
-                    port.name, port.voters, f"{port.rng.randrange(1 << 60):x}"
-                ),
+                formation=formation,
             )
         except DamagedData as damage:
             raise MemberStopped(str(damage)) from damage
@@ -79,7 +88,6 @@ class _ReplicaMember:
         self._watch_cuts()
         self._handed = mark or journal.head
         self._saved = mark or SnapshotMark(0, 0)
-        self._others = tuple(peer for peer in port.voters if peer != port.name)
         self._reads: list[tuple[int, int]] = []
         self._transfers = Transfers(port, self)
         self.settle()
@@ -115,6 +123,18 @@ class _ReplicaMember:
         except NoLeader:
             self._port.read_from(ticket, None)
 
+    def change(self, change: Change, ticket: int) -> None:
+        try:
+            if self._replica.change(change, ticket, self._port.now_s()):
+                return
+        except MoleculeError:
+            pass
+        self._port.settled(ticket, None, definite=True)
+
+    def transfer(self, to: str) -> None:
+        with contextlib.suppress(UnknownMember):
+            self._replica.transfer(self._port.now_s(), to)
+
     def snapshot(self) -> None:
         """Save the state as it is now; the journal is cut a little later, as by a thread."""
         if self._is_saving or self._is_ended or self._handed.index <= self._saved.index:
@@ -134,14 +154,21 @@ class _ReplicaMember:
             log_last=journal.last_index,
             has_doubts=journal.is_doubtful,
             matched=self._matched() if leads else (),
+            configuration=replica.configuration,
+            committed=replica._parts.committed_configuration,
+            ready=tuple(
+                learner.node
+                for learner in replica.learners(self._port.now_s())
+                if learner.answers_in_time
+            ),
         )
 
     def log_term(self, index: int) -> int | None:
         return self._journal.log.term_at(index)
 
     def _matched(self) -> tuple[tuple[str, int], ...]:
-        core = self._replica._parts.core
-        return tuple((peer, core.match_index(peer)) for peer in self._others)
+        parts = self._replica._parts
+        return tuple((peer, parts.core.match_index(peer)) for peer in parts.others)
 
     # --- one round ----------------------------------------------------------------------------
 
@@ -158,7 +185,7 @@ class _ReplicaMember:
         if out.save_formation:
             self._begin_saving_formation()
         for peer in out.snapshots_wanted:
-            self._transfers.begin(peer, self._generation.load())
+            self._transfers.begin(peer, self._saved_state())
         if out.fatal is not None:
             raise MemberStopped(out.fatal)
         if out.wake_at < math.inf:
@@ -259,6 +286,14 @@ class _ReplicaMember:
         delay_s = self._port.disk.sync_delay_s()
         self._port.later(delay_s, lambda: self._replica.snapshot_saved(mark, self._port.now_s()))
 
+    def _saved_state(self) -> tuple[SnapshotMark, bytes] | None:
+        loaded = self._generation.load()
+        if loaded is None:
+            return None
+        mark, content = loaded
+        members = self._journal.log.configuration_at(mark.index)
+        return replace(mark, configuration=members), content
+
     # --- snapshots from and to others (`snapshot_transfer.Owner`) ------------------------------
 
     def wants_snapshot(self, mark: SnapshotMark) -> bool:
@@ -277,7 +312,7 @@ class _ReplicaMember:
             # What contradicts the snapshot goes with the old generation.
             self._tell_cut(mark.index + 1)
 
-        def replace() -> None:
+        def put_in_place() -> None:
             try:
                 self._generation.replace(self._journal, mark, content)
             except OSError as error:
@@ -285,7 +320,7 @@ class _ReplicaMember:
             done()
             self._port.restart()
 
-        self._port.later(self._port.disk.sync_delay_s(), replace)
+        self._port.later(self._port.disk.sync_delay_s(), put_in_place)
 
     def _watch_cuts(self) -> None:
         """Tell the checker each entry that leaves the end of the log, before it does."""

@@ -34,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--member", default="replica", choices=("replica", "library"))
     parser.add_argument("--guards-off", type=_rows, default=(), help="rows, such as 3 or 3,5")
     parser.add_argument("--aim", type=int, choices=ROWS, help="options directed at this row")
+    parser.add_argument("--changes", action="store_true", help="members join and leave")
     parser.add_argument("--trace", action="store_true", help="print the last events of the run")
     parser.add_argument("--no-minimise", action="store_true", help="keep the whole fault list")
     parser.add_argument("--total-faults", type=int, help="run fresh seeds until so many struck")
@@ -55,6 +56,7 @@ def _one(asked: argparse.Namespace) -> int:
         member=asked.member,
         guards_off=asked.guards_off,
         aim=asked.aim,
+        changes=asked.changes,
     )
     seed = secrets.randbits(32) if asked.seed is None else asked.seed
     report = setup.run(seed)
@@ -63,6 +65,7 @@ def _one(asked: argparse.Namespace) -> int:
     _say(
         f"seed {seed}: {report.struck} faults, {report.virtual_s:.1f} virtual s, "
         f"{report.rounds} rounds, {report.leader_changes} leader changes, "
+        f"{report.member_changes} changes of members, "
         f"trace {report.trace_hash:08x}, {report.tally}",
     )
     if report.violation is None:

@@ -9,8 +9,8 @@ from typing import Literal
 
 from molecule.raft.settings import Guards
 from tests.simulation.faults import Fault
-from tests.simulation.library_member import make_library_member
-from tests.simulation.options import Options, directed, draw
+from tests.simulation.library_member import make_library_factory
+from tests.simulation.options import Options, directed, draw, with_changes
 from tests.simulation.replica_member import make_replica_factory
 from tests.simulation.world import Report, World
 
@@ -28,6 +28,7 @@ GUARDS = {
     6: "pre_vote",
     7: "keepalives",
     8: "majority_rounds",
+    9: "one_change_at_a_time",
     10: "own_snapshots",
 }
 # The check of the epoch is the state machine's, not the replica's.
@@ -44,6 +45,8 @@ class Setup:
     member: Literal["replica", "library"] = "replica"
     guards_off: tuple[int, ...] = ()
     aim: int | None = None
+    changes: bool = False
+    """Machines join, leave and are replaced."""
 
     def command(self, seed: int) -> str:
         """The command that replays a seed of this setup."""
@@ -55,6 +58,8 @@ class Setup:
             words.append(f"--guards-off {','.join(map(str, self.guards_off))}")
         if self.aim is not None:
             words.append(f"--aim {self.aim}")
+        if self.changes:
+            words.append("--changes")
         return " ".join(words)
 
     def options(self, seed: int) -> Options:
@@ -63,6 +68,8 @@ class Setup:
         row = self.aim or next(iter(self.guards_off), None)
         if row is not None:
             options = directed(options, row, seed)
+        if self.changes:
+            options = with_changes(options, seed)
         return replace(
             options,
             checks_epoch=EPOCH_CHECK not in self.guards_off,
@@ -72,10 +79,14 @@ class Setup:
     def run(self, seed: int, faults: tuple[Fault, ...] | None = None) -> Report:
         """Run a seed, or what is left of its faults."""
         if self.member == "library":
+            options = self.options(seed)
+            if options.changes_every_s:
+                # What the library's own changes leave behind is its affair; only safety is checked.
+                options = replace(options, spares=0, checks_calm=False)
             return World(
                 seed,
-                self.options(seed),
-                make_library_member,
+                options,
+                make_library_factory(changes=bool(options.changes_every_s)),
                 election_s=_LIBRARY_ELECTION_S,
                 faults=faults,
             ).run()

@@ -19,6 +19,7 @@ from tests.simulation.host import Host, MemberFactory, ProcessState
 from tests.simulation.invariants import Checker, Violation
 from tests.simulation.member import Member, Role, View
 from tests.simulation.network import Network
+from tests.simulation.operator import Operator
 from tests.simulation.options import Options
 from tests.simulation.register import Outcome, Register
 from tests.simulation.strikes import strike
@@ -43,6 +44,7 @@ class Report:
     virtual_s: float
     rounds: int
     leader_changes: int
+    member_changes: int = 0
 
 
 @dataclass(slots=True)
@@ -71,10 +73,14 @@ class World:
         self.queue = EventQueue()
         self.survivals = options.survivals
         self.is_calm = False
-        names = tuple(f"n{number + 1}" for number in range(options.voters))
+        names = tuple(f"n{number + 1}" for number in range(options.voters + options.spares))
+        founders = names[: options.voters]
         self.checker = Checker(names)
         self.network = Network(self.queue, self._rng("network"), names, options.network, self)
-        self.hosts = {name: self._make_host(name, names, factory) for name in names}
+        self.hosts = {name: self._make_host(name, founders, factory) for name in names}
+        for name in names[options.voters :]:
+            self.hosts[name].is_enrolled = False
+        self.operator = Operator(self, self._rng("operator"), founders)
         self.traffic = Traffic(
             self.queue,
             self._rng("traffic"),
@@ -109,14 +115,19 @@ class World:
     def run(self) -> Report:
         """All phases, up to the first violation."""
         for host in self.hosts.values():
-            host.start()
+            if host.is_enrolled:
+                host.start()
         self.reach_changed()
         self.traffic.start()
+        if self.options.changes_every_s:
+            options = self.options
+            self.operator.start(options.changes_every_s, waits=options.changes_wait)
         if self.options.snapshot_every_s:
             self._snapshot_later()
         for fault in self.plan:
             self.queue.at(fault.at_s, self._strike, fault)
-        if self.advance((self.plan[-1].at_s if self.plan else 1.0) + 1.0):
+        survived = self.advance((self.plan[-1].at_s if self.plan else 1.0) + 1.0)
+        if survived and self.options.checks_calm:
             self._calm.run()
         return self._report()
 
@@ -137,9 +148,16 @@ class World:
             self._undo(undo)
         for host in self.hosts.values():
             host.disk.dies_after = None
-            if host.state is ProcessState.DOWN:
+            if host.state is ProcessState.DOWN and host.is_enrolled:
                 host.start()
         self.reach_changed()
+
+    @property
+    def members(self) -> list[str]:
+        """Those that count, once changes of the members are over."""
+        if not self.options.changes_every_s:
+            return list(self.hosts)
+        return list(self.operator.committed.voter_ids)
 
     # What faults may do (`strikes.Scene`).
 
@@ -158,7 +176,8 @@ class World:
         self.reach_changed()
 
     def _start_of(self, host: Host, turn: int) -> None:
-        if host.state is ProcessState.DOWN and self._starts[host.name] == turn:
+        is_down = host.state is ProcessState.DOWN and host.is_enrolled
+        if is_down and self._starts[host.name] == turn:
             host.start()
             self.reach_changed()
 
@@ -187,15 +206,21 @@ class World:
                         del self._closed_since[member, way]
 
     def has_met_majority(self, member: str, since_s: float) -> bool:
-        met = 1
-        for peer in self.hosts:
+        return any(
+            self._has_met(member, since_s, voters)
+            for voters in self.hosts[member].voters_since(since_s, tuple(self.hosts))
+        )
+
+    def _has_met(self, member: str, since_s: float, voters: tuple[str, ...]) -> bool:
+        met = 0
+        for peer in voters:
             # A question and its answer may pass at different times.
             closed_s = [
                 self._closed_since.get((member, way), since_s)
                 for way in ((member, peer), (peer, member))
             ]
-            met += peer != member and min(closed_s) >= since_s
-        return met > len(self.hosts) // 2
+            met += peer == member or min(closed_s) >= since_s
+        return met > len(voters) // 2
 
     # What the network tells (`network.Listener`).
 
@@ -221,6 +246,7 @@ class World:
 
     def settled(self, member: str, ticket: int, index: int | None, *, definite: bool) -> None:
         self.note("settled", member, ticket, index, definite)
+        self.operator.settled(ticket)
         self.traffic.settled(member, ticket, index, definite=definite)
 
     def read_from(self, member: str, ticket: int, index: int | None) -> None:
@@ -229,6 +255,7 @@ class World:
 
     def changed(self, host: Host) -> None:
         self._rounds += 1
+        self.operator.saw(host)
         view = host.view
         if host.name in self._damages and view is not None:
             # It came up without some of its tail, and is sound again once others gave it back.
@@ -249,6 +276,10 @@ class World:
 
     def ended(self, host: Host, reason: str, *, restart_s: float | None) -> None:
         self.note("ended", host.name, reason)
+        if self.operator.is_out(host):
+            host.kill()
+            self.reach_changed()
+            return
         power = None
         before = self._damages.get(host.name)
         if before is not None and restart_s is None:
@@ -307,13 +338,13 @@ class World:
         host.call(_take_snapshot)
         self._snapshot_later()
 
-    def _make_host(self, name: str, names: tuple[str, ...], factory: MemberFactory) -> Host:
+    def _make_host(self, name: str, founders: tuple[str, ...], factory: MemberFactory) -> Host:
         options, rng = self.options, self._rng(f"machine {name}")
         clock = MemberClock(self.queue, rng.random() * 1000.0)
         clock.rate = 1.0 + options.drift * rng.choice((-1.0, 0.0, 1.0))
         return Host(
             name,
-            names,
+            founders,
             queue=self.queue,
             network=self.network,
             disk=Disk(self._rng(f"disk {name}"), options.disk_profile()),
@@ -343,6 +374,7 @@ class World:
             virtual_s=self.queue.now_s,
             rounds=self._rounds,
             leader_changes=len(self._leaders),
+            member_changes=self.operator.changes,
         )
 
 
