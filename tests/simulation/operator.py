@@ -15,10 +15,12 @@ from molecule.raft.configuration import Configuration, Member
 from tests.simulation.clock import EventQueue
 from tests.simulation.host import Host, ProcessState
 from tests.simulation.member import Role
+from tests.simulation.network import Network
 
 _VOTERS_MAX = 5
 _KINDS = ("join", "join", "leave", "replace", "move", "readdress")
 _HASTY_KINDS = ("join", "leave", "leave", "leave", "move")
+_HASTY_LEAVES = 0.1
 
 
 class Site(Protocol):
@@ -26,6 +28,7 @@ class Site(Protocol):
 
     queue: EventQueue
     hosts: dict[str, Host]
+    network: Network
 
     def reach_changed(self) -> None: ...
 
@@ -153,6 +156,11 @@ class Operator:
         voters = now_in.voter_ids
         kind = self._rng.choice(_KINDS if self._waits else _HASTY_KINDS)
         some = self._rng.choice(voters)
+        if not self._waits and kind == "leave":
+            # Hasty people remove whoever does not answer.
+            silent = [v for v in voters if not self._reaches(leader, v)]
+            some = self._rng.choice(silent) if silent else some
+            kind = kind if silent or self._rng.random() < _HASTY_LEAVES else "join"
         if kind == "join" and len(voters) < _VOTERS_MAX and not now_in.learners:
             self._let_join(leader)
         elif kind == "leave" and len(voters) > 1:
@@ -163,6 +171,9 @@ class Operator:
             leader.call(lambda member: member.transfer(some))
         elif kind == "readdress":
             self._ask(leader, Readdress(some, f"{some}:{self._rng.randrange(1000)}"))
+
+    def _reaches(self, leader: Host, voter: str) -> bool:
+        return voter == leader.name or self._site.network.is_linked(leader.name, voter)
 
     def _let_join(self, leader: Host) -> None:
         spares = [host for host in self._site.hosts.values() if not host.is_enrolled]

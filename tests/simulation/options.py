@@ -184,7 +184,7 @@ def _towards_lonely_changes(_: random.Random) -> Changes:
         "kinds": (FaultKind.ISOLATE, FaultKind.HALVES, FaultKind.KILL, FaultKind.PAUSE),
         "fault_every_s": 0.5,
         "spares": 2,
-        "changes_every_s": 0.1,
+        "changes_every_s": 0.05,
         "changes_wait": False,
         "traffic": TrafficProfile(clients=4, pause_s=0.03, reads=0.2),
     }

@@ -88,3 +88,13 @@ def test_voters_with_slow_disks_find_a_leader() -> None:
         report = Setup(voters=3 + seed % 2 * 2, faults=20, aim=7).run(seed)
 
         assert report.violation is None, report.violation
+
+
+@pytest.mark.parametrize("seed", [337373174105, 337373174087, 3])
+def test_a_machine_that_returns_under_its_name_is_not_who_it_was(seed: int) -> None:
+    # A newcomer restarted on a snapshot whose configuration named it, with its old disk, as a voter.
+    # It took itself for that one and elected itself.
+    report = Setup(voters=3, faults=100, changes=True).run(seed)
+
+    assert report.violation is None, report.violation
+    assert report.member_changes > 0
