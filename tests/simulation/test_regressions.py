@@ -92,7 +92,7 @@ def test_voters_with_slow_disks_find_a_leader() -> None:
 
 @pytest.mark.parametrize("seed", [337373174105, 337373174087, 3])
 def test_a_machine_that_returns_under_its_name_is_not_who_it_was(seed: int) -> None:
-    # A newcomer restarted on a snapshot whose configuration named it, with its old disk, as a voter.
+    # A newcomer restarted on a snapshot whose configuration named its old disk as a voter.
     # It took itself for that one and elected itself.
     report = Setup(voters=3, faults=100, changes=True).run(seed)
 

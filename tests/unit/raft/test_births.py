@@ -1,4 +1,4 @@
-"""A member is a node with one data folder: another folder under the same name counts for nothing."""
+"""A member is a node with one data folder: another one under the same name counts for nothing."""
 
 from molecule.raft.configuration import Configuration, Member
 from molecule.raft.formation import Formation
