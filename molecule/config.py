@@ -5,7 +5,7 @@ read both. Every bound of the product is a named field of `Limits`, every durati
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -152,12 +152,95 @@ class Limits(_Settings):
     document_repairs_max: int = 4
     document_repair_every_ms: int = 5_000
     document_collect_every_ms: int = 600_000
+    documents_damaged_max: int = 100
+    purge_slice_executions_max: int = 100
+    purge_command_executions_max: int = 500
+    purge_pages_max: int = 512
+    storage_full_pause_ms: int = 500
     snapshot_chunk_bytes_max: int = 256 * 1024
     link_queue_bytes_max: int = 32 * 1024 * 1024
     link_batch_bytes_max: int = 1024 * 1024
     rpc_message_bytes_max: int = 16 * 1024 * 1024
     rpc_metadata_bytes_max: int = 128 * 1024
     rpc_calls_max: int = 10_000
+
+
+_HOUR_MS: Final = 3_600_000
+_DAY_MS: Final = 24 * _HOUR_MS
+_TEN_YEARS_MS: Final = 3_660 * _DAY_MS
+_GB: Final = 1024**3
+
+
+class Headroom(_Settings):
+    """How full the disk of the fullest voter may be, and what is kept back on each.
+
+    What was accepted, purge and changes of membership go on out of the reserve; new work does not.
+    """
+
+    reserve_percent: int = Field(2, ge=0, le=20, description="of the volume")
+    reserve_bytes_min: int = Field(512 * 1024 * 1024, ge=64 * 1024)
+    reserve_held_from_percent: int = Field(
+        50, ge=0, le=95, description="from here on the reserve is a file of real blocks"
+    )
+    purge_early_percent: int = Field(80, ge=1, le=99)
+    documents_refused_percent: int = Field(90, ge=1, le=99)
+    submissions_refused_percent: int = Field(95, ge=1, le=100)
+    measure_every_ms: int = Field(1_000, ge=50, le=60_000)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        rising = (
+            self.purge_early_percent,
+            self.documents_refused_percent,
+            self.submissions_refused_percent,
+        )
+        if list(rising) != sorted(set(rising)):
+            message = (
+                "purge_early_percent, documents_refused_percent and submissions_refused_percent"
+                " must rise in this order"
+            )
+            raise ValueError(message)
+        return self
+
+
+def _kept(days: int) -> Any:
+    return Field(days * _DAY_MS, ge=1_000, le=_TEN_YEARS_MS)
+
+
+def _at_most(size_bytes: int) -> Any:
+    return Field(size_bytes, ge=64 * 1024)
+
+
+class Retention(_Settings):
+    """How long and how much is kept of what has ended, by class. The leader's settings count.
+
+    What is parked, and dead letters that nobody has settled, are never purged.
+    """
+
+    completed_documents_ms: int = _kept(7)
+    failed_documents_ms: int = _kept(30)
+    timelines_ms: int = _kept(30)
+    history_ms: int = _kept(90)
+    completed_documents_bytes_max: int = _at_most(20 * _GB)
+    failed_documents_bytes_max: int = _at_most(20 * _GB)
+    timelines_bytes_max: int = _at_most(10 * _GB)
+    history_bytes_max: int = _at_most(10 * _GB)
+    early_floor_ms: int = Field(
+        _HOUR_MS,
+        ge=1_000,
+        le=_TEN_YEARS_MS,
+        description="even an early purge leaves what ended within this time",
+    )
+    every_ms: int = Field(60_000, ge=100, le=_HOUR_MS)
+    measure_every_ms: int = Field(60_000, ge=100, le=_HOUR_MS)
+
+    def kept_ms(self, retention_class: str) -> int:
+        """How long this class is kept."""
+        return int(getattr(self, f"{retention_class}_ms"))
+
+    def bytes_max(self, retention_class: str) -> int:
+        """How much of this class is kept on a voter."""
+        return int(getattr(self, f"{retention_class}_bytes_max"))
 
 
 class Peer(_Settings):
@@ -196,6 +279,8 @@ class NodeConfig(_Settings):
     timing_profile: Literal["normal", "relaxed"] = "normal"
     timing: Timing = Timing()
     limits: Limits = Limits()
+    headroom: Headroom = Headroom()
+    retention: Retention = Retention()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")

@@ -23,6 +23,7 @@ class Action(StrEnum):
     DRAIN = "node.drain"
     PAUSE = "process.pause"
     SETTLE = "deadletter.settle"
+    PURGE = "retention.purge"
     READ = "read"
     READ_HEALTH = "health.read"
 

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from molecule import __version__
-from molecule.api import cluster, deadletters, executions, nodes, probes, processes
+from molecule.api import cluster, deadletters, executions, nodes, probes, processes, retention
 from molecule.api.documentation import ProblemDocument
 from molecule.api.door import DoorClient
 from molecule.api.hold import Patience
@@ -36,6 +36,7 @@ from molecule.api.requests import (
     DrainBody,
     EmptyBody,
     PauseBody,
+    PurgeBody,
     ReleaseBody,
     ResolveBody,
     RetryBody,
@@ -47,13 +48,14 @@ from molecule.config import Limits
 from molecule.model.errors import InvalidInput, MoleculeError
 
 _DOORS: Final = (
-    *("executions", "processes", "apply", "deadletters", "nodes", "cluster"),
+    *("executions", "processes", "apply", "deadletters", "nodes", "cluster", "retention"),
     *("livez", "readyz", "startupz", "metrics", "api"),
 )
 _BODIES: Final = (
     SubmitBody,
     BatchBody,
     CancelBody,
+    PurgeBody,
     ResolveBody,
     ReleaseBody,
     RetryBody,
@@ -78,7 +80,7 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (executions, processes, deadletters, nodes, cluster):
+    for part in (executions, processes, deadletters, nodes, cluster, retention):
         app.include_router(part.router(surface), prefix="/api/v1")
     app.include_router(probes.router(surface, metrics))
     app.add_exception_handler(MoleculeError, answer_known)

@@ -30,7 +30,7 @@ from molecule.api.shapes import (
 from molecule.api.submissions import Answered, Target
 from molecule.api.surface import Surface, asker, json_answer, nothing_happened
 from molecule.config import Limits
-from molecule.model.errors import InvalidInput, LimitExceeded
+from molecule.model.errors import InvalidInput, LimitExceeded, Purged
 from molecule.model.execution import ACTIVE
 from molecule.wire.v1.door_pb2 import ActRequest, AwaitReply, AwaitRequest, Submission
 
@@ -141,6 +141,8 @@ def _add_reads(routes: APIRouter, surface: Surface) -> None:
         query = queries.accept(request, (WAIT,), limits=limits)
         reply = await _wait_for(request, surface, execution, wait_ms=queries.wait_ms(query))
         (ended,) = reply.results
+        if ended.error_code == Purged.code:
+            raise Purged(f"the documents of {execution} were purged", execution=execution)
         status = 202 if ended.state in ACTIVE else 200
         shaped = submissions.shape(ended)
         shaped.pop("repeated_key")

@@ -109,6 +109,21 @@ class SettleKeyBody(_Request):
     environment: Text = Field("", description="Empty: the only one where the process is deployed.")
 
 
+class PurgeBody(_Request):
+    """What is purged; with `plan` it is only counted."""
+
+    classes: list[Name] = Field(
+        [],
+        max_length=16,
+        description="`completed_documents`, `failed_documents`, `timelines`, `history`; "
+        "empty: all of them.",
+    )
+    older_than_ms: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="What ended longer ago than this; default: each class's own time."
+    )
+    plan: bool = False
+
+
 class AnswerBody(_Request):
     """What a person found out about one effect in doubt."""
 

@@ -29,6 +29,7 @@ _COMMANDS: Final = (
     ("process", "molecule.cli.process:app", "Look at processes.", _CLUSTER),
     ("execution", "molecule.cli.execution_actions:app", "Submit, find, watch, cancel.", _CLUSTER),
     ("deadletter", "molecule.cli.deadletter:app", "Look at documents that failed.", _CLUSTER),
+    ("retention", "molecule.cli.retention:app", "Look at what is kept, and purge.", _CLUSTER),
     ("node", "molecule.cli.node:app", "Look at nodes.", _CLUSTER),
     ("cluster", "molecule.cli.cluster:app", "Look at the whole cluster.", _CLUSTER),
 )

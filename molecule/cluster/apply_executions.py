@@ -14,7 +14,9 @@ from molecule.cluster.bounds import duration
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import (
     NO_NODE,
+    NO_PAYLOAD,
     Execution,
+    PayloadMark,
 )
 from molecule.cluster.outcome import Applied, Outcome, Rejected
 from molecule.cluster.state import (
@@ -136,9 +138,10 @@ def end_attempt(state: ClusterState, command: wire.EndAttempt, changes: Changes)
     transitions.progress_of(execution).documents_failed += command.documents_failed
     records.tell_steps(state, execution, command.steps, changes)
     records.keep_dead_letters(state, execution, command.dead_letters, changes)
+    result = NO_PAYLOAD
     if command.HasField("result") and command.state in _TERMINAL_ENDS:
-        documents.keep(state, changes, execution.id, slot="result", payload=command.result)
-    _end_as(state, execution, command, changes)
+        result = documents.keep(state, changes, execution.id, slot="result", payload=command.result)
+    _end_as(state, execution, command, changes, result=result)
     return Applied(command.token, {"state": execution.state.value})
 
 
@@ -153,7 +156,12 @@ def _was_said_before(state: ClusterState, command: wire.EndAttempt) -> bool:
 
 
 def _end_as(
-    state: ClusterState, execution: Execution, command: wire.EndAttempt, changes: Changes
+    state: ClusterState,
+    execution: Execution,
+    command: wire.EndAttempt,
+    changes: Changes,
+    *,
+    result: PayloadMark,
 ) -> None:
     reason = records.text(state, command.reason)
     match ExecutionState(command.state):
@@ -167,6 +175,7 @@ def _end_as(
                 error_code=records.text(state, command.error_code),
                 error=records.text(state, command.error),
                 step=records.text(state, command.step),
+                result=result,
             )
         case _S.IN_DOUBT:
             state.totals["in_doubt"] += 1

@@ -8,7 +8,7 @@ a reason.
 
 import sys
 
-from molecule.cluster import documents, overlap, placement, tokens, transitions
+from molecule.cluster import documents, overlap, placement, retention, tokens, transitions
 from molecule.cluster.apply_deployments import actor_text
 from molecule.cluster.bounds import KEY_AHEAD_MS_MAX, instant
 from molecule.cluster.changes import Changes
@@ -81,7 +81,8 @@ def _refusal(state: ClusterState, command: wire.SubmitExecution) -> Rejected | N
     if not command.execution or not command.idempotency_key:
         return Rejected("invalid", {"field": "execution" if command.idempotency_key else "key"})
     execution_id = ExecutionId(command.execution)
-    if execution_id in state.executions or execution_id in state.ended:
+    is_known = execution_id in state.executions or execution_id in state.ended
+    if is_known or retention.retained(state, execution_id) is not None:
         return Rejected("already_exists", {"execution": command.execution})
     if command.environment not in state.environments:
         return Rejected("unknown_environment")

@@ -19,6 +19,7 @@ from molecule.cluster.state import (
 )
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import Digest, ExecutionId, NodeId, Token
+from molecule.model.retention import RetentionClass
 
 Row = tuple[str, str, bytes | None]
 """Table, key, encoded value; None: the row is gone."""
@@ -153,6 +154,8 @@ class Changes:
     """Deployments whose trigger was given to a node or taken away."""
     groups: dict[str, None] = field(default_factory=dict)
     deployments_changed: bool = False
+    horizons_moved: bool = False
+    """A purge was committed: this voter has rows to delete."""
     alarms: list[Alarm] = field(default_factory=list)
 
     def touch(self, execution: Execution) -> None:
@@ -173,8 +176,18 @@ class Changes:
         at = (execution.node, execution.token, execution.attempts)
         self._line(execution.id, kind, at, facts)
 
-    def tell_ended(self, ended: Ended, kind: str, facts: Mapping[str, Any]) -> None:
-        """Add a line to the timeline of an execution that is terminal."""
+    def tell_ended(
+        self, state: ClusterState, ended: Ended, kind: str, facts: Mapping[str, Any]
+    ) -> None:
+        """Add a line to the timeline of an execution that is terminal.
+
+        Nothing is added to one that was purged: nobody would ever delete it.
+        """
+        horizon_ms = max(
+            state.horizons[RetentionClass.TIMELINES], state.horizons[RetentionClass.HISTORY]
+        )
+        if ended.ended_at_ms < horizon_ms:
+            return
         self._line(ended.id, kind, (NO_NODE, ended.token, 0), facts)
 
     def _line(

@@ -13,6 +13,7 @@ from molecule.cluster import (
     apply_executions,
     apply_nodes,
     apply_parked,
+    apply_retention,
     apply_submissions,
     apply_triggers,
 )
@@ -98,6 +99,8 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
             return apply_triggers.record_group(state, command.record_group, changes)
         case "settle_group":
             return apply_triggers.settle_group(state, command.settle_group, changes)
+        case "purge_ended":
+            return apply_retention.purge_ended(state, command.purge_ended, changes)
         case None:
             check_known(command)
             raise StopNode("a command without a kind")

@@ -30,6 +30,7 @@ def broken(state: ClusterState) -> list[str]:
         *_dedup(state),
         *_groups(state),
         *_documents(state),
+        *_retention(state),
     ]
 
 
@@ -169,14 +170,29 @@ def _groups(state: ClusterState) -> Iterator[str]:
 
 
 def _documents(state: ClusterState) -> Iterator[str]:
-    """What a live execution refers to is counted at least that often."""
+    """What a live or retained execution refers to is counted at least that often."""
     wanted: Counter[str] = Counter()
     for execution in state.executions.values():
         wanted.update(_refers_to(execution))
+    for table in state.retained.values():
+        for kept in table.values():
+            wanted.update(kept.digests)
     for digest, times in wanted.items():
         use = state.documents.get(Digest(digest))
         if use is None or use.count < times:
             yield f"document {digest} is referred to {times} times and counted less"
+
+
+def _retention(state: ClusterState) -> Iterator[str]:
+    """Only what is terminal is retained, in the order of its end, and no horizon is ahead."""
+    for name, table in state.retained.items():
+        order = [(kept.ended_at_ms, kept.serial) for kept in table.values()]
+        if order != sorted(order):
+            yield f"what is retained of {name} is out of order"
+        yield from (f"{id_} is live and retained" for id_ in table if id_ in state.executions)
+    for name, before_ms in state.horizons.items():
+        if before_ms > state.time_ms:
+            yield f"the horizon of {name} is ahead of the cluster's time"
 
 
 def _refers_to(execution: Execution) -> Iterator[str]:

@@ -22,6 +22,7 @@ from molecule.cluster.state import (
     KeyName,
     Node,
     Pause,
+    Retained,
     TriggerAssignment,
     Version,
 )
@@ -38,6 +39,7 @@ from molecule.model.ids import (
     Token,
     VersionId,
 )
+from molecule.model.retention import RetentionClass
 from molecule.wire.v1 import state_pb2
 
 _S: Final = ExecutionState
@@ -77,6 +79,7 @@ def _header(state: ClusterState, _key: str, value: bytes) -> None:
     state.keys_forgotten_ms = row.keys_forgotten_ms
     state.totals.update((counted.name, counted.count) for counted in row.totals)
     state.counts.update((_S(counted.name), counted.count) for counted in row.ended_counts)
+    state.horizons.update((RetentionClass(kept.name), kept.count) for kept in row.horizons)
 
 
 def _node(state: ClusterState, key: str, value: bytes) -> None:
@@ -206,6 +209,18 @@ def _document(state: ClusterState, key: str, value: bytes) -> None:
     state.documents[Digest(key)] = DocumentUse(row.count, row.size_bytes)
 
 
+def _retained(state: ClusterState, key: str, value: bytes) -> None:
+    row = state_pb2.RetainedRow.FromString(value)
+    name = RetentionClass(row.retention_class)
+    state.retained[name][ExecutionId(key)] = Retained(
+        ExecutionId(key),
+        name,
+        row.ended_at_ms,
+        row.serial,
+        tuple(Digest(digest) for digest in row.digests),
+    )
+
+
 _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "header": _header,
     "nodes": _node,
@@ -218,6 +233,7 @@ _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "groups": _group,
     "documents": _document,
     "key_holds": _key_hold,
+    "retained": _retained,
 }
 
 
@@ -250,6 +266,9 @@ def _rebuild(state: ClusterState) -> None:
     for ended in sorted(state.ended.values(), key=lambda ended: ended.serial):
         state.keys[ended.idempotency_key] = ended.id
         state.ended.move_to_end(ended.id)
+    for table in state.retained.values():
+        for kept in sorted(table.values(), key=lambda kept: kept.serial):
+            table.move_to_end(kept.id)
 
 
 def _share_names(state: ClusterState, execution: Execution) -> None:

@@ -7,7 +7,7 @@ give equal rows.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from molecule.cluster import execution_rows, row_parts
+from molecule.cluster import execution_rows, retention, row_parts
 from molecule.cluster.bounds import NAMES
 from molecule.cluster.changes import Row
 from molecule.cluster.state import (
@@ -16,7 +16,7 @@ from molecule.cluster.state import (
     Pause,
 )
 from molecule.model.execution import TERMINAL
-from molecule.model.ids import Digest, GroupId, NodeId, ProcessName, VersionId
+from molecule.model.ids import Digest, ExecutionId, GroupId, NodeId, ProcessName, VersionId
 from molecule.wire.v1 import commands_pb2, state_pb2
 
 _ENDED_STATES: Final = sorted(TERMINAL)
@@ -41,6 +41,7 @@ def every(state: ClusterState) -> Iterator[Row]:
         ("groups", list(state.groups)),
         ("documents", list(state.documents)),
         ("key_holds", [row_parts.joined(key) for key in state.key_holds]),
+        ("retained", [id_ for kept in state.retained.values() for id_ in kept]),
     ):
         for key in keys:
             yield table, key, _ENCODERS[table](state, key)
@@ -68,6 +69,10 @@ def _header(state: ClusterState, _key: str = "") -> bytes:
         ],
         ended_counts=[
             state_pb2.Counted(name=name, count=state.counts[name]) for name in _ENDED_STATES
+        ],
+        horizons=[
+            state_pb2.Counted(name=name, count=state.horizons[name])
+            for name in sorted(state.horizons)
         ],
     ).SerializeToString(deterministic=True)
 
@@ -228,6 +233,19 @@ def _document(state: ClusterState, key: str) -> bytes | None:
     )
 
 
+def _retained(state: ClusterState, key: str) -> bytes | None:
+    kept = retention.retained(state, ExecutionId(key))
+    if kept is None:
+        return None
+    return state_pb2.RetainedRow(
+        id=kept.id,
+        retention_class=kept.retention_class,
+        ended_at_ms=kept.ended_at_ms,
+        serial=kept.serial,
+        digests=kept.digests,
+    ).SerializeToString(deterministic=True)
+
+
 _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "header": _header,
     "nodes": _node,
@@ -240,6 +258,7 @@ _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "groups": _group,
     "documents": _document,
     "key_holds": _key_hold,
+    "retained": _retained,
 }
 
 TABLES: Final = tuple(_ENCODERS)

@@ -33,6 +33,7 @@ from molecule.model.ids import (
     Token,
     VersionId,
 )
+from molecule.model.retention import DOCUMENT_CLASSES, RetentionClass
 
 RULES_VERSION: Final = 1
 """Of the meaning of commands; a changed rule keeps its old branch and raises this by a command."""
@@ -191,6 +192,17 @@ class DocumentUse:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """A terminal execution that still refers to stored documents, until these are purged."""
+
+    id: ExecutionId
+    retention_class: RetentionClass
+    ended_at_ms: int
+    serial: int
+    digests: tuple[Digest, ...]
+
+
 class Lane(NamedTuple):
     """Executions that may be assigned and that the same nodes can run, as they became ready."""
 
@@ -274,6 +286,14 @@ class ClusterState:
     documents: dict[Digest, DocumentUse] = field(default_factory=dict)
     key_holds: dict[KeyName, KeyHold] = field(default_factory=dict)
     """Concurrency keys that are held for dead letters until those are settled."""
+    retained: dict[RetentionClass, OrderedDict[ExecutionId, Retained]] = field(
+        default_factory=lambda: {name: OrderedDict() for name in DOCUMENT_CLASSES}
+    )
+    """By class, in the order in which they ended."""
+    horizons: dict[RetentionClass, int] = field(
+        default_factory=lambda: dict.fromkeys(RetentionClass, 0)
+    )
+    """What ended before this instant of the cluster's time is purged."""
 
     keys: dict[IdempotencyKey, ExecutionId] = field(default_factory=dict)
     lanes: dict[Lane, Ids] = field(default_factory=dict)

@@ -87,7 +87,7 @@ def refuse(
         changes.dirty.mark("ended", ended.id)
         state.ended[ended.id] = replace(ended, late_words=ended.late_words + 1)
         facts = {"word": word, "said_token": token, "reason": "stale_token"}
-        changes.tell_ended(ended, "refused", facts)
+        changes.tell_ended(state, ended, "refused", facts)
     return Rejected("stale_token", {"current": ended.token, "state": ended.state.value})
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from molecule.cluster import documents, holding, queues, row_parts, views
+from molecule.cluster import documents, holding, queues, retention, row_parts, views
 from molecule.cluster.bounds import instant
 from molecule.cluster.changes import Changes, HistoryRow, Transition
 from molecule.cluster.execution import (
@@ -17,6 +17,7 @@ from molecule.cluster.execution import (
     Death,
     Ended,
     Execution,
+    PayloadMark,
     Progress,
 )
 from molecule.cluster.state import (
@@ -213,6 +214,7 @@ def end(
     error_code: str = "",
     error: str = "",
     step: str = "",
+    result: PayloadMark = NO_PAYLOAD,
 ) -> None:
     """Bring it to its terminal state: out of the table, into history; its key still counts."""
     invariant(target in TERMINAL, "end needs a terminal state", target=target)
@@ -238,11 +240,13 @@ def end(
             view=view,
         )
     )
-    _forget(state, execution, changes)
+    _forget(state, execution, changes, result=result)
 
 
-def _forget(state: ClusterState, execution: Execution, changes: Changes) -> None:
-    """Take it out of the tables; input, result and dead letters stay referred to."""
+def _forget(
+    state: ClusterState, execution: Execution, changes: Changes, *, result: PayloadMark
+) -> None:
+    """Take it out of the tables; input and result stay referred to until they are purged."""
     forget_position(state, execution, changes)
     holding.end(state, execution)
     for intent in execution.intents.values():
@@ -255,6 +259,7 @@ def _forget(state: ClusterState, execution: Execution, changes: Changes) -> None
     del state.executions[execution.id]
     queues.share_of(state, execution).open -= 1
     state.serial_last += 1
+    retention.retain(state, execution, changes, result=result, serial=state.serial_last)
     changes.dirty.mark("ended", execution.id)
     state.ended[execution.id] = Ended(
         id=execution.id,

@@ -8,7 +8,7 @@
         LimitExceeded            413, names the limit
       Denied                     the asker lacks a right
         Unauthenticated · Forbidden
-      NotFound                   UnknownMember
+      NotFound                   UnknownMember · Purged (410: it was there)
       Conflict
         AlreadyExists · KeyConflict · Overlap · StaleEpoch · StaleToken · WrongState
         QuorumAtRisk · LastVoter · MemberExists · MemberRemoved
@@ -137,6 +137,13 @@ class UnknownMember(NotFound):
     """No voter or learner of the cluster has this name."""
 
     code = "unknown_member"
+
+
+class Purged(NotFound):
+    """It was there; its time of retention is over."""
+
+    code = "purged"
+    http = 410
 
 
 class Conflict(MoleculeError):

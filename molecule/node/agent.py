@@ -72,6 +72,7 @@ class Agent:
         send_worker: Callable[[str, w.ToWorker], None],
         on_worker_death: Callable[[str], None],
         on_fatal: Callable[[str], None],
+        disk: Callable[[], p.Heartbeat.Disk | None] = lambda: None,
     ) -> None:
         self.rounds = rounds
         self._registration = registration
@@ -84,6 +85,7 @@ class Agent:
         self._leader = leader
         self._open_session = open_session
         self._send_worker = send_worker
+        self._disk = disk
         self._on_worker_death = on_worker_death
         self._on_fatal = on_fatal
         self._leader_changed = asyncio.Event()
@@ -189,6 +191,9 @@ class Agent:
             beat = self.rounds.heartbeat(
                 now_us=boottime_us(), slots=self._registration.slots, wall_clock_ms=wall_ms()
             )
+            disk = self._disk()
+            if disk is not None:
+                beat.disk.CopyFrom(disk)
             await session.send(p.FromAgent(heartbeat=beat))
             try:
                 async with asyncio.timeout(self._heartbeat_s):

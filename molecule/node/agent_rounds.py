@@ -35,6 +35,8 @@ class AgentRounds:
         self.epoch = 0
         self.lease_until_us = 0
         self.cluster_time_ms = 0
+        self.headroom_heard = (0, "")
+        """The level of the fullest voter and which one it is, as the leader told it last."""
         self.held: dict[str, Held] = {}
         self._waiting: dict[str, Held] = {}
         self._spent: dict[str, int] = {}
@@ -102,6 +104,7 @@ class AgentRounds:
         if sent_us is None or reply.epoch < self.epoch:
             return False
         self.epoch = reply.epoch
+        self.headroom_heard = (reply.headroom_level, reply.fullest_node)
         if reply.superseded:
             out.fatal = (
                 f"another process runs as node {self._node}: a newer life is registered. "

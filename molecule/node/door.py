@@ -17,6 +17,7 @@ from molecule.model.errors import (
     NotFound,
     OutcomeUnknown,
     Overloaded,
+    Purged,
 )
 from molecule.model.execution import ACTIVE, ExecutionState
 from molecule.model.ids import ExecutionId
@@ -28,6 +29,7 @@ from molecule.node.payloads import Payloads
 from molecule.node.process_actions import ProcessActions
 from molecule.node.reads import Reads
 from molecule.node.replica import Replica
+from molecule.node.retention_door import RetentionDoor
 from molecule.node.retries import Retries
 from molecule.node.submit import Accepted, SubmitDoor
 from molecule.storage.state_store import StateStore
@@ -61,7 +63,9 @@ class DoorService(door_pb2_grpc.DoorServicer):
         read_behind: Callable[[], Awaitable[None]],
         until_applied: Callable[[int], Awaitable[None]],
         limits: Limits,
+        retention: RetentionDoor | None = None,
     ) -> None:
+        self._retention = retention
         self._identifier = identifier
         self._submit = submit
         self._deploy = deploy
@@ -129,6 +133,8 @@ class DoorService(door_pb2_grpc.DoorServicer):
         policy.check(self._identifier.actor(request.credentials.bearer), Action.READ)
         if request.fresh:
             await self._catch_up()
+        if request.resource == "retention" and self._retention is not None:
+            return d.ReadReply(json=orjson.dumps(await self._retention.show()))
         query = dict(request.query)
         try:
             view = await self._reads.read(request.resource, request.id, query)
@@ -182,6 +188,10 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 view = await self._node_now(request.id)
             case "pause" | "resume" | "settle_key":
                 view = await self._act_on_process(actor, request, fields)
+            case "purge" if self._retention is not None:
+                async with _bounded(self._within_s):
+                    await self._read_behind()
+                view = await self._retention.purge(actor, fields)
             case action:
                 raise InvalidInput(f"there is no action {action}")
         return d.ReadReply(json=orjson.dumps(view))
@@ -269,6 +279,9 @@ class DoorService(door_pb2_grpc.DoorServicer):
         )
         if view["state"] == ExecutionState.COMPLETED:
             row = await self._store.payload(result.execution, "result")
+            if self._reads.are_documents_purged(view):
+                result.error_code, result.error = Purged.code, "its documents were purged"
+                return
             result.result = b"[]" if row is None else await self._payloads.kept(row)
 
 

@@ -17,6 +17,8 @@ from molecule.node.payloads import Payloads
 from molecule.node.process_actions import ProcessActions
 from molecule.node.reads import Reads
 from molecule.node.replica import Replica
+from molecule.node.retention_door import RetentionDoor
+from molecule.node.room import Room
 from molecule.node.submit import SubmitDoor
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import worker_pb2 as w
@@ -32,6 +34,8 @@ class Behind:
     forwarder: Forwarder
     payloads: Payloads
     holders: Holders
+    room: Room
+    retention: RetentionDoor
     ask_worker: Callable[[w.WorkerRequest], Awaitable[w.WorkerReply]]
     leader: Callable[[], str | None]
     health: Health
@@ -57,6 +61,7 @@ def gateway_door(behind: Behind) -> DoorService:
             payloads=payloads,
             ask_worker=behind.ask_worker,
             limits=limits,
+            room=behind.room.check,
         ),
         deploy=DeployDoor(
             forwarder=forwarder,
@@ -84,4 +89,5 @@ def gateway_door(behind: Behind) -> DoorService:
         read_behind=behind.read_behind,
         until_applied=behind.until_applied,
         limits=limits,
+        retention=behind.retention,
     )

@@ -7,23 +7,25 @@ after it arrived, so that a leader cut off from the others renews no lease.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from molecule.cluster.changes import EntryResult
 from molecule.cluster.outcome import Applied
-from molecule.config import Limits, Timing
+from molecule.config import Headroom, Limits, Timing
+from molecule.model.disk import DiskReport, Level
 from molecule.model.errors import MoleculeError, NoLeader
 from molecule.model.ids import Epoch, ExecutionId, NodeId, Token
 from molecule.node import deliveries, leader_rounds
 from molecule.node.clock import ClusterClock, boottime_us
 from molecule.node.leader_rounds import Delivery, LeaderRounds
 from molecule.node.proposer import Proposer
+from molecule.node.purges import Purges
 from molecule.node.replica import Replica
 from molecule.rpc.message_queue import MessageQueue
-from molecule.scheduler import plan
+from molecule.scheduler import headroom, plan
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 
@@ -87,6 +89,8 @@ class Leader:
         barrier: Callable[[], Awaitable[int]],
         timing: Timing,
         limits: Limits,
+        headroom: Headroom | None = None,
+        purges: Purges | None = None,
     ) -> None:
         self._node = node
         self._life = life
@@ -97,6 +101,8 @@ class Leader:
         self._barrier = barrier
         self._timing = timing
         self._limits = limits
+        self._headroom = headroom or Headroom()
+        self._purges = purges
         self._term: int | None = None
         self._role_changed = asyncio.Event()
         self._rounds: LeaderRounds | None = None
@@ -143,13 +149,23 @@ class Leader:
         epoch = await self._claim(term)
         if epoch is None:
             return
-        rounds = self._rounds = LeaderRounds(epoch, self._timing)
+        rounds = self._rounds = LeaderRounds(epoch, self._timing, self._headroom)
         self._plan_now.set()
         _log.info("leadership_gained", epoch=epoch, term=term)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._answer_beats(rounds))
             group.create_task(self._plan_rounds(rounds))
             group.create_task(self._deliver(rounds))
+            if self._purges is not None:
+                group.create_task(self._purges.lead(epoch, level=lambda: self._level(rounds)))
+
+    def _level(self, rounds: LeaderRounds) -> Level:
+        return headroom.admission(self._replica.state, rounds.disks, self._headroom).level
+
+    @property
+    def disks(self) -> Mapping[NodeId, DiskReport]:
+        """What nodes reported of their disks to this leader; empty elsewhere."""
+        return self._rounds.disks if self._rounds is not None else {}
 
     def _lose(self) -> None:
         if self._rounds is not None:

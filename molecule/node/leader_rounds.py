@@ -17,10 +17,12 @@ from molecule.cluster.execution import (
 from molecule.cluster.state import (
     ClusterState,
 )
-from molecule.config import Limits, Timing
+from molecule.config import Headroom, Limits, Timing
+from molecule.model.disk import DiskReport
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import Epoch, ExecutionId, NodeId, Token
 from molecule.node import deliveries
+from molecule.scheduler import headroom
 from molecule.scheduler.liveness import Liveness
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
@@ -65,8 +67,13 @@ class LeaderRounds:
     before it can be lost.
     """
 
-    def __init__(self, epoch: Epoch, timing: Timing) -> None:
+    def __init__(
+        self, epoch: Epoch, timing: Timing, headroom_settings: Headroom | None = None
+    ) -> None:
         self.epoch = epoch
+        self._headroom = headroom_settings or Headroom()
+        self.disks: dict[NodeId, DiskReport] = {}
+        """The last report of each node in this leadership; a missing one counts as senseless."""
         self.liveness = Liveness()
         self._lease_ms = timing.lease_ms
         self._repeat_us = timing.heartbeat_ms * _REPEAT_HEARTBEATS * 1000
@@ -93,7 +100,11 @@ class LeaderRounds:
         """
         known = state.nodes.get(node)
         is_current = known is not None and known.life == beat.life and known.is_up
+        self.disks[node] = disk_report(beat)
+        admission = headroom.admission(state, self.disks, self._headroom)
         reply = p.HeartbeatReply(
+            headroom_level=admission.level,
+            fullest_node=admission.node,
             number=beat.number,
             epoch=self.epoch,
             incarnation=known.incarnation if known is not None and is_current else 0,
@@ -156,6 +167,17 @@ class LeaderRounds:
     def delivered(self, node: NodeId, delivery: Delivery, *, now_us: int) -> None:
         """The delivery is on its way to its node."""
         self._delivered.setdefault(node, {})[delivery.execution] = (delivery.token, now_us)
+
+
+def disk_report(beat: p.Heartbeat) -> DiskReport:
+    """The disk as a heartbeat tells it."""
+    disk = beat.disk
+    return DiskReport(
+        total_bytes=disk.total_bytes,
+        available_bytes=disk.available_bytes,
+        reserve_bytes=disk.reserve_bytes,
+        reserve_held_bytes=disk.reserve_held_bytes,
+    )
 
 
 def deliverable(state: ClusterState, delivery: Delivery) -> Execution | None:

@@ -5,6 +5,7 @@ starts empty.
 """
 
 import asyncio
+import contextlib
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from molecule.config import NodeConfig
 from molecule.node import clock
 from molecule.raft.generation import DataFolder, open_data_folder
 from molecule.storage.documents import DocumentStore
+from molecule.storage.reserve import Reserve
 from molecule.storage.rows import EMPTY_MARK
 from molecule.storage.state_store import StateStore
 
@@ -55,6 +57,9 @@ async def open_data(config: NodeConfig) -> Opened:
         new_birth=secrets.token_hex(16),
     )
     try:
+        # On a full disk even opening needs a little room; it comes out of the reserve.
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(Reserve(Path(config.data), config.headroom).keep)
         return await _loaded(config, folder)
     except BaseException:
         folder.close()

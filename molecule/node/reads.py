@@ -9,13 +9,15 @@ from typing import Any
 
 import orjson
 
-from molecule.cluster import views
+from molecule.cluster import retention, views
 from molecule.cluster.state import ClusterState
 from molecule.config import NodeConfig
-from molecule.model.errors import InvalidInput, NotFound
+from molecule.model.errors import InvalidInput, NotFound, Purged
 from molecule.model.ids import ExecutionId, IdempotencyKey, NodeId
+from molecule.model.retention import RetentionClass, of_documents
 from molecule.node import searches
 from molecule.node.payloads import Payloads
+from molecule.node.submit import submitted_at_ms
 from molecule.storage.rows import DeadLetterQuery, DeadLetterRow
 from molecule.storage.state_store import StateStore
 
@@ -149,9 +151,24 @@ class Reads:
             return views.execution(state, execution)
         ended = await self._store.history_one(name)
         if ended is None:
-            raise NotFound(f"there is no execution {name}, or its history was purged")
+            raise self._not_there(name)
         view: View = orjson.loads(ended.body)
         return view
+
+    def _not_there(self, name: str) -> NotFound:
+        # An id that we made begins with when it was submitted.
+        made_at_ms = submitted_at_ms(name)
+        if made_at_ms is not None and made_at_ms < retention.horizon_ms(
+            self._state(), RetentionClass.HISTORY
+        ):
+            return Purged(f"there is no execution {name}; if there was, its history was purged")
+        return NotFound(f"there is no execution {name}")
+
+    def are_documents_purged(self, view: View) -> bool:
+        """True when what an ended execution brought and gave is not kept any more."""
+        state, ended_at_ms = self._state(), view.get("ended_at_ms") or view["changed_at_ms"]
+        name = of_documents(view["state"])
+        return bool(ended_at_ms < retention.horizon_ms(state, name))
 
     async def _timeline(self, name: str, query: Mapping[str, str]) -> View:
         # One row more is read than shown, to know whether there is a next page.
@@ -167,6 +184,7 @@ class Reads:
         rows = await self._store.timeline(name, after=after, limit=limit + 1)
         if not rows and not cursor:
             await self._execution(name, {})
+            raise Purged(f"the timeline of {name} was purged")
         items = [
             {
                 "index": row.log_index,

@@ -17,7 +17,7 @@ from molecule.cluster.changes import EntryResult
 from molecule.cluster.outcome import Outcome
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
-from molecule.model.errors import Overloaded, StaleToken
+from molecule.model.errors import Overloaded, StaleToken, StorageFull
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId
 from molecule.node import rows
@@ -58,6 +58,8 @@ class Replica:
         self._machine = machine
         self._store = store
         self._limits = limits
+        self.on_full: Callable[[], None] = lambda: None
+        """Called when a flush found the disk full; it is tried again."""
         self._listeners: list[Listener] = []
         self._waiters: dict[str, list[asyncio.Future[ExecutionState]]] = {}
         self._waiting = 0
@@ -134,6 +136,16 @@ class Replica:
 
     # ---- the snapshot
 
+    async def _flushed(self) -> Mark | None:
+        """Flush; on a full disk again and again: all of it stays staged, and nothing is lost."""
+        pause_s = self._limits.storage_full_pause_ms / 1000
+        while True:
+            try:
+                return await self._store.flush()
+            except StorageFull:
+                self.on_full()
+                await asyncio.sleep(pause_s)
+
     async def flushes(self) -> AsyncIterator[Mark]:
         """Write what changed, again and again; yields each mark once it is durable."""
         interval_s = self._limits.flush_interval_ms / 1000
@@ -150,7 +162,7 @@ class Replica:
                 continue
             self._unflushed = 0
             self._store.stage(rows.snapshot(self._machine.take_dirty()))
-            mark = await self._store.flush()
+            mark = await self._flushed()
             if mark is not None:
                 flushed = mark.index
                 yield mark

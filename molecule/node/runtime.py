@@ -26,6 +26,7 @@ from molecule.node.forwarder import Forwarder
 from molecule.node.hand_over import HandOver
 from molecule.node.health import health
 from molecule.node.holders import Holders
+from molecule.node.keeping import Keeping
 from molecule.node.leader import Leader
 from molecule.node.live_documents import LiveDocuments
 from molecule.node.local_session import LocalSession
@@ -74,7 +75,7 @@ class Runtime:
         self._told = told
         self._opened = opened
         self._on_fatal = on_fatal
-        limits, timing = config.limits, config.effective_timing
+        limits = config.limits
         self.metrics = NodeMetrics(software=__version__, limits=limits)
         self._credentials = credentials.load(config)
         self._channels = PeerChannels(self._credentials, limits=limits)
@@ -90,17 +91,7 @@ class Runtime:
             send=self._clients.propose,
             limits=limits,
         )
-        self._leader = Leader(
-            node=config.id,
-            life=told.life,
-            replica=self._replica,
-            rows=opened.store,
-            proposer=self._proposer,
-            clock=self._clock,
-            barrier=self._driver.barrier,
-            timing=timing,
-            limits=limits,
-        )
+        self._build_leader()
         self._build_documents()
         self._build_agent()
         self._hand_over = HandOver(
@@ -115,6 +106,31 @@ class Runtime:
         self._build_measures()
 
     # ---- building
+
+    def _build_leader(self) -> None:
+        config, opened = self._config, self._opened
+        self._keeping = Keeping(
+            config=config,
+            replica=self._replica,
+            store=opened.store,
+            metrics=self.metrics,
+            forwarder=self._forwarder,
+            now_ms=self._clock.now_ms,
+            heard=lambda: self._agent.rounds.headroom_heard,
+        )
+        self._leader = Leader(
+            node=config.id,
+            life=self._told.life,
+            replica=self._replica,
+            rows=opened.store,
+            proposer=self._proposer,
+            clock=self._clock,
+            barrier=self._driver.barrier,
+            timing=config.effective_timing,
+            limits=config.limits,
+            headroom=config.headroom,
+            purges=self._keeping.purges,
+        )
 
     def _build_raft(
         self, on_refused: Callable[[str], None], on_restart: Callable[[str], None]
@@ -210,6 +226,7 @@ class Runtime:
             leader=self._leader_id,
             open_session=self._open_session,
             send_worker=self._to_worker,
+            disk=self._keeping.room.beat,
             on_worker_death=self.metrics.worker_died,
             on_fatal=self._on_fatal,
         )
@@ -234,6 +251,8 @@ class Runtime:
                 forwarder=self._forwarder,
                 payloads=self._payloads,
                 holders=self._holders,
+                room=self._keeping.room,
+                retention=self._keeping.door(lambda: self._leader.disks),
                 ask_worker=self._ask_worker,
                 leader=self._leader_id,
                 health=self._health,
@@ -293,6 +312,7 @@ class Runtime:
                 group.create_task(self._payloads.repair(self._live_documents.lacking))
                 group.create_task(self._payloads.collect(self._live_documents.is_referenced))
                 group.create_task(self._measures.run())
+                group.create_task(self._keeping.run())
         finally:
             await self._local.stop()
             await self._server.stop()
@@ -306,6 +326,7 @@ class Runtime:
     async def _save(self) -> None:
         async for mark in self._replica.flushes():
             self._driver.saved(SnapshotMark(mark.index, mark.term))
+            self._keeping.sweeper.flushed()
 
     # ---- what the parts ask of each other
 

@@ -41,6 +41,7 @@ from molecule.wire.v1 import worker_pb2 as w
 AskWorker = Callable[[w.WorkerRequest], Awaitable[w.WorkerReply]]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def new_execution_id(now_ms: int) -> str:
     """Sorts by the time of submission; 50 random bits make it unique."""
     number = (now_ms << 50) | secrets.randbits(50)
     digits = []
-    for _ in range(20):
+    for _ in range(_DIGITS):
         number, digit = divmod(number, 32)
         digits.append(_ALPHABET[digit])
     return "e" + "".join(reversed(digits))
@@ -77,6 +78,17 @@ def deployed(state: ClusterState, process: ProcessName, environment: str) -> Dep
         where = f" in environment {environment}" if environment else ""
         raise NotFound(f"no process {process} is deployed{where}: apply it first")
     return found
+
+
+def submitted_at_ms(execution: str) -> int | None:
+    """When an id was made, by the clock of its node; None when `new_execution_id` did not."""
+    digits = execution.removeprefix("e")
+    if len(execution) != _DIGITS + 1 or len(digits) != _DIGITS or set(digits) - set(_ALPHABET):
+        return None
+    number = 0
+    for digit in digits:
+        number = number * 32 + _ALPHABET.index(digit)
+    return number >> 50
 
 
 def body_digest(environment: str, process: str, content: bytes) -> str:
@@ -100,7 +112,9 @@ class SubmitDoor:
         payloads: Payloads,
         ask_worker: AskWorker,
         limits: Limits,
+        room: Callable[..., None] = lambda **_: None,
     ) -> None:
+        self._room = room
         self._node = NodeId(node)
         self._state = state
         self._forwarder = forwarder
@@ -117,6 +131,7 @@ class SubmitDoor:
         """
         policy.check(actor, Action.SUBMIT)
         self._check_sizes(request.submissions)
+        self._check_room(actor, request.submissions)
         deployment, version = self._deployment(request)
         stamps = await self._stamps(request, deployment, version)
         commands: list[c.Command | None] = []
@@ -170,6 +185,12 @@ class SubmitDoor:
                     allowed=limits.submission_body_bytes_max,
                     asked=len(submission.input),
                 )
+
+    def _check_room(self, actor: Actor, submissions: Sequence[d.Submission]) -> None:
+        """Refuse at a full disk before anything is written; the worst of them counts for all."""
+        inline_max = self._limits.payload_inline_bytes_max
+        brings = any(len(submission.input) > inline_max for submission in submissions)
+        self._room(brings_documents=brings, door=actor.kind.value)
 
     def _deployment(self, request: d.SubmitRequest) -> tuple[Deployment, Version]:
         state = self._state()

@@ -130,8 +130,11 @@ class DocumentDisk:
             except FileNotFoundError:
                 return b""
 
-    def set_aside(self, digest: str) -> bool:
-        """Move a damaged document out of the way, for examination; True when there was one."""
+    def set_aside(self, digest: str, *, keep_max: int) -> bool:
+        """Move a damaged document out of the way, for examination; True when there was one.
+
+        Of those that lie there the oldest go, so that a dying disk is not filled with them.
+        """
         with schema.storage_errors(self._folder):
             # Another put may have mended it since it was read.
             left = self.read(digest)
@@ -140,6 +143,9 @@ class DocumentDisk:
             self._connection.execute("DELETE FROM documents WHERE digest = ?", (digest,))
             (self._damaged / digest).write_bytes(left)
             self._place(digest).unlink(missing_ok=True)
+            aside = sorted(self._damaged.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+            for path in aside[: max(0, len(aside) - keep_max)]:
+                path.unlink(missing_ok=True)
         return True
 
     def present(self, digests: Collection[str]) -> frozenset[str]:

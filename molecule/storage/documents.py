@@ -153,7 +153,7 @@ class DocumentStore:
         payload, is_whole = await self._in(self._pool, self._read, name)
         if payload is None or is_whole:
             return payload
-        if await self._in(self._writer, self._disk.set_aside, name):
+        if await self._in(self._writer, self._set_aside, name):
             self.damaged_total += 1
             log.error("document_damaged", digest=name)
         return None
@@ -174,6 +174,10 @@ class DocumentStore:
             raise self._broken
         if len(payload) <= self._limits.document_small_bytes_max:
             await self._commit((Put(digest, len(payload), payload, None),), ())
+            return
+        # It is often here already, and a touch is cheaper than its file; a damaged one is mended.
+        _, is_whole = await self._in(self._pool, self._read, digest)
+        if is_whole and digest in await self._commit((), (digest,)):
             return
         name = f"{digest}.{next(self._names)}"
         writing = self._pool.submit(self._disk.write_temporary, name, payload)
@@ -239,6 +243,9 @@ class DocumentStore:
     def _read(self, digest: str) -> tuple[bytes | None, bool]:
         payload = self._disk.read(digest)
         return payload, payload is not None and _digest(payload) == digest
+
+    def _set_aside(self, digest: str) -> bool:
+        return self._disk.set_aside(digest, keep_max=self._limits.documents_damaged_max)
 
     def _now_ms(self) -> int:
         return self._base_ms + max(0, self._clock_ms() - self._started_ms)

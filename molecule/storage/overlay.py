@@ -28,7 +28,6 @@ class Overlay:
         self._payloads: dict[tuple[str, str], PayloadRow] = {}
         self._timeline: dict[str, deque[TimelineRow]] = {}
         self._history: dict[str, HistoryRow] = {}
-        self._purged: dict[str, int] = {}
         self.row_count = 0
         self.size_bytes = 0
 
@@ -55,8 +54,6 @@ class Overlay:
             self._timeline.setdefault(event.execution, deque()).append(event)
         for ended in batch.history:
             self._history[ended.execution] = ended
-        for execution in batch.purged:
-            self._purged[execution] = self._purged.get(execution, 0) + 1
 
     def ready(self) -> tuple[Batch, ...]:
         """Everything up to the last mark, oldest first; empty when no mark was staged."""
@@ -86,14 +83,6 @@ class Overlay:
         for ended in batch.history:
             if self._history.get(ended.execution) is ended:
                 del self._history[ended.execution]
-        for execution in batch.purged:
-            self._purged[execution] -= 1
-            if not self._purged[execution]:
-                del self._purged[execution]
-
-    def is_purged(self, execution: str) -> bool:
-        """True while a purge of it is staged: what the disk still holds no longer counts."""
-        return execution in self._purged
 
     def payload(self, execution: str, slot: str) -> PayloadRow | None:
         """The newest staged row of this slot; one without body says that it was removed."""

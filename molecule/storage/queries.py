@@ -41,9 +41,6 @@ TIMELINE: Final = (
     "SELECT execution, log_index, position, at_ms, event, body FROM timeline "
     "WHERE execution = ? AND (log_index, position) > (?, ?) ORDER BY log_index, position LIMIT ?"
 )
-ENDED_BEFORE: Final = (
-    "SELECT execution FROM history WHERE ended_at_ms < ? ORDER BY ended_at_ms, execution LIMIT ?"
-)
 COUNTS: Final = (
     "SELECT process, error_class, error_code, count(*) FROM dead_letters "
     "WHERE ?1 IS NULL OR process = ?1 "

@@ -88,7 +88,6 @@ class Batch:
 
     With a `mark`, it closes everything staged since the mark before: `rows` must then be the
     changed objects as they are at that index. Without one, it joins the next batch that has one.
-    `purged` names executions whose timeline, payloads and history a committed purge removed.
     """
 
     mark: Mark | None = None
@@ -97,7 +96,6 @@ class Batch:
     history: tuple[HistoryRow, ...] = ()
     payloads: tuple[PayloadRow, ...] = ()
     dead_letters: tuple[DeadLetterRow, ...] = ()
-    purged: tuple[str, ...] = ()
 
     @property
     def row_count(self) -> int:
@@ -108,7 +106,6 @@ class Batch:
             + len(self.history)
             + len(self.payloads)
             + len(self.dead_letters)
-            + len(self.purged)
         )
 
     @property

@@ -15,6 +15,8 @@ from typing import Final
 from molecule.model.errors import DamagedData, MoleculeError, StorageFull
 
 VERSION: Final = 1
+INCREMENTAL: Final = 2
+"""The auto-vacuum mode in which `StateStore.shrink` can give pages back."""
 
 TABLES: Final[dict[str, tuple[str, ...]]] = {
     "snapshot": ("table_name", "key", "value"),
@@ -118,6 +120,8 @@ def create(path: Path) -> None:
 
 def build(connection: sqlite3.Connection) -> None:
     """Make all tables in an empty database and stamp it with the version."""
+    # Before the first table: later only a rewrite of the whole file would change it.
+    connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
     connection.execute("PRAGMA journal_mode=WAL")
     for statement in _SETTINGS:
         connection.execute(statement)
@@ -206,7 +210,11 @@ def told(path: Path, error: sqlite3.Error | OSError) -> MoleculeError:
         if error.errno in _FULL:
             return StorageFull(f"the disk of {path} is full", path=str(path))
         return DamagedData(f"{path} cannot be used: {error.strerror or error}", path=str(path))
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code == sqlite3.SQLITE_IOERR_SHMSIZE:
+        # The shared memory beside the WAL could not grow: nothing was written yet.
+        return StorageFull(f"the disk of {path} is full", path=str(path))
+    match code & 0xFF:
         case sqlite3.SQLITE_FULL:
             return StorageFull(f"the disk of {path} is full", path=str(path))
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:

@@ -7,7 +7,7 @@ always; and nothing here ever blocks the loop.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -16,7 +16,8 @@ import aiosqlite
 
 from molecule.config import Limits
 from molecule.model.errors import LimitExceeded, MoleculeError, StorageFull
-from molecule.storage import queries, schema, transaction
+from molecule.model.retention import RetentionClass
+from molecule.storage import queries, schema, sweeping, transaction
 from molecule.storage.lock import FolderLock
 from molecule.storage.overlay import Overlay
 from molecule.storage.rows import (
@@ -34,6 +35,7 @@ from molecule.storage.rows import (
     TimelineRow,
 )
 from molecule.storage.snapshot import SnapshotReader, read_mark
+from molecule.storage.sweeping import Usage
 
 _READERS: Final = 2
 _TIMELINE_START: Final = (0, -1)
@@ -180,7 +182,75 @@ class StateStore:
             await self._writer.rollback()
             raise
 
+    async def sweep(self, horizons: Mapping[RetentionClass, int], *, limit: int) -> dict[str, int]:
+        """Delete rows of at most `limit` executions behind the horizons; how many, by class.
+
+        Empty: all is swept. Every entry that a horizon counts on must have been flushed before.
+        """
+        async with self._flushing:
+            if self._broken is not None:
+                raise self._broken
+            for unit in sweeping.UNITS:
+                before_ms = horizons[unit.retention_class]
+                if not before_ms:
+                    continue
+                place = await self._all(sweeping.PLACE, (unit.name,))
+                found = await self._all(
+                    *sweeping.chosen(
+                        unit, before_ms=before_ms, place=place[0][0] if place else "", limit=limit
+                    )
+                )
+                if found:
+                    with schema.storage_errors(self._path):
+                        await self._write(
+                            sweeping.deletes(unit, [(row[0], row[1]) for row in found])
+                        )
+                    return {unit.retention_class.value: len(found)}
+        return {}
+
+    async def shrink(self, *, pages: int, keep_percent: int) -> bool:
+        """Give free pages beyond `keep_percent` of the file back to the disk, at most `pages`.
+
+        True when more could be given. Free pages are used again anyway, so this may be left out.
+        """
+        async with self._flushing:
+            with schema.storage_errors(self._path):
+                (count,) = (await self._on_writer("PRAGMA page_count"))[0]
+                (free,) = (await self._on_writer("PRAGMA freelist_count"))[0]
+                spare = free - count * keep_percent // 100
+                (mode,) = (await self._on_writer("PRAGMA auto_vacuum"))[0]
+                if spare <= 0 or mode != schema.INCREMENTAL:
+                    return False
+                # As a script: a statement that gives no rows would be stepped once, for one page.
+                await self._writer.executescript(f"PRAGMA incremental_vacuum({min(spare, pages)})")
+                if not keep_percent:
+                    # Somebody needs the room now: what waits in the WAL is put in its place.
+                    await self._on_writer("PRAGMA wal_checkpoint(TRUNCATE)")
+                return bool(spare > pages)
+
+    async def _on_writer(self, sql: str) -> list[tuple[Any, ...]]:
+        async with self._writer.execute(sql) as cursor:
+            return [tuple(row) for row in await cursor.fetchall()]
+
     # ---- reading
+
+    async def usage(self) -> tuple[Usage, ...]:
+        """What each class takes, as of the last flush. Reads everything: ask seldom."""
+        return tuple(Usage(*row) for row in await self._all(sweeping.USAGE, ()))
+
+    async def oldest(
+        self, name: RetentionClass, *, from_ms: int, before_ms: int, count: int
+    ) -> int | None:
+        """When the last of the `count` oldest of a class ended within these instants, if any."""
+        asked = sweeping.oldest(name, from_ms=from_ms, before_ms=before_ms, count=count)
+        ((at_ms,),) = await self._all(*asked)
+        return None if at_ms is None else int(at_ms)
+
+    async def ended_count(self, name: RetentionClass, *, from_ms: int, before_ms: int) -> int:
+        """How many executions with something of a class ended within these instants."""
+        asked = sweeping.ended_count(name, from_ms=from_ms, before_ms=before_ms)
+        ((count,),) = await self._all(*asked)
+        return int(count)
 
     async def snapshot_rows(self) -> AsyncIterator[list[SnapshotRow]]:
         """All objects of the replicated state, by table and key, for a replica that starts."""
@@ -193,8 +263,6 @@ class StateStore:
 
     async def payload(self, execution: str, slot: str) -> PayloadRow | None:
         """The bytes or the digest in this slot; what was staged is seen at once."""
-        if self._overlay.is_purged(execution):
-            return None
         staged = self._overlay.payload(execution, slot)
         if staged is not None:
             return None if staged.inline is None and staged.digest is None else staged
@@ -206,8 +274,6 @@ class StateStore:
     ) -> tuple[TimelineRow, ...]:
         """Its events behind the place `after`, oldest first; what was staged is seen at once."""
         self._check_limit(limit)
-        if self._overlay.is_purged(execution):
-            return ()
         # The overlay first: a flush between the two reads then shows a row twice, never not at all.
         staged = self._overlay.timeline(execution)
         found = await self._all(queries.TIMELINE, (execution, *after, limit))
@@ -219,8 +285,6 @@ class StateStore:
 
     async def history_one(self, execution: str) -> HistoryRow | None:
         """How this execution ended; what was staged is seen at once. None: not ended, or purged."""
-        if self._overlay.is_purged(execution):
-            return None
         staged = self._overlay.history(execution)
         if staged is not None:
             return staged
@@ -253,16 +317,6 @@ class StateStore:
         """How many dead letters each process has of each cause, as of the last flush."""
         found = await self._all(queries.COUNTS, (process,))
         return tuple(DeadLetterCount(*row) for row in found)
-
-    async def ended_before(self, at_ms: int, *, limit: int) -> tuple[str, ...]:
-        """Executions that ended before this time, oldest first: a slice of what may be purged.
-
-        The purge itself comes as `Batch.purged`, from a committed command, so that all voters
-        forget alike.
-        """
-        self._check_limit(limit)
-        found = await self._all(queries.ENDED_BEFORE, (at_ms, limit))
-        return tuple(execution for (execution,) in found)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[SnapshotReader]:

@@ -27,12 +27,6 @@ _DROP_PAYLOAD: Final = "DELETE FROM payloads WHERE execution = ? AND slot = ?"
 _PUT_LETTER: Final = (
     "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_PURGES: Final = (
-    "DELETE FROM timeline WHERE execution = ?",
-    "DELETE FROM payloads WHERE execution = ?",
-    "DELETE FROM history WHERE execution = ?",
-    "DELETE FROM history_track WHERE execution = ?",
-)
 _MARK: Final = "UPDATE meta SET value = ? WHERE name = ?"
 
 
@@ -41,7 +35,6 @@ def merged(batches: Sequence[Batch], mark: Mark) -> list[Statement]:
     rows = {(row[0], row[1]): row for batch in batches for row in batch.rows}
     payloads = {(row[0], row[1]): row for batch in batches for row in batch.payloads}
     history = {row[0]: row for batch in batches for row in batch.history}
-    purged = [(execution,) for batch in batches for execution in batch.purged]
     statements = [
         Statement(_PUT_ROW, [tuple(row) for row in rows.values() if row[2] is not None]),
         Statement(_DROP_ROW, [key for key, row in rows.items() if row[2] is None]),
@@ -58,7 +51,6 @@ def merged(batches: Sequence[Batch], mark: Mark) -> list[Statement]:
         Statement(_PUT_PAYLOAD, [tuple(row) for row in payloads.values() if _has_body(row)]),
         Statement(_DROP_PAYLOAD, [key for key, row in payloads.items() if not _has_body(row)]),
         Statement(_PUT_LETTER, [tuple(row) for batch in batches for row in batch.dead_letters]),
-        *(Statement(sql, purged) for sql in _PURGES),
         Statement(_MARK, [(mark.index, "index"), (mark.term, "term"), (mark.hash, "hash")]),
     ]
     return [statement for statement in statements if statement.values]

@@ -60,6 +60,73 @@ class RaftMetrics:
             self._leader_changes.inc()
 
 
+class StorageMetrics:
+    """Room on the disk, what is kept, what was purged and refused."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._free = Gauge(
+            "molecule_storage_free_bytes",
+            "Room on the volume of the data folder, the reserve included.",
+            ("path",),
+            registry=registry,
+        )
+        self._reserve = Gauge(
+            "molecule_storage_reserve_held_bytes",
+            "How much of the reserve is allocated.",
+            registry=registry,
+        )
+        self._level = Gauge(
+            "molecule_storage_level",
+            "0 roomy, 1 purge runs early, 2 no documents, 3 no submissions.",
+            registry=registry,
+        )
+        self._growth = Gauge(
+            "molecule_storage_growth_bytes_per_second",
+            "How fast the room became less since the measure before; negative: more.",
+            registry=registry,
+        )
+        self._bytes = Gauge(
+            "molecule_storage_bytes", "What is kept here.", ("class",), registry=registry
+        )
+        self._purged = Counter(
+            "molecule_retention_purged",
+            "Ended executions whose rows of a class were deleted here.",
+            ("class",),
+            registry=registry,
+        )
+        self._refused = Counter(
+            "molecule_admission_refused",
+            "Submissions refused for want of room.",
+            ("reason", "door"),
+            registry=registry,
+        )
+        self._before: tuple[float, int] | None = None
+
+    def disk(
+        self, path: str, *, free_bytes: int, held_bytes: int, level: int, now_s: float
+    ) -> None:
+        """The disk as measured."""
+        self._free.labels(path).set(free_bytes)
+        self._reserve.set(held_bytes)
+        self._level.set(level)
+        if self._before is not None and now_s > self._before[0]:
+            grown = self._before[1] - free_bytes
+            self._growth.set(grown / (now_s - self._before[0]))
+        self._before = (now_s, free_bytes)
+
+    def kept(self, name: str, size_bytes: int) -> None:
+        """What a class takes here."""
+        self._bytes.labels(name).set(size_bytes)
+
+    def purged(self, name: str, executions: int) -> None:
+        """Rows of a class were deleted here."""
+        self._purged.labels(name).inc(executions)
+
+    def refused(self, reason: str, door: str) -> None:
+        """A submission was refused."""
+        self._refused.labels(reason, door).inc()
+
+
 class _Names:
     """The first names that were seen; each label costs memory here and at who scrapes."""
 
@@ -81,7 +148,7 @@ class NodeMetrics:
     def __init__(self, *, software: str, limits: Limits) -> None:
         registry = self._registry = CollectorRegistry()
         self._process = _Names(limits.metric_process_labels_max).label
-        self.raft = RaftMetrics(registry)
+        self.raft, self.storage = RaftMetrics(registry), StorageMetrics(registry)
         self._executions = Counter(
             "molecule_executions",
             "Executions that ended or were parked.",

@@ -13,6 +13,7 @@ from molecule.model.ids import ExecutionId, NodeId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
 from tests.properties import draining
 from tests.properties.beginning import ENVIRONMENT, PROCESSES, setting_up
+from tests.properties.log_purges import purge
 from tests.properties.model_parts import KEEPS
 
 START_MS = 1_700_000_000_000
@@ -209,6 +210,7 @@ def _end(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, Any]:
             execution=name,
             token=_token(state, name, d),
             state=ENDS[b % len(ENDS)],
+            result=wire.Payload(stored=wire.DocumentRef(digest=f"d{c % 4}", size_bytes=10)),
             wait_ms=1_000 * (c % 4),
         )
     }
@@ -355,13 +357,14 @@ _WRITERS: tuple[_Writer, ...] = (
     draining.drain,
     draining.undrain,
     _claim,
+    purge,
     _trigger,
     _group,
     _settle,
     _submit_of_group,
 )
 
-WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 2, 1, 3, 3, 3, 2, 4, 1, 3, 3, 2, 6)
+WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 2, 1, 3, 3, 3, 2, 4, 1, 2, 3, 3, 2, 6)
 
-KINDS_OF_THE_MODEL = _WRITERS.index(_claim) + 1
+KINDS_OF_THE_MODEL = _WRITERS.index(purge) + 1
 """The first ones; the model knows nothing of triggers and groups."""

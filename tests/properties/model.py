@@ -147,6 +147,10 @@ class Model(Order):
         run.wait_number += 1
         run.wait_until = max([until, *deadlines])
 
+    def purge_ended(self, said: wire.PurgeEnded) -> bool:
+        # It takes documents and rows; no execution changes, whatever its state.
+        return said.epoch == self.epoch
+
     # -- executions
 
     def submit_execution(self, said: wire.SubmitExecution) -> bool:

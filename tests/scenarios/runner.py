@@ -5,11 +5,12 @@ from typing import Any
 from molecule.cluster import views
 from molecule.config import Limits
 from molecule.model.ids import ExecutionId, GroupId, ProcessName
-from molecule.model.keys import make_key
 from molecule.wire.v1 import commands_pb2 as wire
 from tests.scenarios.process_verbs import ProcessVerbs
+from tests.scenarios.retention_verbs import RetentionVerbs
 from tests.scenarios.script import Command, milliseconds, parse, render
-from tests.scenarios.world import ENVIRONMENT, START_MS, told
+from tests.scenarios.submitted import input_of, key_of
+from tests.scenarios.world import ENVIRONMENT, told
 
 
 def run(text: str) -> str:
@@ -19,7 +20,7 @@ def run(text: str) -> str:
     return render(blocks, [runner.block(block.commands) for block in blocks])
 
 
-class Runner(ProcessVerbs):
+class Runner(RetentionVerbs, ProcessVerbs):
     """Carries out the commands of one scenario on a world of its own."""
 
     def block(self, commands: tuple[Command, ...]) -> list[str]:
@@ -134,11 +135,11 @@ class Runner(ProcessVerbs):
         self._propose(
             submit_execution=wire.SubmitExecution(
                 execution=name,
-                idempotency_key=self._key(command.options.get("key", f"key_of_{name}")),
+                idempotency_key=key_of(command.options.get("key", f"key_of_{name}")),
                 body_digest=command.options.get("body", "the body"),
                 environment=ENVIRONMENT,
                 process=process,
-                input=wire.Payload(inline=b"[]"),
+                input=input_of(command.options.get("document", "")),
                 concurrency_key=command.options.get("by", ""),
                 hint=hint,
                 group=command.options.get("group", ""),
@@ -146,12 +147,6 @@ class Runner(ProcessVerbs):
                 priority=command.number("priority", 0),
             )
         )
-
-    def _key(self, text: str) -> str:
-        # `made@10s` is a key that holds the time at which it was made.
-        if not text.startswith("made@"):
-            return text
-        return make_key(START_MS + milliseconds(text.removeprefix("made@")), bytes(10))
 
     def do_cancel(self, command: Command) -> None:
         """cancel e1."""

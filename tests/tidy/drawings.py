@@ -56,6 +56,8 @@ _MEANINGS: Final = {
     "timing_profile": "`relaxed` makes every duration four times as long",
     "timing": "see [durations](#durations)",
     "limits": "see [limits](#limits)",
+    "headroom": "see [room on the disk](#room-on-the-disk)",
+    "retention": "see [retention](#retention)",
     "log_level": "least level that is written",
 }
 

@@ -79,6 +79,7 @@ class Command(_message.Message):
     ASSIGN_TRIGGER_FIELD_NUMBER: _builtins.int
     RECORD_GROUP_FIELD_NUMBER: _builtins.int
     SETTLE_GROUP_FIELD_NUMBER: _builtins.int
+    PURGE_ENDED_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """of the command's meaning; 1 today; an unknown one stops the node"""
     @_builtins.property
@@ -145,6 +146,10 @@ class Command(_message.Message):
     def record_group(self) -> Global___RecordGroup: ...
     @_builtins.property
     def settle_group(self) -> Global___SettleGroup: ...
+    @_builtins.property
+    def purge_ended(self) -> Global___PurgeEnded:
+        """retention"""
+
     def __init__(
         self,
         *,
@@ -177,12 +182,13 @@ class Command(_message.Message):
         assign_trigger: Global___AssignTrigger | None = ...,
         record_group: Global___RecordGroup | None = ...,
         settle_group: Global___SettleGroup | None = ...,
+        purge_ended: Global___PurgeEnded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "assign_trigger", "record_group", "settle_group"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "assign_trigger", "record_group", "settle_group", "purge_ended"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -1720,3 +1726,63 @@ class SettleGroup(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SettleGroup: _TypeAlias = SettleGroup  # noqa: Y015
+
+@_typing.final
+class Horizon(_message.Message):
+    """---- retention"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETENTION_CLASS_FIELD_NUMBER: _builtins.int
+    BEFORE_MS_FIELD_NUMBER: _builtins.int
+    retention_class: _builtins.str
+    """molecule/model/retention.py"""
+    before_ms: _builtins.int
+    """what ended before this instant is purged; never goes back"""
+    def __init__(
+        self,
+        *,
+        retention_class: _builtins.str = ...,
+        before_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_ms", b"before_ms", "retention_class", b"retention_class"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Horizon: _TypeAlias = Horizon  # noqa: Y015
+
+@_typing.final
+class PurgeEnded(_message.Message):
+    """Move horizons on and take back the document references of what lies behind them, in one slice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EPOCH_FIELD_NUMBER: _builtins.int
+    HORIZONS_FIELD_NUMBER: _builtins.int
+    SLICE_MAX_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    epoch: _builtins.int
+    """of the leader that says it; 0: an actor does"""
+    slice_max: _builtins.int
+    """executions whose references this command takes back at most"""
+    @_builtins.property
+    def horizons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Horizon]: ...
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        epoch: _builtins.int = ...,
+        horizons: _abc.Iterable[Global___Horizon] | None = ...,
+        slice_max: _builtins.int = ...,
+        actor: Global___Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "epoch", b"epoch", "horizons", b"horizons", "slice_max", b"slice_max"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeEnded: _TypeAlias = PurgeEnded  # noqa: Y015

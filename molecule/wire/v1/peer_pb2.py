@@ -26,7 +26,7 @@ from molecule.wire.v1 import commands_pb2 as molecule_dot_wire_dot_v1_dot_comman
 from molecule.wire.v1 import worker_pb2 as molecule_dot_wire_dot_v1_dot_worker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmolecule/wire/v1/peer.proto\x12\x10molecule.wire.v1\x1a\x1fmolecule/wire/v1/commands.proto\x1a\x1dmolecule/wire/v1/worker.proto\";\n\x0c\x43ommandGroup\x12+\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x19.molecule.wire.v1.Command\"@\n\x0eProposeRequest\x12.\n\x06groups\x18\x01 \x03(\x0b\x32\x1e.molecule.wire.v1.CommandGroup\"^\n\x0e\x43ommandOutcome\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66\x61\x63ts\x18\x04 \x01(\x0c\x12\r\n\x05value\x18\x05 \x01(\x03\"Q\n\x0cGroupOutcome\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x32\n\x08outcomes\x18\x02 \x03(\x0b\x32 .molecule.wire.v1.CommandOutcome\">\n\x0cProposeReply\x12.\n\x06groups\x18\x01 \x03(\x0b\x32\x1e.molecule.wire.v1.GroupOutcome\"#\n\x10ReportDeathReply\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\"\x12\n\x10ReadIndexRequest\"\x1f\n\x0eReadIndexReply\x12\r\n\x05index\x18\x01 \x01(\x03\"E\n\tFromAgent\x12\x30\n\theartbeat\x18\x01 \x01(\x0b\x32\x1b.molecule.wire.v1.HeartbeatH\x00\x42\x06\n\x04kind\"\xc2\x02\n\tHeartbeat\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04life\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x03\x12\x12\n\nslots_free\x18\x04 \x01(\x05\x12.\n\x04held\x18\x05 \x03(\x0b\x32 .molecule.wire.v1.Heartbeat.Held\x12\x39\n\x08triggers\x18\x06 \x03(\x0b\x32\'.molecule.wire.v1.Heartbeat.HeldTrigger\x12\x15\n\rwall_clock_ms\x18\x07 \x01(\x03\x1a(\n\x04Held\x12\x11\n\texecution\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x03\x1a\x42\n\x0bHeldTrigger\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0f\n\x07process\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\x03\";\n\x0cToAgentBatch\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.molecule.wire.v1.ToAgent\"\x94\x02\n\x07ToAgent\x12\x35\n\theartbeat\x18\x01 \x01(\x0b\x32 .molecule.wire.v1.HeartbeatReplyH\x00\x12-\n\x03run\x18\x02 \x01(\x0b\x32\x1e.molecule.wire.v1.RunExecutionH\x00\x12/\n\x04stop\x18\x03 \x01(\x0b\x32\x1f.molecule.wire.v1.StopExecutionH\x00\x12\x33\n\x0brun_trigger\x18\x04 \x01(\x0b\x32\x1c.molecule.wire.v1.RunTriggerH\x00\x12\x35\n\x0cstop_trigger\x18\x05 \x01(\x0b\x32\x1d.molecule.wire.v1.StopTriggerH\x00\x42\x06\n\x04kind\"\xac\x01\n\x0eHeartbeatReply\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x13\n\x0bincarnation\x18\x03 \x01(\x03\x12\x12\n\nsuperseded\x18\x04 \x01(\x08\x12\x17\n\x0f\x63luster_time_ms\x18\x05 \x01(\x03\x12\x10\n\x08lease_ms\x18\x06 \x01(\x03\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\x12\x15\n\rdrain_left_ms\x18\x08 \x01(\x03\x32\xc8\x02\n\x04Peer\x12K\n\x07Propose\x12 .molecule.wire.v1.ProposeRequest\x1a\x1e.molecule.wire.v1.ProposeReply\x12J\n\x07Session\x12\x1b.molecule.wire.v1.FromAgent\x1a\x1e.molecule.wire.v1.ToAgentBatch(\x01\x30\x01\x12T\n\x0bReportDeath\x12!.molecule.wire.v1.ReportNodeDeath\x1a\".molecule.wire.v1.ReportDeathReply\x12Q\n\tReadIndex\x12\".molecule.wire.v1.ReadIndexRequest\x1a .molecule.wire.v1.ReadIndexReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmolecule/wire/v1/peer.proto\x12\x10molecule.wire.v1\x1a\x1fmolecule/wire/v1/commands.proto\x1a\x1dmolecule/wire/v1/worker.proto\";\n\x0c\x43ommandGroup\x12+\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\x19.molecule.wire.v1.Command\"@\n\x0eProposeRequest\x12.\n\x06groups\x18\x01 \x03(\x0b\x32\x1e.molecule.wire.v1.CommandGroup\"^\n\x0e\x43ommandOutcome\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x66\x61\x63ts\x18\x04 \x01(\x0c\x12\r\n\x05value\x18\x05 \x01(\x03\"Q\n\x0cGroupOutcome\x12\r\n\x05index\x18\x01 \x01(\x03\x12\x32\n\x08outcomes\x18\x02 \x03(\x0b\x32 .molecule.wire.v1.CommandOutcome\">\n\x0cProposeReply\x12.\n\x06groups\x18\x01 \x03(\x0b\x32\x1e.molecule.wire.v1.GroupOutcome\"#\n\x10ReportDeathReply\x12\x0f\n\x07\x61pplied\x18\x01 \x01(\x08\"\x12\n\x10ReadIndexRequest\"\x1f\n\x0eReadIndexReply\x12\r\n\x05index\x18\x01 \x01(\x03\"E\n\tFromAgent\x12\x30\n\theartbeat\x18\x01 \x01(\x0b\x32\x1b.molecule.wire.v1.HeartbeatH\x00\x42\x06\n\x04kind\"\xdb\x03\n\tHeartbeat\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0c\n\x04life\x18\x02 \x01(\t\x12\x13\n\x0bincarnation\x18\x03 \x01(\x03\x12\x12\n\nslots_free\x18\x04 \x01(\x05\x12.\n\x04held\x18\x05 \x03(\x0b\x32 .molecule.wire.v1.Heartbeat.Held\x12\x39\n\x08triggers\x18\x06 \x03(\x0b\x32\'.molecule.wire.v1.Heartbeat.HeldTrigger\x12\x15\n\rwall_clock_ms\x18\x07 \x01(\x03\x12.\n\x04\x64isk\x18\x14 \x01(\x0b\x32 .molecule.wire.v1.Heartbeat.Disk\x1a(\n\x04Held\x12\x11\n\texecution\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x03\x1a\x42\n\x0bHeldTrigger\x12\x13\n\x0b\x65nvironment\x18\x01 \x01(\t\x12\x0f\n\x07process\x18\x02 \x01(\t\x12\r\n\x05token\x18\x03 \x01(\x03\x1ag\n\x04\x44isk\x12\x13\n\x0btotal_bytes\x18\x01 \x01(\x03\x12\x17\n\x0f\x61vailable_bytes\x18\x02 \x01(\x03\x12\x15\n\rreserve_bytes\x18\x03 \x01(\x03\x12\x1a\n\x12reserve_held_bytes\x18\x04 \x01(\x03\";\n\x0cToAgentBatch\x12+\n\x08messages\x18\x01 \x03(\x0b\x32\x19.molecule.wire.v1.ToAgent\"\x94\x02\n\x07ToAgent\x12\x35\n\theartbeat\x18\x01 \x01(\x0b\x32 .molecule.wire.v1.HeartbeatReplyH\x00\x12-\n\x03run\x18\x02 \x01(\x0b\x32\x1e.molecule.wire.v1.RunExecutionH\x00\x12/\n\x04stop\x18\x03 \x01(\x0b\x32\x1f.molecule.wire.v1.StopExecutionH\x00\x12\x33\n\x0brun_trigger\x18\x04 \x01(\x0b\x32\x1c.molecule.wire.v1.RunTriggerH\x00\x12\x35\n\x0cstop_trigger\x18\x05 \x01(\x0b\x32\x1d.molecule.wire.v1.StopTriggerH\x00\x42\x06\n\x04kind\"\xda\x01\n\x0eHeartbeatReply\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05\x65poch\x18\x02 \x01(\x03\x12\x13\n\x0bincarnation\x18\x03 \x01(\x03\x12\x12\n\nsuperseded\x18\x04 \x01(\x08\x12\x17\n\x0f\x63luster_time_ms\x18\x05 \x01(\x03\x12\x16\n\x0eheadroom_level\x18\x14 \x01(\x05\x12\x14\n\x0c\x66ullest_node\x18\x15 \x01(\t\x12\x10\n\x08lease_ms\x18\x06 \x01(\x03\x12\x10\n\x08\x64raining\x18\x07 \x01(\x08\x12\x15\n\rdrain_left_ms\x18\x08 \x01(\x03\x32\xc8\x02\n\x04Peer\x12K\n\x07Propose\x12 .molecule.wire.v1.ProposeRequest\x1a\x1e.molecule.wire.v1.ProposeReply\x12J\n\x07Session\x12\x1b.molecule.wire.v1.FromAgent\x1a\x1e.molecule.wire.v1.ToAgentBatch(\x01\x30\x01\x12T\n\x0bReportDeath\x12!.molecule.wire.v1.ReportNodeDeath\x1a\".molecule.wire.v1.ReportDeathReply\x12Q\n\tReadIndex\x12\".molecule.wire.v1.ReadIndexRequest\x1a .molecule.wire.v1.ReadIndexReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,17 +52,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FROMAGENT']._serialized_start=573
   _globals['_FROMAGENT']._serialized_end=642
   _globals['_HEARTBEAT']._serialized_start=645
-  _globals['_HEARTBEAT']._serialized_end=967
-  _globals['_HEARTBEAT_HELD']._serialized_start=859
-  _globals['_HEARTBEAT_HELD']._serialized_end=899
-  _globals['_HEARTBEAT_HELDTRIGGER']._serialized_start=901
-  _globals['_HEARTBEAT_HELDTRIGGER']._serialized_end=967
-  _globals['_TOAGENTBATCH']._serialized_start=969
-  _globals['_TOAGENTBATCH']._serialized_end=1028
-  _globals['_TOAGENT']._serialized_start=1031
-  _globals['_TOAGENT']._serialized_end=1307
-  _globals['_HEARTBEATREPLY']._serialized_start=1310
-  _globals['_HEARTBEATREPLY']._serialized_end=1482
-  _globals['_PEER']._serialized_start=1485
-  _globals['_PEER']._serialized_end=1813
+  _globals['_HEARTBEAT']._serialized_end=1120
+  _globals['_HEARTBEAT_HELD']._serialized_start=907
+  _globals['_HEARTBEAT_HELD']._serialized_end=947
+  _globals['_HEARTBEAT_HELDTRIGGER']._serialized_start=949
+  _globals['_HEARTBEAT_HELDTRIGGER']._serialized_end=1015
+  _globals['_HEARTBEAT_DISK']._serialized_start=1017
+  _globals['_HEARTBEAT_DISK']._serialized_end=1120
+  _globals['_TOAGENTBATCH']._serialized_start=1122
+  _globals['_TOAGENTBATCH']._serialized_end=1181
+  _globals['_TOAGENT']._serialized_start=1184
+  _globals['_TOAGENT']._serialized_end=1460
+  _globals['_HEARTBEATREPLY']._serialized_start=1463
+  _globals['_HEARTBEATREPLY']._serialized_end=1681
+  _globals['_PEER']._serialized_start=1684
+  _globals['_PEER']._serialized_end=2012
 # @@protoc_insertion_point(module_scope)

@@ -259,6 +259,32 @@ class Heartbeat(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class Disk(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+        AVAILABLE_BYTES_FIELD_NUMBER: _builtins.int
+        RESERVE_BYTES_FIELD_NUMBER: _builtins.int
+        RESERVE_HELD_BYTES_FIELD_NUMBER: _builtins.int
+        total_bytes: _builtins.int
+        available_bytes: _builtins.int
+        reserve_bytes: _builtins.int
+        reserve_held_bytes: _builtins.int
+        def __init__(
+            self,
+            *,
+            total_bytes: _builtins.int = ...,
+            available_bytes: _builtins.int = ...,
+            reserve_bytes: _builtins.int = ...,
+            reserve_held_bytes: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["available_bytes", b"available_bytes", "reserve_bytes", b"reserve_bytes", "reserve_held_bytes", b"reserve_held_bytes", "total_bytes", b"total_bytes"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     NUMBER_FIELD_NUMBER: _builtins.int
     LIFE_FIELD_NUMBER: _builtins.int
     INCARNATION_FIELD_NUMBER: _builtins.int
@@ -266,6 +292,7 @@ class Heartbeat(_message.Message):
     HELD_FIELD_NUMBER: _builtins.int
     TRIGGERS_FIELD_NUMBER: _builtins.int
     WALL_CLOCK_MS_FIELD_NUMBER: _builtins.int
+    DISK_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     life: _builtins.str
     incarnation: _builtins.int
@@ -276,6 +303,10 @@ class Heartbeat(_message.Message):
     def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___Heartbeat.Held]: ...
     @_builtins.property
     def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Heartbeat.HeldTrigger]: ...
+    @_builtins.property
+    def disk(self) -> Global___Heartbeat.Disk:
+        """absent: it could not be measured"""
+
     def __init__(
         self,
         *,
@@ -286,10 +317,11 @@ class Heartbeat(_message.Message):
         held: _abc.Iterable[Global___Heartbeat.Held] | None = ...,
         triggers: _abc.Iterable[Global___Heartbeat.HeldTrigger] | None = ...,
         wall_clock_ms: _builtins.int = ...,
+        disk: Global___Heartbeat.Disk | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["disk", b"disk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "incarnation", b"incarnation", "life", b"life", "number", b"number", "slots_free", b"slots_free", "triggers", b"triggers", "wall_clock_ms", b"wall_clock_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disk", b"disk", "held", b"held", "incarnation", b"incarnation", "life", b"life", "number", b"number", "slots_free", b"slots_free", "triggers", b"triggers", "wall_clock_ms", b"wall_clock_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -366,6 +398,8 @@ class HeartbeatReply(_message.Message):
     INCARNATION_FIELD_NUMBER: _builtins.int
     SUPERSEDED_FIELD_NUMBER: _builtins.int
     CLUSTER_TIME_MS_FIELD_NUMBER: _builtins.int
+    HEADROOM_LEVEL_FIELD_NUMBER: _builtins.int
+    FULLEST_NODE_FIELD_NUMBER: _builtins.int
     LEASE_MS_FIELD_NUMBER: _builtins.int
     DRAINING_FIELD_NUMBER: _builtins.int
     DRAIN_LEFT_MS_FIELD_NUMBER: _builtins.int
@@ -376,6 +410,9 @@ class HeartbeatReply(_message.Message):
     superseded: _builtins.bool
     """a higher incarnation of this node exists: stop"""
     cluster_time_ms: _builtins.int
+    headroom_level: _builtins.int
+    """of the fullest voter: molecule/model/disk.py"""
+    fullest_node: _builtins.str
     lease_ms: _builtins.int
     """how long it lasts: the leader judges by its own settings, not the node's"""
     draining: _builtins.bool
@@ -390,13 +427,15 @@ class HeartbeatReply(_message.Message):
         incarnation: _builtins.int = ...,
         superseded: _builtins.bool = ...,
         cluster_time_ms: _builtins.int = ...,
+        headroom_level: _builtins.int = ...,
+        fullest_node: _builtins.str = ...,
         lease_ms: _builtins.int = ...,
         draining: _builtins.bool = ...,
         drain_left_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_time_ms", b"cluster_time_ms", "drain_left_ms", b"drain_left_ms", "draining", b"draining", "epoch", b"epoch", "incarnation", b"incarnation", "lease_ms", b"lease_ms", "number", b"number", "superseded", b"superseded"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_time_ms", b"cluster_time_ms", "drain_left_ms", b"drain_left_ms", "draining", b"draining", "epoch", b"epoch", "fullest_node", b"fullest_node", "headroom_level", b"headroom_level", "incarnation", b"incarnation", "lease_ms", b"lease_ms", "number", b"number", "superseded", b"superseded"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -107,6 +107,7 @@ class HeaderRow(_message.Message):
     TOTALS_FIELD_NUMBER: _builtins.int
     ENDED_COUNTS_FIELD_NUMBER: _builtins.int
     FORMER_LEASES_FIELD_NUMBER: _builtins.int
+    HORIZONS_FIELD_NUMBER: _builtins.int
     time_ms: _builtins.int
     rules_version: _builtins.int
     epoch: _builtins.int
@@ -126,6 +127,10 @@ class HeaderRow(_message.Message):
 
     @_builtins.property
     def former_leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___FormerLeaseRow]: ...
+    @_builtins.property
+    def horizons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Counted]:
+        """by retention class: what ended before this instant is purged"""
+
     def __init__(
         self,
         *,
@@ -142,10 +147,11 @@ class HeaderRow(_message.Message):
         totals: _abc.Iterable[Global___Counted] | None = ...,
         ended_counts: _abc.Iterable[Global___Counted] | None = ...,
         former_leases: _abc.Iterable[Global___FormerLeaseRow] | None = ...,
+        horizons: _abc.Iterable[Global___Counted] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "ended_counts", b"ended_counts", "epoch", b"epoch", "former_leases", b"former_leases", "incarnation_last", b"incarnation_last", "keys_forgotten_ms", b"keys_forgotten_ms", "leader", b"leader", "lease_hold_ms", b"lease_hold_ms", "rules_version", b"rules_version", "serial_last", b"serial_last", "time_ms", b"time_ms", "token_last", b"token_last", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "ended_counts", b"ended_counts", "epoch", b"epoch", "former_leases", b"former_leases", "horizons", b"horizons", "incarnation_last", b"incarnation_last", "keys_forgotten_ms", b"keys_forgotten_ms", "leader", b"leader", "lease_hold_ms", b"lease_hold_ms", "rules_version", b"rules_version", "serial_last", b"serial_last", "time_ms", b"time_ms", "token_last", b"token_last", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -820,6 +826,40 @@ class EndedRow(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EndedRow: _TypeAlias = EndedRow  # noqa: Y015
+
+@_typing.final
+class RetainedRow(_message.Message):
+    """A terminal execution that still refers to stored documents."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    RETENTION_CLASS_FIELD_NUMBER: _builtins.int
+    ENDED_AT_MS_FIELD_NUMBER: _builtins.int
+    SERIAL_FIELD_NUMBER: _builtins.int
+    DIGESTS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    retention_class: _builtins.str
+    ended_at_ms: _builtins.int
+    serial: _builtins.int
+    @_builtins.property
+    def digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        retention_class: _builtins.str = ...,
+        ended_at_ms: _builtins.int = ...,
+        serial: _builtins.int = ...,
+        digests: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digests", b"digests", "ended_at_ms", b"ended_at_ms", "id", b"id", "retention_class", b"retention_class", "serial", b"serial"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetainedRow: _TypeAlias = RetainedRow  # noqa: Y015
 
 @_typing.final
 class GroupRow(_message.Message):

@@ -120,31 +120,6 @@ async def test_removed_payload_is_gone_staged_and_flushed(store: StateStore) -> 
     assert await store.payload("e1", "input") is None
 
 
-async def test_purged_execution_is_forgotten_but_its_dead_letters_stay(store: StateStore) -> None:
-    store.stage(
-        marked(
-            1,
-            payloads=(a_payload(),),
-            timeline=(an_event(),),
-            history=(an_end(track=(("order", "7"),)),),
-            dead_letters=(a_letter(),),
-        )
-    )
-    await store.flush()
-    assert await store.ended_before(2_001, limit=10) == ("e1",)
-    assert await store.ended_before(2_000, limit=10) == ()
-    store.stage(marked(2, purged=("e1",)))
-    for _ in ("staged", "flushed"):
-        assert await store.payload("e1", "input") is None
-        assert await store.timeline("e1", limit=10) == ()
-        assert await store.history_one("e1") is None
-        await store.flush()
-    found = await store.history(HistoryQuery(track=("order", "7")), limit=10)
-    assert found.rows == ()
-    letters = await store.dead_letters(DeadLetterQuery(execution="e1"), limit=10)
-    assert letters.rows == (a_letter(),)
-
-
 ENDS = (
     an_end("e1", ended_at_ms=1_000, track=(("order", "A-1"), ("customer", "7"))),
     an_end("e2", ended_at_ms=2_000, process="bills", track=(("order", "A-2"),)),

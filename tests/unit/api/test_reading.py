@@ -199,6 +199,8 @@ ADDRESSES = {
     "/api/v1/nodes/{node}/drain": {"post"},
     "/api/v1/nodes/{node}/undrain": {"post"},
     "/api/v1/cluster": {"get"},
+    "/api/v1/retention": {"get"},
+    "/api/v1/retention/purge": {"post"},
     "/api/v1/deadletters": {"get"},
     "/api/v1/deadletters/{dead_letter}": {"get"},
     "/livez": {"get"},
