@@ -77,11 +77,16 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="short loads, for a comparison")
     parser.add_argument("--kills", type=int, default=20, help="of each kind in W3; 20 unless told")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
+    parser.add_argument("--pending", type=int, help="depth of W4; 100,000 unless told")
     asked = parser.parse_args()
     # Told to end, it ends like an interrupt: no node is left behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     figures = Figures(_say)
-    scale = Scale(is_quick=asked.quick, kills=asked.kills)
+    scale = Scale(
+        is_quick=asked.quick,
+        kills=asked.kills,
+        pending=asked.pending or (6_000 if asked.quick else 100_000),
+    )
     names = asked.only or list(WORKLOADS)
     before = machine.load_average()
     try:

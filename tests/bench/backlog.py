@@ -8,18 +8,17 @@ cluster, first, is the rate to compare with.
 import asyncio
 import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from tests.bench import machine
 from tests.bench.figures import Figures, Goal, Scale
 from tests.bench.processes import BACKLOG_PROCESSES, backlog_name
 from tests.bench.site import Disturbed, Site
 
-_BATCH: Final = 100
 _FREE_KEYS: Final = 10
-_PAD: Final = "x" * 940
+_KEYS: Final = 1_000
+_KEYS_QUICK: Final = 200
 _LAG: Final = re.compile(r'molecule_loop_lag_seconds_bucket\{le="([^"]+)"\} (\S+)')
 
 FILL: Final = Goal("W4", "backlog accepted, batches of 100 with keys", "executions/s")
@@ -32,23 +31,12 @@ DRAIN: Final = Goal("W4", "drain, first to last", "executions/s")
 STALLS: Final = Goal("W4", "stalls of a node's loop over 50 ms", "stalls", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    pending: int
-    keys: int
-    small: int
-
-    @classmethod
-    def of(cls, *, is_quick: bool) -> "Size":
-        return cls(6_000, 200, 2_000) if is_quick else cls(100_000, 1_000, 5_000)
-
-
 async def w4(site: Site, figures: Figures, scale: Scale) -> None:
     """One run."""
-    size = Size.of(is_quick=scale.is_quick)
-    few_alone, all_alone = await _drained(site, size, size.small, None)
+    keys = _KEYS_QUICK if scale.is_quick else _KEYS
+    few_alone, all_alone = await _drained(site, keys, max(scale.pending // 20, 2 * keys), None)
     before = await _stalls(site)
-    few, whole = await _drained(site, size, size.pending, figures)
+    few, whole = await _drained(site, keys, scale.pending, figures)
     figures.note(FEW, few.rate / few_alone.rate * 100, rate=round(few.rate))
     figures.note(ALL, whole.rate / all_alone.rate * 100, empty_rate=round(all_alone.rate))
     figures.note(LAST, whole.last_tenth / all_alone.rate * 100)
@@ -66,16 +54,16 @@ class _Drain:
 
 
 async def _drained(
-    site: Site, size: Size, pending: int, figures: Figures | None
+    site: Site, keys: int, pending: int, figures: Figures | None
 ) -> tuple[_Drain, _Drain]:
     """Fill and drain: first the few keys alone, then all."""
-    blockers = await _block(site, size)
-    used = await site.load("fill", callers=8, items=list(batches_of(size, pending)))
+    blockers = await _block(site, keys)
+    used = await site.load("fill", callers=8, count=pending, keys=keys)
     if figures is not None:
         figures.note(FILL, used.rate, cpu_us_each=used.us_each())
         await _note_size(site, figures, pending)
     free = {key: found for key, found in blockers.items() if int(key[3:]) < _FREE_KEYS}
-    share = pending * _FREE_KEYS // size.keys
+    share = pending * _FREE_KEYS // keys
     few = await _free(site, free, share)
     rest = {key: found for key, found in blockers.items() if key not in free}
     return few, await _free(site, rest, pending - share)
@@ -93,31 +81,18 @@ async def _note_size(site: Site, figures: Figures, pending: int) -> None:
     await site.until_calm()
 
 
-def batches_of(size: Size, pending: int) -> Iterator[dict[str, Any]]:
-    """Batches of one process each; every key gets its even part, one after the other."""
-    for start in range(0, pending, _BATCH):
-        number = start // _BATCH % BACKLOG_PROCESSES
-        keys = [key for key in range(size.keys) if key % BACKLOG_PROCESSES == number]
-        turn = start // _BATCH // BACKLOG_PROCESSES * _BATCH
-        items = [
-            {"input": {"key": f"key{keys[(turn + each) % len(keys)]}", "pad": _PAD}}
-            for each in range(_BATCH)
-        ]
-        yield {"process": backlog_name(number), "submissions": items}
-
-
-async def _block(site: Site, size: Size) -> dict[str, str]:
+async def _block(site: Site, keys: int) -> dict[str, str]:
     """One execution in doubt per key; the executions by key."""
     node = next(iter(site.nodes))
     found = {}
     for number in range(BACKLOG_PROCESSES):
-        keys = [f"key{key}" for key in range(number, size.keys, BACKLOG_PROCESSES)]
+        mine = [f"key{key}" for key in range(number, keys, BACKLOG_PROCESSES)]
         body = {
             "process": backlog_name(number),
-            "submissions": [{"input": {"key": key, "blocks": True}} for key in keys],
+            "submissions": [{"input": {"key": key, "blocks": True}} for key in mine],
         }
         answer = await site.post(node, "/executions:batch", body, wait="30s")
-        for key, result in zip(keys, answer["results"], strict=True):
+        for key, result in zip(mine, answer["results"], strict=True):
             if result["state"] != "IN_DOUBT":
                 raise Disturbed(f"{key} is not blocked: {result}")
             found[key] = result["execution"]

@@ -8,10 +8,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is done: short loads for a comparison, how many deaths of each kind."""
+    """How much is done: short loads for a comparison, deaths of each kind, depth of the backlog."""
 
     is_quick: bool
     kills: int
+    pending: int
 
 
 @dataclass(frozen=True, slots=True)

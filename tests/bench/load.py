@@ -11,11 +11,11 @@ import ssl
 import sys
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import uvloop
 
 from tests.bench.https import Caller, post
+from tests.bench.spread import batches_of
 
 _WAIT_PATH = "/api/v1/executions?wait=30s"
 _BATCH_PATH = "/api/v1/executions:batch"
@@ -35,8 +35,8 @@ class Job:
     count: int = 0
     batch: int = 100
     wait: bool = True
-    items: list[dict[str, Any]] = field(default_factory=list)
-    """For `fill`: `{process, input}` of each batch's submissions, `count` times."""
+    keys: int = 0
+    """For `fill`: concurrency keys that `count` executions are spread over."""
 
 
 @dataclass(slots=True)
@@ -107,9 +107,9 @@ async def batches(job: Job, context: ssl.SSLContext) -> Found:
 
 
 async def fill(job: Job, context: ssl.SSLContext) -> Found:
-    """Submit every batch of `items`, without waiting for ends."""
+    """Submit a backlog, without waiting for ends."""
     found = Found()
-    left = iter(job.items)
+    left = batches_of(job.count, job.keys)
 
     async def one(address: str) -> None:
         caller = await Caller.connect(address, context)

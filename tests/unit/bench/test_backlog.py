@@ -2,12 +2,11 @@
 
 from collections import Counter
 
-from tests.bench.backlog import Size, batches_of
+from tests.bench.spread import batches_of
 
 
 def test_the_backlog_is_spread_evenly_over_keys_and_processes() -> None:
-    size = Size(pending=20_000, keys=200, small=0)
-    batches = list(batches_of(size, 20_000))
+    batches = list(batches_of(20_000, 200))
     keys = Counter(
         (batch["process"], item["input"]["key"])
         for batch in batches
@@ -19,5 +18,5 @@ def test_the_backlog_is_spread_evenly_over_keys_and_processes() -> None:
 
 
 def test_a_document_of_the_backlog_is_about_a_kilobyte() -> None:
-    batch = next(batches_of(Size(pending=100, keys=20, small=0), 100))
+    batch = next(batches_of(100, 20))
     assert 950 < len(str(batch["submissions"][0]["input"])) < 1_024
