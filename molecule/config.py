@@ -95,8 +95,8 @@ class Limits(_Settings):
     late_words_told_max: int = 20
     dead_letters_per_execution_max: int = 1_000
     intents_open_per_execution_max: int = 1_000
-    flush_rows_max: int = 2_000
-    flush_interval_ms: int = 100
+    flush_rows_max: int = 6_000
+    flush_interval_ms: int = 300
     apply_slice_ms: int = 5
     plan_commands_per_round_max: int = 256
     plan_nodes_not_chosen_max: int = 16

@@ -1,5 +1,8 @@
 """The main function of a node process; started by the supervisor (`molecule.serve`) only."""
 
+from molecule.telemetry import lean  # noqa: F401  # for what it does
+
+# isort: split
 import asyncio
 import ctypes
 import gc

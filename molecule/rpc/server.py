@@ -23,11 +23,9 @@ from molecule.model.errors import InvalidConfig, Unauthenticated
 from molecule.rpc import options, tls
 from molecule.rpc.guard import Guard, OnBroken, Prove, stop_process
 from molecule.rpc.identity import Identity
+from molecule.rpc.local_channel import NAME_KEY, ROLE_KEY, SECRET_KEY
 from molecule.rpc.tls import Admit, LiveCredentials
 
-SECRET_KEY: Final = "molecule-secret"  # noqa: S105  # its name in the metadata
-ROLE_KEY: Final = "molecule-role"
-NAME_KEY: Final = "molecule-name"
 _SOCKET_PATH_BYTES_MAX: Final = 107
 _PROBED_EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 

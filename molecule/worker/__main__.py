@@ -1,5 +1,8 @@
 """The main function of a worker process; started by the supervisor (`molecule.serve`) only."""
 
+from molecule.telemetry import lean
+
+# isort: split
 import contextlib
 import faulthandler
 import os
@@ -16,7 +19,7 @@ from molecule.component import registry as registries
 from molecule.config import NodeConfig
 from molecule.model.errors import MoleculeError
 from molecule.rpc import errors
-from molecule.rpc.channel import local_channel
+from molecule.rpc.local_channel import local_channel
 from molecule.rpc.message_queue import MessageQueue
 from molecule.telemetry import logs
 from molecule.wire.v1 import worker_pb2 as w
@@ -31,9 +34,13 @@ from molecule.worker.stream import NodeStream
 
 _log = structlog.get_logger()
 
+_OBJECTS = 20_000
+"""New ones before the collector looks at them; an execution makes some hundred."""
+
 
 async def _run(config: NodeConfig, worker: str) -> None:
     registry = registries.discover()
+    lean.settle(objects=_OBJECTS)
     stream = NodeStream(MessageQueue(config.limits))
     lease = Lease()
     lease.arm()

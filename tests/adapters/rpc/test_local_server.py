@@ -11,7 +11,7 @@ import pytest
 
 from molecule.model.errors import InvalidConfig, Unauthenticated
 from molecule.rpc import errors
-from molecule.rpc.channel import local_channel
+from molecule.rpc.local_channel import local_channel
 from molecule.rpc.server import LocalServer
 from tests.adapters.rpc.cluster_of_two import LIMITS, Echo, say
 
