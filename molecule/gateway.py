@@ -4,6 +4,9 @@ Started by the supervisor, which tells it everything by environment; it ends wit
 keeps nothing, so it may be killed at any time, and it imports neither Raft nor storage.
 """
 
+from molecule.telemetry import lean
+
+# isort: split
 import asyncio
 import contextlib
 import errno
@@ -25,9 +28,16 @@ from molecule.api import listener
 from molecule.api.application import build, patient
 from molecule.api.hold import Patience
 from molecule.config import Limits, NodeConfig
-from molecule.model.errors import DeadlineExceeded, InvalidConfig, OutcomeUnknown, Unavailable
+from molecule.model.errors import (
+    DeadlineExceeded,
+    InvalidConfig,
+    MoleculeError,
+    OutcomeUnknown,
+    Unavailable,
+)
 from molecule.rpc import errors
-from molecule.rpc.channel import local_channel
+from molecule.rpc.local_channel import local_channel
+from molecule.rpc.submissions import SubmissionCalls
 from molecule.telemetry import logs
 from molecule.wire.v1.door_pb2 import (
     ActRequest,
@@ -39,12 +49,16 @@ from molecule.wire.v1.door_pb2 import (
     SubmitRequest,
 )
 from molecule.wire.v1.door_pb2_grpc import DoorStub
+from molecule.wire.v1.submissions_pb2_grpc import SubmissionsStub
 from molecule.worker import kernel
 
 log = structlog.get_logger()
 
 EXIT_CONFIG: Final = 78
 """Said what is wrong with the configuration: starting again is useless (see `serve.py`)."""
+
+_OBJECTS: Final = 20_000
+"""New ones before the collector looks at them; a request makes some hundred."""
 
 _BIND_PAUSE_MS: Final = 100
 _LONG_S: Final = 1e9
@@ -68,14 +82,17 @@ class _Libraries(logging.Handler):
 class GrpcDoor:
     """The gateway's `DoorClient` over the unix socket of the node process."""
 
-    def __init__(self, channel: Any) -> None:
+    def __init__(self, channel: Any, limits: Limits) -> None:
         self._stub: Any = DoorStub(channel)
+        self._submissions = SubmissionCalls(SubmissionsStub(channel), limits, _of_link)
+
+    async def run(self) -> None:
+        """Carry submissions until cancelled."""
+        await self._submissions.run()
 
     async def submit(self, request: SubmitRequest, *, timeout_s: float) -> SubmitReply:
         """As `DoorClient.submit`."""
-        with _from_node_process():
-            reply: SubmitReply = await self._stub.Submit(request, timeout=timeout_s)
-        return reply
+        return await self._submissions.submit(request, timeout_s=timeout_s)
 
     async def wait_for(self, request: AwaitRequest, *, timeout_s: float) -> AwaitReply:
         """As `DoorClient.wait_for`."""
@@ -105,10 +122,16 @@ def _from_node_process() -> Iterator[None]:
     except (Unavailable, DeadlineExceeded) as error:
         if _was_sent(error.__cause__):
             raise
-        if not error.definite:
-            message = "the node process of this node went away during the call"
-            raise OutcomeUnknown(message) from None
-        raise Unavailable("the node process of this node is away, it is being started") from None
+        raise _of_link(error) from None
+
+
+def _of_link(error: MoleculeError) -> MoleculeError:
+    """What callers are told of a failure of the link itself."""
+    if not isinstance(error, Unavailable | DeadlineExceeded):
+        return error
+    if not error.definite:
+        return OutcomeUnknown("the node process of this node went away during the call")
+    return Unavailable("the node process of this node is away, it is being started")
 
 
 def _was_sent(cause: BaseException | None) -> bool:
@@ -151,7 +174,8 @@ async def run(told: Told) -> None:
     )
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    app = build(GrpcDoor(channel), config.limits, patience=_until(stopping, config.limits))
+    door = GrpcDoor(channel, config.limits)
+    app = build(door, config.limits, patience=_until(stopping, config.limits))
     server = listener.server(app, context, limits=config.limits)
 
     def stop() -> None:
@@ -162,7 +186,10 @@ async def run(told: Told) -> None:
         loop.add_signal_handler(number, stop)
     try:
         log.info("gateway_started", http=config.http)
-        await server.serve(sockets=[listening])
+        async with asyncio.TaskGroup() as group:
+            carrying = group.create_task(door.run())
+            await server.serve(sockets=[listening])
+            carrying.cancel()
     finally:
         await channel.close()
 
@@ -178,6 +205,7 @@ def main() -> int:
         # They would be a second series for each counter, of no use here.
         prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # has no types
         logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()])
+        lean.settle(objects=_OBJECTS)
         uvloop.run(run(told))
     except InvalidConfig as error:
         # The reason is for the operator; a traceback would hide it.

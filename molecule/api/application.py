@@ -22,6 +22,7 @@ from molecule.api.door import DoorClient
 from molecule.api.hold import Patience
 from molecule.api.layers import Bounding, Naming, Shielding
 from molecule.api.metrics import Counting, GatewayMetrics
+from molecule.api.plain import submissions_of
 from molecule.api.problems import (
     answer_http,
     answer_known,
@@ -91,6 +92,7 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
     app.add_middleware(Bounding, requests_max=limits.http_requests_max)
     app.add_middleware(Counting, metrics=metrics)
     app.add_middleware(Naming)
+    app.router.routes[:0] = submissions_of(executions.router(surface))
     app.openapi = _document(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
     return app
 

@@ -16,30 +16,29 @@ Result = TypeVar("Result")
 
 async def attached(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
     """The result of `work`. Only after the body was read: what comes then is the caller's end."""
+    here = asyncio.timeout(None)
+    # Errors are carried out as values: a group would wrap them.
+    result: Result | None = None
+    refused: MoleculeError | None = None
     async with asyncio.TaskGroup() as group:
-        # Errors are carried out as values: a group would wrap them.
-        working = group.create_task(_outcome(work))
-        watching = group.create_task(_gone(request))
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        watching = group.create_task(_gone(request, here))
+        try:
+            async with here:
+                result = await work
+        except MoleculeError as error:
+            refused = error
+        except TimeoutError:
+            if not here.expired():
+                raise
+            refused = DeadlineExceeded("the caller went away before the answer")
         watching.cancel()
-        working.cancel()
-    if working.cancelled():
-        raise DeadlineExceeded("the caller went away before the answer")
-    result, error = working.result()
-    if error is not None:
-        raise error
+    if refused is not None:
+        raise refused
     return result  # type: ignore[return-value]  # without an error there is a result
 
 
-async def _outcome(
-    work: Coroutine[Any, Any, Result],
-) -> tuple[Result | None, MoleculeError | None]:
-    try:
-        return await work, None
-    except MoleculeError as error:
-        return None, error
-
-
-async def _gone(request: Request) -> None:
+async def _gone(request: Request, here: asyncio.Timeout) -> None:
+    """Let the caller's time be over when the caller is gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    here.reschedule(asyncio.get_running_loop().time())

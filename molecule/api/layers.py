@@ -4,22 +4,21 @@ import asyncio
 import secrets
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from molecule.api.problems import answer_unknown, problem_of
 from molecule.model.errors import OutcomeUnknown, Overloaded
 
-_HEADERS: Final = {
-    "strict-transport-security": "max-age=31536000",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
+_HEADERS: Final = (
+    (b"strict-transport-security", b"max-age=31536000"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
 
 
 class Naming:
@@ -38,10 +37,10 @@ class Naming:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for header, value in _HEADERS.items():
-                    headers.setdefault(header, value)
-                headers["molecule-request"] = name
+                own = {header for header, _ in message["headers"]}
+                added = [pair for pair in _HEADERS if pair[0] not in own]
+                named = (b"molecule-request", name.encode())
+                message["headers"] = [*message["headers"], *added, named]
             await send(message)
 
         await self._app(scope, receive, with_headers)

@@ -11,10 +11,9 @@ import ssl
 from collections.abc import Generator, Iterator
 from typing import Any, Final
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from molecule.config import Limits, TlsFiles
 from molecule.model.errors import InvalidConfig
@@ -67,7 +66,7 @@ def server(app: ASGIApp, context: ssl.SSLContext, *, limits: Limits) -> "Gateway
         uvicorn.Config(
             app,
             loop="none",
-            http=_with_header_time(limits.http_header_ms_max / 1000),
+            http=_with_bounded_head(limits),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -76,7 +75,6 @@ def server(app: ASGIApp, context: ssl.SSLContext, *, limits: Limits) -> "Gateway
             server_header=False,
             timeout_keep_alive=max(1, limits.http_idle_ms_max // 1000),
             timeout_graceful_shutdown=max(1, limits.http_stop_ms_max // 1000),
-            h11_max_incomplete_event_size=limits.http_header_bytes_max,
             ssl_context_factory=lambda _config, _default: context,
         )
     )
@@ -101,11 +99,18 @@ class GatewayServer(uvicorn.Server):
                 yield sock.getsockname()[:2]
 
 
-def _with_header_time(seconds: float) -> type[asyncio.Protocol]:
-    """The library's protocol, which alone would wait for ever for the end of a request's head."""
+def _with_bounded_head(limits: Limits) -> type[asyncio.Protocol]:
+    """The library's protocol, which alone takes a head of any size and waits for ever for its end.
 
-    class HeaderTimed(H11Protocol):
+    A caller that has sent nothing of its next request is idle: that has a bound of its own.
+    """
+    bytes_max = limits.http_header_bytes_max
+    within_s = limits.http_header_ms_max / 1000
+
+    class HeadBound(HttpToolsProtocol):
         _timer: Any = None
+        _is_in_head = False
+        _head_bytes = 0
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -113,27 +118,32 @@ def _with_header_time(seconds: float) -> type[asyncio.Protocol]:
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            self._watch()
+            if self._is_in_head:
+                self._head_bytes += len(data)
+                if self._head_bytes > bytes_max and not self.transport.is_closing():
+                    self.send_400_response("The head of the request is too large.")
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._forget()
             super().connection_lost(exc)
 
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._is_in_head, self._head_bytes = True, 0
             self._watch()
 
+        def on_headers_complete(self) -> None:
+            self._is_in_head = False
+            self._forget()
+            super().on_headers_complete()
+
         def _watch(self) -> None:
-            # A caller that has sent nothing of its next request is idle: that has its own bound.
-            is_idle = self.cycle is not None and not self.conn.trailing_data[0]
-            if self.conn.their_state is not h11.IDLE or is_idle:
-                self._forget()
-            elif self._timer is None:
-                self._timer = self.loop.call_later(seconds, self.transport.close)
+            if self._timer is None:
+                self._timer = self.loop.call_later(within_s, self.transport.close)
 
         def _forget(self) -> None:
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
 
-    return HeaderTimed
+    return HeadBound

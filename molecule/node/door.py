@@ -88,7 +88,16 @@ class DoorService(door_pb2_grpc.DoorServicer):
         return self._limits.door_wait_for_leader_ms / 1000
 
     async def Submit(self, request: d.SubmitRequest, context: Any) -> d.SubmitReply:  # noqa: N802
+        """One call by itself; gateways send theirs together (`node/submissions.py`)."""
+        left_s = context.time_remaining()
+        return await self.submit(
+            request, self._limits.wait_ms_max / 1000 if left_s is None else left_s
+        )
+
+    async def submit(self, request: d.SubmitRequest, left_s: float) -> d.SubmitReply:
         """Accept, and wait for the end when asked."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + left_s
         actor = self._identifier.actor(request.credentials.bearer)
         if request.retry_of:
             policy.check(actor, Action.SUBMIT)
@@ -107,7 +116,8 @@ class DoorService(door_pb2_grpc.DoorServicer):
             if request.wait_ms:
                 # This node may be a step behind the leader; its copy would know nothing of them.
                 await self._until_applied(index)
-            await self._wait(results, _time_left_ms(context, request.wait_ms), accepted=True)
+            left_ms = _cut(request.wait_ms, deadline_s - loop.time())
+            await self._wait(results, left_ms, accepted=True)
         except MoleculeError as error:
             # They are accepted, so nothing that fails from here on is definite.
             raise OutcomeUnknown(f"the end cannot be told now: {error.message}") from error
@@ -120,7 +130,9 @@ class DoorService(door_pb2_grpc.DoorServicer):
             # Accepted through another node a moment ago, or a name that nobody ever had.
             await self._catch_up()
         results = [d.SubmitResult(execution=execution) for execution in request.executions]
-        await self._wait(results, _time_left_ms(context, request.wait_ms), accepted=False)
+        left_s = context.time_remaining()
+        wait_ms = request.wait_ms if left_s is None else _cut(request.wait_ms, left_s)
+        await self._wait(results, wait_ms, accepted=False)
         return d.AwaitReply(results=results)
 
     async def Read(self, request: d.ReadRequest, _context: Any) -> d.ReadReply:  # noqa: N802
@@ -294,10 +306,9 @@ async def _bounded(within_s: float) -> Any:
         raise NoLeader("no majority confirmed the read in time") from None
 
 
-def _time_left_ms(context: Any, wait_ms: int) -> int:
+def _cut(wait_ms: int, left_s: float) -> int:
     """The wait, cut to what the call's own deadline leaves for an answer."""
-    left_s = context.time_remaining()
-    return wait_ms if left_s is None else min(wait_ms, max(0, int(left_s * 1000) - _ANSWER_MS))
+    return min(wait_ms, max(0, int(left_s * 1000) - _ANSWER_MS))
 
 
 def _result(answer: Accepted) -> d.SubmitResult:

@@ -38,6 +38,7 @@ from molecule.node.peers import PeerClients, PeerService
 from molecule.node.proposer import Proposer
 from molecule.node.replica import Replica
 from molecule.node.snapshots import DriverLinks, Snapshots
+from molecule.node.submissions import SubmissionsService
 from molecule.node.worker_host import WorkerHost
 from molecule.node.worker_links import WorkerLinks
 from molecule.raft.driver import RaftDriver
@@ -53,6 +54,7 @@ from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.wire.v1.door_pb2_grpc import add_DoorServicer_to_server
 from molecule.wire.v1.peer_pb2_grpc import add_PeerServicer_to_server
+from molecule.wire.v1.submissions_pb2_grpc import add_SubmissionsServicer_to_server
 from molecule.wire.v1.worker_pb2_grpc import add_WorkerHostServicer_to_server
 
 _log = structlog.get_logger()
@@ -263,6 +265,8 @@ class Runtime:
         )
         self._local = LocalServer(told.socket_path, secret=told.secret, limits=limits)
         self._local.register(add_DoorServicer_to_server, door)
+        carried = SubmissionsService(door.submit, limits)
+        self._local.register(add_SubmissionsServicer_to_server, carried)
         self._local.register(add_WorkerHostServicer_to_server, WorkerHost(self._workers))
         self._server = PeerServer(config.rpc, self._credentials, limits=limits)
         self._links.register(self._server)

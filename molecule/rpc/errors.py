@@ -68,6 +68,11 @@ def details(error: MoleculeError) -> str:
 
 def metadata(error: MoleculeError) -> tuple[tuple[str, bytes], ...]:
     """The trailing metadata from which the other side makes the same error again."""
+    return ((METADATA_KEY, encoded(error)),)
+
+
+def encoded(error: MoleculeError) -> bytes:
+    """The bytes from which `decoded` makes the same error again."""
     told: dict[str, Any] = {
         "code": error.code,
         "message": error.message,
@@ -75,19 +80,19 @@ def metadata(error: MoleculeError) -> tuple[tuple[str, bytes], ...]:
     }
     if isinstance(error, StepError):
         told |= {"error_class": error.error_class.value, "error_code": error.error_code}
-    encoded = orjson.dumps(told, default=str)
-    if len(encoded) > _FACTS_BYTES_MAX:
+    content = orjson.dumps(told, default=str)
+    if len(content) > _FACTS_BYTES_MAX:
         told["facts"] = {}
         told["message"] = details(error)
-        encoded = orjson.dumps(told, default=str)
-    return ((METADATA_KEY, encoded),)
+        content = orjson.dumps(told, default=str)
+    return content
 
 
 def from_rpc(error: grpc.aio.AioRpcError) -> MoleculeError:
     """The error that the other side raised, or what a failure of gRPC itself means to a caller."""
     for key, value in error.trailing_metadata() or ():
         if key == METADATA_KEY and isinstance(value, bytes):
-            return _decoded(value)
+            return decoded(value)
     return _own(error.code(), error.details() or "")
 
 
@@ -100,9 +105,10 @@ def translated() -> Iterator[None]:
         raise from_rpc(error) from error
 
 
-def _decoded(encoded: bytes) -> MoleculeError:
+def decoded(content: bytes) -> MoleculeError:
+    """The error that the other side raised."""
     try:
-        told = orjson.loads(encoded)
+        told = orjson.loads(content)
         message, facts = str(told["message"]), dict(told["facts"])
         found = classes().get(told["code"], MoleculeError)
         return _made(found, message, facts, told)

@@ -34,6 +34,16 @@ def stop_process(error: BrokenInvariant) -> None:
     os._exit(_EXIT_BROKEN)
 
 
+def told(method: str, peer: str, error: BaseException, on_broken: OnBroken) -> MoleculeError:
+    """What a caller is told of an error of a handler; a fault of ours is logged, and not told."""
+    if isinstance(error, BrokenInvariant):
+        on_broken(error)
+    if isinstance(error, MoleculeError):
+        return error
+    log.error("rpc_failed", method=method, peer=peer, exc_info=error)
+    return MoleculeError("the node failed to answer; its log says why")
+
+
 class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # the library has no types
     """Wraps the handlers of one server."""
 
@@ -93,12 +103,8 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # the library ha
         """Always raises: what the library needs to end the call."""
         if isinstance(error, grpc.aio.AbortError):
             raise error
-        if isinstance(error, BrokenInvariant):
-            self._on_broken(error)
-        if not isinstance(error, MoleculeError):
-            log.error("rpc_failed", method=method, peer=context.peer(), exc_info=error)
-            error = MoleculeError("the node failed to answer; its log says why")
-        await context.abort(errors.status(error), errors.details(error), errors.metadata(error))
+        end = told(method, context.peer(), error, self._on_broken)
+        await context.abort(errors.status(end), errors.details(end), errors.metadata(end))
 
 
 _MAKERS = {

@@ -15,9 +15,11 @@ import pytest
 
 from molecule.config import Limits, NodeConfig
 from molecule.model.errors import MoleculeError
-from molecule.rpc import errors
+from molecule.rpc import errors, submissions
 from molecule.rpc.server import LocalServer
 from molecule.wire.v1.door_pb2_grpc import DoorServicer, add_DoorServicer_to_server
+from molecule.wire.v1.submissions_pb2 import SubmitAnswerBatch
+from molecule.wire.v1.submissions_pb2_grpc import add_SubmissionsServicer_to_server
 from tests.adapters.gateway.conftest import Authority
 from tests.fakes.door import TOKEN, FakeDoor
 
@@ -52,6 +54,22 @@ class DoorService(DoorServicer):
 
     async def Act(self, request: Any, context: Any) -> Any:
         return await _told(self._door.act(request, timeout_s=0), context)
+
+
+class SubmissionsService:
+    """The same for what comes over a stream."""
+
+    def __init__(self, door: FakeDoor) -> None:
+        self._door = door
+
+    async def Carry(self, request_iterator: Any, context: Any) -> None:
+        async def write(answers: Any) -> None:
+            await context.write(SubmitAnswerBatch(answers=answers))
+
+        async def answer(request: Any, left_s: float) -> Any:
+            return await self._door.submit(request, timeout_s=left_s)
+
+        await submissions.serve(request_iterator, write, answer, limits=Limits())
 
 
 async def _told(answer: Any, context: Any) -> Any:
@@ -117,6 +135,7 @@ class Node:
     async def serve_door(self) -> LocalServer:
         server = LocalServer(self.socket, secret=SECRET, limits=Limits())
         server.register(add_DoorServicer_to_server, DoorService(self.door))
+        server.register(add_SubmissionsServicer_to_server, SubmissionsService(self.door))
         await server.start()
         return server
 

@@ -69,7 +69,7 @@ async def submitted(parts: Parts) -> d.SubmitReply:
         until_applied=parts.until_applied,
         limits=Limits(),
     )
-    return await door.Submit(d.SubmitRequest(process="echo", wait_ms=1000), anything)
+    return await door.submit(d.SubmitRequest(process="echo", wait_ms=1000), 30.0)
 
 
 async def test_a_process_deployed_elsewhere_a_moment_ago_is_found_after_catching_up() -> None:
