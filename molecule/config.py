@@ -133,6 +133,7 @@ class Limits(_Settings):
     yaml_events_max: int = 200_000
     steps_per_process_max: int = 500
     paths_per_step_max: int = 50
+    call_depth_max: int = 8
     findings_max: int = 100
     retry_attempts_max: int = 100
     retry_default_max: int = 5

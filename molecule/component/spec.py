@@ -167,6 +167,8 @@ class Example:
     tables: Mapping[str, str] = field(default_factory=dict)
     error: Mapping[str, Any] | None = None
     """`$error`, for a step that reads it."""
+    processes: Mapping[str, str] = field(default_factory=dict)
+    """Texts of processes by name, for a step that calls them."""
 
 
 Per = Literal["document", "list", "block", "block:each", "block:paths"]
@@ -194,6 +196,10 @@ class Spec:
     path_fields: Mapping[str, Field] = field(default_factory=dict)
     closed_paths: tuple[str, ...] = ()
     """Paths whose documents end there: the step does not hand them on."""
+    calls: str | None = None
+    """The field that names a process whose steps run inside of this one."""
+    hands_back: bool = False
+    """What it gives goes to the end of the called process, or of the execution."""
     per: Per = "document"
     effect: Effect | None = Effect.PURE
     connection: bool = False

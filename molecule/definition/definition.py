@@ -169,6 +169,8 @@ class ProcessDefinition:
     connections: tuple[str, ...]
     tables: tuple[str, ...]
     file: str
+    calls: tuple[str, ...] = ()
+    """Files of the processes whose steps run inside of it."""
 
     def all_steps(self) -> Iterator[StepNode]:
         """Every step, in file order."""

@@ -27,7 +27,7 @@ STEPS: Final = frozenset(
     {
         "repeat", "collect", "sort",
         "aggregate", "join", "sql.transform", "sql.insert", "sql.delete", "sql.call", "script",
-        "call", "dispatch", "return", "respond", "notify", "table.get", "table.put",
+        "dispatch", "respond", "notify", "table.get", "table.put",
         "table.delete", "cache.get", "cache.put", "cache.remove", "queue.put", "queue.get", "dedup",
         "diff", "wait", "await", "approval", "guard", "http.download", "http.paginate",
         "file.list", "file.move", "file.delete",
@@ -35,7 +35,7 @@ STEPS: Final = frozenset(
 )  # fmt: skip
 TRIGGERS: Final = frozenset(
     {
-        "called", "http.listen", "schedule", "sftp.watch", "object.watch", "sql.watch", "kafka",
+        "http.listen", "schedule", "sftp.watch", "object.watch", "sql.watch", "kafka",
         "amqp", "mqtt", "nats", "redis", "mail", "queue", "process",
     }
 )  # fmt: skip

@@ -25,6 +25,7 @@ from molecule.definition.built import (
     ProcessDoor,
     RunnableProcess,
 )
+from molecule.definition.calls import TRIGGER, Processes
 from molecule.definition.definition import ProcessDefinition
 from molecule.definition.findings import Findings
 from molecule.definition.parse import parse_process
@@ -111,8 +112,12 @@ class _Building:
     tables: dict[str, Table] = field(default_factory=dict)
     named_connections: dict[str, str] = field(default_factory=dict)
     named_tables: set[str] = field(default_factory=set)
+    called: Processes = field(init=False)
     placed: dict[str, Node] = field(default_factory=dict)
     """Settings of connections where they stand in the environment's file, while building."""
+
+    def __post_init__(self) -> None:
+        self.called = Processes(self.files, self.limits)
 
     def environment(self) -> Environment:
         file = f"environments/{self.environment_name}.yaml"
@@ -159,21 +164,26 @@ class _Building:
 
     def versions(self, environment: Environment) -> tuple[BuiltVersion, ...]:
         found: dict[str, BuiltVersion] = {}
+        names: set[str] = set()
         checked: set[str] = set()
         for file in self._below("processes", ".yaml"):
             definition = self.process(file)
             if definition is None:
                 continue
-            if definition.name in found:
+            if definition.name in names:
                 place = Finding(file, 1, 1, "process", f"{definition.name} stands in two files")
                 self.findings.append(place)
                 continue
+            names.add(definition.name)
             fresh = [name for name in definition.connections if name not in checked]
             self.connect(definition, environment, only=fresh)
             checked.update(fresh)
-            found[definition.name] = self._version(file, definition, environment)
+            # A called process is part of those that call it and has no version of its own.
+            if definition.trigger.type != TRIGGER:
+                found[definition.name] = self._version(file, definition, environment)
         if not found and not self.findings:
-            self.findings.append(Finding("processes", 1, 1, "", "there is no process below it"))
+            what = "only processes that are called" if names else "there is no process"
+            self.findings.append(Finding("processes", 1, 1, "", f"{what} below it"))
         for name in environment.triggers:
             if name not in found and not self.findings:
                 what = f"there is no process {name}"
@@ -189,6 +199,7 @@ class _Building:
             self.limits,
             connections=self.named_connections,
             tables=self.named_tables,
+            processes=self.called,
         )
         self.findings.extend(parsed.findings)
         self.warnings.extend(parsed.warnings)
@@ -223,7 +234,7 @@ class _Building:
     def _version(
         self, file: str, definition: ProcessDefinition, environment: Environment
     ) -> BuiltVersion:
-        used = [file]
+        used = [file, *definition.calls]
         used += [f"connections/{name}.yaml" for name in definition.connections]
         used += [f"tables/{name}.csv" for name in definition.tables]
         package = orjson.dumps(

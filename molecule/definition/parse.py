@@ -8,7 +8,8 @@ from typing import Final
 from molecule.component.registry import Registry
 from molecule.component.spec import Spec
 from molecule.config import Limits
-from molecule.definition import later
+from molecule.definition import calls, later
+from molecule.definition.calls import Processes
 from molecule.definition.definition import Place, ProcessDefinition, TriggerNode
 from molecule.definition.findings import Findings, did_you_mean
 from molecule.definition.options import read_options
@@ -40,18 +41,21 @@ def parse_process(
     *,
     connections: Mapping[str, str] | None = None,
     tables: Collection[str] | None = None,
+    processes: Processes | None = None,
 ) -> Parsed:
     """The process in this text.
 
     `connections` (name -> connector) and `tables` are what the repository has; None: names are
-    taken as they are.
+    taken as they are. `processes` are those that it may call.
     """
     findings = Findings(file, bound=limits.findings_max)
     definition = None
     root = load(content, findings, limits)
     if root is not None:
         reader = Reader(findings, registry.expressions, limits, tables)
-        definition = _Process(root, reader, StepReading(reader, registry, file, connections)).read()
+        steps = StepReading(reader, registry, file, connections)
+        steps.processes = processes or steps.processes
+        definition = _Process(root, reader, steps).read()
     faults = findings.in_order()
     return Parsed(None if faults else definition, faults, findings.warnings_in_order())
 
@@ -70,6 +74,11 @@ class _Process:
         name = self._name()
         trigger = self._trigger()
         options = read_options(self.root.items.get("options"), self.reader)
+        if trigger is not None and trigger.type == calls.TRIGGER and "options" in self.root.items:
+            what = "options of a called process have no effect"
+            self.reader.fault(
+                self.root.items["options"], "options", what, "those of its caller hold"
+            )
         found = self.root.items.get("steps")
         if found is None:
             self.reader.fault(self.root, "", "steps is missing", "a process has a list of steps")
@@ -87,6 +96,7 @@ class _Process:
             tuple(sorted(self.steps.used_connections)),
             tuple(sorted(self.steps.used_tables)),
             self.steps.file,
+            tuple(sorted(self.steps.used_processes)),
         )
 
     def _language(self) -> None:

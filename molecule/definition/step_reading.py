@@ -7,15 +7,17 @@ enough.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from molecule.component.config import Config
 from molecule.component.registry import Component, Registry
 from molecule.component.spec import Spec
+from molecule.config import Limits
 from molecule.definition import later
+from molecule.definition.calls import CallReading, Processes
 from molecule.definition.definition import Output, OutputMode, Place, StepNode, Verify
-from molecule.definition.findings import did_you_mean
+from molecule.definition.findings import Findings, did_you_mean
 from molecule.definition.named_paths import NamedPaths
 from molecule.definition.reading import Reader
 from molecule.definition.step_fields import COMMON, FieldReader
@@ -36,6 +38,12 @@ class Inside:
     path: str = ""
     foreach: bool = False
     verify: bool = False
+    branches: bool = False
+    """In one of several paths that the same documents go down."""
+
+    def of_called(self) -> "Inside":
+        """The steps of a called process: they know nothing of the blocks around the call."""
+        return Inside(self.path, verify=self.verify)
 
 
 @dataclass(slots=True)
@@ -50,6 +58,12 @@ class StepReading:
     ids: dict[str, int] = field(default_factory=dict)
     used_connections: set[str] = field(default_factory=set)
     used_tables: set[str] = field(default_factory=set)
+    processes: Processes = field(default_factory=lambda: Processes({}, Limits()))
+    """Those that may be called."""
+    used_processes: set[str] = field(default_factory=set)
+    """Files of those that are."""
+    total: list[int] = field(default_factory=lambda: [0])
+    """Steps read so far, those of called processes included."""
 
     def steps(self, node: Node, where: str, inside: Inside) -> tuple[StepNode, ...]:
         """The steps of a list; what has a fault is left out."""
@@ -62,6 +76,10 @@ class StepReading:
             self._step(item, f"{where}[{at}]", inside) for at, item in enumerate(node.elements)
         ]
         return tuple(step for step in found if step is not None)
+
+    def inside_of(self, file: str, findings: Findings) -> "StepReading":
+        """Reads the steps of a called process: ids of its own, all else together with these."""
+        return replace(self, reader=replace(self.reader, findings=findings), file=file, ids={})
 
     def connection(self, node: Node, component: Component, where: str) -> str | None:
         """The name of the connection that this step or trigger uses, checked."""
@@ -100,21 +118,21 @@ class StepReading:
     def _step(self, node: Node, where: str, inside: Inside) -> StepNode | None:
         if not self.reader.is_map(node, where):
             return None
-        id_ = self._id(node, where)
-        component = self._component(node, where)
+        id_, component = self._id(node, where), self._component(node, where)
         if component is None or not isinstance(component.spec, Spec):
             return None
         spec = component.spec
         path = f"{inside.path}/{id_}" if inside.path else id_
         fields = FieldReader(self.reader, node, where)
         self._check_fields(node, spec, where)
-        # In a body whose errors may be caught a failure must reach the catch, so it fails the body.
-        is_each = spec.per == "block:each" or (inside.foreach and spec.catch_path is None)
-        below = Inside(path, is_each, inside.verify)
+        self._check_way_back(node, spec, where, inside)
+        below = _below(inside, spec, path)
         paths = self._paths(node, spec, where, below)
         named = NamedPaths(self, node, spec, where).read(below, paths)
+        called = CallReading(self, node, spec, where).read(below)
         catches = self._catches(node, spec, where, below, fields)
-        paths.update({f"catch.{at}": steps for at, (_, steps) in enumerate(catches)})
+        caught = {f"catch.{at}": steps for at, (_, steps) in enumerate(catches)}
+        paths = {**paths, **(called or {}), **caught}
         config = self.reader.config(
             node,
             spec.fields,
@@ -124,14 +142,14 @@ class StepReading:
             catches=tuple(errors for errors, _ in catches),
             named=named or {},
         )
-        made = self.make(component, None if named is None else config, node, where)
+        made = self.make(component, None if None in (named, called) else config, node, where)
         connection = self.connection(node, component, where) if spec.connection else None
         is_operation = component.kind == "operation"
         declared = made.effect if is_operation and made is not None else spec.effect
         effect = fields.effect(declared or Effect.PURE, is_operation=is_operation)
         retry = fields.retry(effect)
         verify = self._verify(node, where, Inside(path, verify=True), effect)
-        if config is None or made is None or named is None:
+        if config is None or made is None:
             return None
         self._note_tables(spec, config)
         if inside.verify and effect is not Effect.PURE:
@@ -158,7 +176,15 @@ class StepReading:
             output=_output(fields, made, is_operation=is_operation, inside=inside),
         )
 
+    def _check_way_back(self, node: Node, spec: Spec, where: str, inside: Inside) -> None:
+        if spec.hands_back and inside.verify:
+            self.reader.fault(node, where, "nothing can be handed back from verify")
+        elif spec.hands_back and inside.branches:
+            what = "nothing can be handed back from a path of branch or parallel"
+            self.reader.fault(node, where, what, "the other paths have the documents too")
+
     def _id(self, node: Node, where: str) -> str:
+        self.total[0] += 1
         found = node.items.get("id")
         if found is None:
             self.reader.fault(node, where, "id is missing", "a short name, unique in the process")
@@ -283,6 +309,12 @@ class StepReading:
         for name, declared in spec.fields.items():
             if declared.kind == "table" and config.has(name):
                 self.used_tables.add(config.text(name))
+
+
+def _below(inside: Inside, spec: Spec, path: str) -> Inside:
+    # In a body whose errors may be caught a failure must reach the catch, so it fails the body.
+    is_each = spec.per == "block:each" or (inside.foreach and spec.catch_path is None)
+    return Inside(path, is_each, inside.verify, inside.branches or spec.per == "block:paths")
 
 
 def _output(fields: FieldReader, made: Any, *, is_operation: bool, inside: Inside) -> Output:

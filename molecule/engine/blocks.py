@@ -4,12 +4,16 @@ A block gets its documents when it begins and completes its step when its last c
 must stay true: what is handed on stands in input order, whatever ended first.
 """
 
+from collections.abc import Iterable
+
+from molecule.definition.calls import PROCESS, RETURNS
 from molecule.definition.definition import OnError, StepNode
 from molecule.engine import branches, outcomes, strands
-from molecule.engine.documents import DocumentList
+from molecule.engine.documents import DocumentList, in_input_order, lineage
 from molecule.engine.failures import Failure
 from molecule.engine.frames import Branches, Foreach, Paths, Scope, Sequence, Try
 from molecule.engine.run import Run
+from molecule.model.document import Document
 
 
 def begin(
@@ -28,7 +32,8 @@ def begin(
     else:
         block = Try(sequence, node, inputs, run.scope(), handed=passing)
         sequence.inner = block
-        _begin_stage(run, block, "body", inputs, None)
+        first = PROCESS if PROCESS in node.paths else "body"
+        _begin_stage(run, block, first, inputs, None)
 
 
 def begin_paths(
@@ -145,6 +150,13 @@ def _item_ended(run: Run, block: Foreach, child: Sequence) -> None:
 
 
 def _stage_ended(run: Run, block: Try, child: Sequence) -> None:
+    if block.stage == PROCESS and RETURNS in block.node.paths:
+        inputs = block.sequence.documents.items
+        both = in_input_order(inputs, [*child.documents, *block.returned])
+        block.returned = DocumentList()
+        _begin_stage(run, block, RETURNS, DocumentList(both), None)
+        return
+    block.handed.extend(block.returned)
     if block.stage != "finally":
         block.handed.extend(child.documents)
         if "finally" in block.node.paths:
@@ -185,6 +197,22 @@ def _fail(run: Run, block: Scope, failure: Failure) -> None:
 
 
 def _left(run: Run, block: Scope) -> DocumentList:
-    """The inputs without those that have left the block on their own."""
-    gone = strands.gone(run, block)
+    """The inputs without those that failed alone, left the block alone or were handed back."""
+    gone = strands.gone(run, block) | block.lost
+    for document in _returned(run, block.sequence):
+        gone.update(lineage(document.id))
     return DocumentList(item for item in block.inputs if item.id not in gone)
+
+
+def hand_back(run: Run, sequence: Sequence, documents: Iterable[Document]) -> None:
+    """Documents leave the called process that `sequence` is part of, or the execution."""
+    _returned(run, sequence).extend(documents)
+
+
+def _returned(run: Run, sequence: Sequence) -> DocumentList:
+    block = sequence.parent
+    while block is not None:
+        if isinstance(block, Try) and block.stage == PROCESS:
+            return block.returned
+        block = block.sequence.parent
+    return run.returned

@@ -11,7 +11,7 @@ from molecule.definition.definition import StepNode
 from molecule.engine import strands
 from molecule.engine.documents import DocumentList, lineage
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Branches, Sequence, root_of
+from molecule.engine.frames import Block, Branches, Sequence, root_of
 from molecule.engine.run import Run
 from molecule.model.document import Document
 from molecule.model.ids import DocumentId
@@ -47,7 +47,8 @@ def go_on(run: Run, block: Branches) -> None:
         return
     while block.waiting and len(block.active) < block.node.component.at_once:
         name = block.waiting.pop(0)
-        documents = (item for item in block.inputs if item.id not in block.apart)
+        missing = block.apart | block.lost
+        documents = (item for item in block.inputs if item.id not in missing)
         child = Sequence(block.node.paths[name], DocumentList(documents), block, name)
         block.active[name] = child
         run.ready.append(child)
@@ -83,11 +84,16 @@ def drained(run: Run, block: Branches) -> bool:
 def _merged(run: Run, block: Branches) -> bool:
     """A strand came to the end of its path: True when another goes on for its document."""
     (document,) = block.inputs
-    for other in strands.copies_of(run, block, document.id):
-        if isinstance(other, Branches):
-            _give(block, other, document)
-            run.drop([root_of(block.sequence)])
-            return True
+    others = strands.copies_of(run, block, document.id)
+    if others:
+        ours: Block | None = block
+        theirs: Block | None = others[0]
+        while ours is not None and theirs is not None:
+            if isinstance(ours, Branches) and isinstance(theirs, Branches):
+                _give(ours, theirs, ours.inputs[0])
+            ours, theirs = ours.sequence.parent, theirs.sequence.parent
+        run.drop([root_of(block.sequence)])
+        return True
     if block.waiting:
         return False
     # As long as the others are in the block, its other paths may have the document too.
@@ -101,15 +107,14 @@ def _finish(run: Run, block: Branches) -> None:
         others = strands.copies_of(run, block, document.id)
         found = [other for other in others if isinstance(other, Branches)]
         if not found:
-            if document.id not in block.apart:
+            if document.id not in block.apart | block.lost:
                 here.append(document)
             continue
         missing = {name for other in found for name in (*other.active, *other.waiting)}
         over = [name for name in block.ended if name not in missing]
-        if len(over) >= block.node.component.wanted:
-            here.append(document)
-            for other in found:
-                run.drop([root_of(other.sequence)])
+        if len(over) >= block.node.component.wanted or document.id in block.lost:
+            here.extend([document] if document.id not in block.lost else [])
+            strands.rejoin(run, block, document)
         else:
             _give(block, found[0], document)
             given.append(found[0])
@@ -135,6 +140,7 @@ def _give(block: Branches, other: Branches, document: Document) -> None:
         other.ended[name] = _joined(other.ended.get(name), own)
     other.waiting.extend(name for name in block.waiting if name not in other.waiting)
     other.apart.discard(document.id)
+    other.lost |= block.lost & {document.id}
 
 
 def _descends(document: Document, inputs: set[DocumentId]) -> bool:

@@ -5,11 +5,12 @@ repeat sees the same.
 """
 
 from molecule.component.contract import TRIGGER_PROPERTY, StepContext
+from molecule.definition.calls import PROCESS, RETURNS
 from molecule.definition.definition import StepNode
 from molecule.engine import failures
 from molecule.engine.documents import lineage
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Sequence
+from molecule.engine.frames import Sequence, Try
 from molecule.engine.run import Run
 from molecule.expression.names import Names
 from molecule.model.document import Document
@@ -59,11 +60,13 @@ def effect_key(
 
 
 def error_at(sequence: Sequence) -> Failure | None:
-    """What the nearest catch around this place handles."""
+    """What the nearest catch around this place handles, within the process it is written in."""
     at: Sequence | None = sequence
     while at is not None:
         if at.error is not None:
             return at.error
+        if isinstance(at.parent, Try) and at.parent.stage in {PROCESS, RETURNS}:
+            return None
         at = at.parent.sequence if at.parent is not None else None
     return None
 

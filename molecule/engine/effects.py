@@ -219,6 +219,7 @@ def _give_up(run: Run, frame: Effects) -> None:
     message = "given up while it was in doubt whether it had happened"
     failure = Failure(ErrorClass.TRANSIENT_UNKNOWN, "given_up", message, frame.node.path)
     run.dead_letter(document, failure, counts=True)
+    outcomes.lose(frame.sequence, document)
     _dealt_with(frame, [])
     proceed(run, frame)
 

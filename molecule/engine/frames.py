@@ -118,6 +118,8 @@ class Paths:
     """It failed and waits until what is under way inside has ended; so for every block."""
     apart: set[DocumentId] = field(default_factory=set)
     """Inputs that were set apart inside and go on alone; so for every block."""
+    lost: set[DocumentId] = field(default_factory=set)
+    """Inputs that failed alone inside and go on nowhere; so for every block."""
     is_copy: bool = False
     """On a strand, with one document; so for every block."""
 
@@ -142,6 +144,7 @@ class Foreach:
     active: dict[int, Sequence] = field(default_factory=dict)
     failing: Failure | None = None
     apart: set[DocumentId] = field(default_factory=set)
+    lost: set[DocumentId] = field(default_factory=set)
     is_copy: bool = False
 
     @property
@@ -152,7 +155,10 @@ class Foreach:
 
 @dataclass(slots=True, eq=False)
 class Try:
-    """A body, then perhaps one of its catches, then its `finally`; `stage` is the path it is in."""
+    """A body, then perhaps one of its catches, then its `finally`; `stage` is the path it is in.
+
+    For `call` the stages are `process` and `returns`.
+    """
 
     sequence: Sequence
     node: StepNode
@@ -163,8 +169,11 @@ class Try:
     failure: Failure | None = None
     """What goes on failing after `finally`."""
     inner: Sequence | None = None
+    returned: DocumentList = field(default_factory=DocumentList)
+    """What was handed back by `return` inside of a called process."""
     failing: Failure | None = None
     apart: set[DocumentId] = field(default_factory=set)
+    lost: set[DocumentId] = field(default_factory=set)
     is_copy: bool = False
 
 
@@ -188,6 +197,7 @@ class Branches:
     """Paths that failed while enough others may still end."""
     failing: Failure | None = None
     apart: set[DocumentId] = field(default_factory=set)
+    lost: set[DocumentId] = field(default_factory=set)
     is_copy: bool = False
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from molecule.definition.definition import OnError, OutputMode, StepNode
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Sequence
+from molecule.engine.frames import Scope, Sequence
 from molecule.engine.run import Run
 from molecule.model.document import Document
 from molecule.model.effect import ErrorClass
@@ -65,12 +65,23 @@ def after_failure(
         case OnError.FAIL_DOCUMENT | OnError.DEAD_LETTER:
             counts = node.on_error is OnError.FAIL_DOCUMENT
             run.dead_letter(document, failure, counts=counts)
+            lose(sequence, document)
             return []
         case OnError.CONTINUE:
             told = {**document.properties, ERROR_PROPERTY: failure.bound()}
             return [replace(document, properties=told)]
         case OnError.DROP:
+            lose(sequence, document)
             return []
+
+
+def lose(sequence: Sequence, document: Document) -> None:
+    """A document failed alone here: no block around hands it on from another of its paths."""
+    block = sequence.parent
+    while block is not None:
+        if isinstance(block, Scope) and any(item.id == document.id for item in block.inputs):
+            block.lost.add(document.id)
+        block = block.sequence.parent
 
 
 def _enriched(node: StepNode, document: Document, found: Any) -> list[Document] | Failure:

@@ -62,6 +62,7 @@ def encode(run: Run) -> Encoded:
         "version": VERSION,
         "roots": roots,
         "parents": writer.documents(run.parent_list),
+        "returned": writer.documents(run.returned),
         "documents_failed": run.documents_failed,
         "told_failed": run.told_failed,
         # The cluster may forget what is resolved at a checkpoint; what was not met yet needs it.
@@ -121,6 +122,7 @@ def restore(run: Run, position: bytes, blobs: Mapping[Digest, bytes]) -> None:
     reader = _Reader(blobs)
     for document in reader.documents(tree["parents"]):
         run.split(document)
+    run.returned = reader.documents(tree.get("returned", []))
     run.documents_failed = tree["documents_failed"]
     run.told_failed = tree["told_failed"]
     for key, told in tree["resolved"].items():
@@ -207,6 +209,7 @@ class _Writer:
                 return self._block_of(inner) | {
                     **self._inputs(sequence, inner.inputs),
                     "stage": inner.stage,
+                    "returned": self.documents(inner.returned),
                     "failure": inner.failure.bound() if inner.failure else None,
                     "child": self.sequence(inner.inner) if inner.inner else None,
                 }
@@ -225,6 +228,8 @@ class _Writer:
             found["failing"] = block.failing.bound()
         if block.apart:
             found["apart"] = sorted(block.apart)
+        if block.lost:
+            found["lost"] = sorted(block.lost)
         if block.is_copy:
             found["copy"] = True
         return found
@@ -300,6 +305,7 @@ class _Reader:
         block.handed = self.documents(tree["handed"])
         block.failing = failures.of_bound(tree["failing"]) if "failing" in tree else None
         block.apart = {DocumentId(name) for name in tree.get("apart", ())}
+        block.lost = {DocumentId(name) for name in tree.get("lost", ())}
         block.is_copy = tree.get("copy", False)
         return block
 
@@ -315,6 +321,7 @@ class _Reader:
         if per == "block":
             block = Try(sequence, node, inputs, scope, tree["stage"])
             block.failure = failures.of_bound(tree["failure"]) if tree["failure"] else None
+            block.returned = self.documents(tree.get("returned", []))
             if child is not None:
                 steps = node.paths[block.stage]
                 block.inner = self.sequence(child, steps, block, block.stage)

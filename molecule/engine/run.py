@@ -98,6 +98,8 @@ class Run:
         self.parents: dict[DocumentId, Document] = {}
         """Documents that were split, by id: what `$parent` is for those that descend from them."""
         self.parent_list = DocumentList()
+        self.returned = DocumentList()
+        """What was handed back by `return` outside of every called process."""
         self.unsaid = Unsaid()
         self.progress = Progress()
         self.sequence = 0

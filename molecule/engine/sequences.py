@@ -102,6 +102,9 @@ def _take(run: Run, frame: Local, results: tuple[Outcome, ...]) -> None:
         if found is None and place not in chosen:
             onward.append(document)
         if isinstance(found, tuple):
+            if node.spec.hands_back:
+                blocks.hand_back(run, sequence, [emit.document for emit in found])
+                continue
             if any(emit.document.id != document.id for emit in found):
                 run.split(document)
             found = _hand_on(node, document, found, onward, by_path)

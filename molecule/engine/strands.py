@@ -6,6 +6,7 @@ document goes through what follows a block twice.
 
 from molecule.engine.documents import DocumentList, ancestor
 from molecule.engine.frames import (
+    Block,
     Branches,
     Effects,
     Foreach,
@@ -92,9 +93,21 @@ def drop_with(run: Run, block: Scope) -> None:
     go on here, not on their strands.
     """
     for document in block.inputs:
-        for found in copies_of(run, block, document.id):
-            run.drop([root_of(found.sequence)])
-            block.apart.discard(document.id)
+        rejoin(run, block, document)
+
+
+def rejoin(run: Run, block: Scope, document: Document) -> None:
+    """An input goes on from this block, whatever of it was set apart inside."""
+    found = copies_of(run, block, document.id)
+    if not found:
+        return
+    run.drop([root_of(copy.sequence) for copy in found])
+    above: Block | None = block
+    while isinstance(above, Scope):
+        start = ancestor(above.inputs.items, document)
+        if not copies_of(run, above, start.id):
+            above.apart.discard(start.id)
+        above = above.sequence.parent
 
 
 def gone(run: Run, block: Scope) -> set[DocumentId]:

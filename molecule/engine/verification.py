@@ -118,7 +118,7 @@ def _is_alone(frame: Effects) -> bool:
                 is_last = block.next >= block.items and len(block.active) == 1
                 is_last = is_last and not block.handed and not block.early
             case Try():
-                is_last = not block.handed
+                is_last = not block.handed and not block.returned
             case Branches():
                 # The other paths go on, and may end or fail with the block.
                 is_last = block.is_copy

@@ -164,11 +164,9 @@ def _allowed(bound: MaxFailed, documents_in: int) -> int:
 
 
 def _result(run: Run) -> tuple[Document, ...]:
-    if run.has_ended:
-        return ()
-    found = DocumentList()
+    found = DocumentList(run.returned)
     for root in run.roots:
-        if _is_at_end(root):
+        if _is_at_end(root) and not run.has_ended:
             found.extend(root.documents)
     return tuple(in_input_order(run.inputs, found.items))
 

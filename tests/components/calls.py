@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from inspect import cleandoc
 from typing import Any
 
 from molecule.component.config import Config
@@ -10,6 +11,7 @@ from molecule.component.contract import CallContext, StepContext, Table
 from molecule.component.registry import Registry, discover
 from molecule.component.spec import ConnectorSpec
 from molecule.config import Limits
+from molecule.definition.calls import Processes
 from molecule.definition.definition import StepNode
 from molecule.definition.findings import Findings
 from molecule.definition.parse import parse_process
@@ -40,7 +42,9 @@ def a_table(name: str, text: str) -> Table:
     return table
 
 
-def a_step(config: str, registry: Registry = REGISTRY) -> StepNode:
+def a_step(
+    config: str, registry: Registry = REGISTRY, processes: Mapping[str, str] | None = None
+) -> StepNode:
     """The step of this YAML (without id), checked and made like one of a process."""
     lines = [line for line in config.splitlines() if line.strip()]
     indent = min(len(line) - len(line.lstrip()) for line in lines)
@@ -50,7 +54,13 @@ def a_step(config: str, registry: Registry = REGISTRY) -> StepNode:
         text = f"molecule: 1\nprocess: p\nsteps:\n  - {{id: it,\n{flat}}}\n"
     else:
         text = f"molecule: 1\nprocess: p\nsteps:\n  - id: it\n{flat}\n"
-    parsed = parse_process(text.encode(), "p.yaml", registry, Limits())
+    called = {
+        f"processes/{name}.yaml": cleandoc(body).encode()
+        for name, body in (processes or {}).items()
+    }
+    parsed = parse_process(
+        text.encode(), "p.yaml", registry, Limits(), processes=Processes(called, Limits())
+    )
     assert parsed.definition is not None, [str(finding) for finding in parsed.findings]
     return parsed.definition.steps[0]
 

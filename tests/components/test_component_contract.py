@@ -74,7 +74,7 @@ def test_error_classes_and_failover_of_an_operation_are_told(component: Componen
 @pytest.mark.parametrize("component", STEPS, ids=of_type)
 def test_example_of_a_step_gives_what_it_says(component: Component) -> None:
     shown = example(component)
-    step = a_step(shown.config)
+    step = a_step(shown.config, processes=shown.processes)
     context = a_context(tables=shown.tables)
     documents = [a_document(value) for value in shown.given]
     gave: list[tuple[str | None, Any]]

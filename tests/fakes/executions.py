@@ -5,7 +5,7 @@ worker, without network or time. Answers come in an order drawn from a seed.
 """
 
 import random
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from molecule.component.contract import CallContext, Reply
 from molecule.component.registry import Registry
 from molecule.config import Limits
 from molecule.definition.built import Environment, ProcessDoor, RunnableProcess
+from molecule.definition.calls import Processes
 from molecule.definition.definition import MaxFailed
 from molecule.definition.parse import parse_process
 from molecule.engine import failures, positions
@@ -58,12 +59,26 @@ def a_process(
     max_failed: MaxFailed | None = None,
     registry: Registry | None = None,
     limits: Limits = LIMITS,
+    called: Mapping[str, str] | None = None,
 ) -> RunnableProcess:
-    """A process with these steps (YAML), opened for an empty environment."""
+    """A process with these steps (YAML), opened for an empty environment.
+
+    `called` are processes that it may call: name -> YAML from `trigger` on.
+    """
     text = HEAD + steps
     known = registry or fake_target.registry()
+    files = {
+        f"processes/{name}.yaml": f"molecule: 1\nprocess: {name}\n{body}".encode()
+        for name, body in (called or {}).items()
+    }
     parsed = parse_process(
-        text.encode(), "processes/story.yaml", known, limits, connections={}, tables=set()
+        text.encode(),
+        "processes/story.yaml",
+        known,
+        limits,
+        connections={},
+        tables=set(),
+        processes=Processes(files, limits),
     )
     assert not parsed.findings, [str(finding) for finding in parsed.findings]
     definition = parsed.definition
@@ -138,6 +153,8 @@ class Execution:
         self.finishes: list[Finish] = []
         self.ran: dict[str, int] = {}
         self.delays: list[int] = []
+        self.letters: list[DocumentId] = []
+        """Ids of the documents that became dead letters."""
         self.most_at_once = 0
         self.fire_deadline = False
         self.forgets_resolved = False
@@ -278,6 +295,7 @@ class Execution:
         kept.dead_letters.extend(
             (letter.document.value, letter.failure.code) for letter in item.dead_letters
         )
+        self.letters.extend(letter.document.id for letter in item.dead_letters)
 
     def _finish(self, item: Finish) -> Finish:
         self._point("before", item)

@@ -55,6 +55,7 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
     assert sorted(registry.steps) == [
         "assert",
         "branch",
+        "call",
         "combine",
         "decision",
         "file.read",
@@ -68,6 +69,7 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
         "message",
         "parallel",
         "raise",
+        "return",
         "route",
         "set",
         "split",
@@ -79,7 +81,7 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
         "validate",
     ]
     assert sorted(registry.connectors) == ["file", "http", "sql"]
-    assert sorted(registry.triggers) == ["file.watch", "manual"]
+    assert sorted(registry.triggers) == ["called", "file.watch", "manual"]
 
 
 def test_a_component_that_asks_for_what_its_spec_lacks_stops_the_process() -> None:
