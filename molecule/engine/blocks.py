@@ -166,8 +166,14 @@ def _stage_ended(run: Run, block: Try, child: Sequence) -> None:
             return
     if block.failure is not None:
         _fail(run, block, block.failure)
-    else:
-        _complete(run, block)
+        return
+    if block.lost:
+        # What failed alone in `finally` had been handed on by the body.
+        handed = block.handed.items
+        block.handed = DocumentList(
+            item for item in handed if not block.lost.intersection(lineage(item.id))
+        )
+    _complete(run, block)
 
 
 def _begin_stage(
@@ -197,8 +203,8 @@ def _fail(run: Run, block: Scope, failure: Failure) -> None:
 
 
 def _left(run: Run, block: Scope) -> DocumentList:
-    """The inputs without those that failed alone, left the block alone or were handed back."""
-    gone = strands.gone(run, block) | block.lost
+    """The inputs without those that failed alone, go on alone or were handed back."""
+    gone = block.apart | block.lost
     for document in _returned(run, block.sequence):
         gone.update(lineage(document.id))
     return DocumentList(item for item in block.inputs if item.id not in gone)

@@ -4,7 +4,7 @@ What must stay true: each block on the way knows which of its inputs were set ap
 document goes through what follows a block twice.
 """
 
-from molecule.engine.documents import DocumentList, ancestor
+from molecule.engine.documents import DocumentList, ancestor, lineage
 from molecule.engine.frames import (
     Block,
     Branches,
@@ -53,6 +53,12 @@ def strand(sequence: Sequence, document: Document) -> Sequence:
         case Try():
             inner = Try(above, block.node, alone, block.scope, block.stage, inner=copy)
             inner.failure = block.failure
+            # In `finally`, what the body handed on of it waits with it.
+            own = [item for item in block.handed if start.id in lineage(item.id)]
+            if own:
+                inner.handed = DocumentList(own)
+                moved = {item.id for item in own}
+                block.handed = DocumentList(i for i in block.handed if i.id not in moved)
         case Paths():
             inner = Paths(above, block.node, alone, {}, block.scope, inner=copy)
         case Branches():
@@ -108,8 +114,3 @@ def rejoin(run: Run, block: Scope, document: Document) -> None:
         if not copies_of(run, above, start.id):
             above.apart.discard(start.id)
         above = above.sequence.parent
-
-
-def gone(run: Run, block: Scope) -> set[DocumentId]:
-    """Inputs that were set apart and have left the block on their own."""
-    return {document for document in block.apart if not copies_of(run, block, document)}

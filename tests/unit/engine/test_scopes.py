@@ -183,3 +183,61 @@ steps:
         execution.run()
     assert target.step_counts() == {"which/a": 2, "which/b": 1}
     assert len(execution.finishes[-1].documents) == 3
+
+
+def test_a_document_in_doubt_in_finally_goes_on_once_when_that_is_known() -> None:
+    process = a_process("""
+steps:
+  - id: safe
+    type: try
+    on_error: continue
+    body: [{id: shape, type: map, to: {n: n * 10}}]
+    finally: [{id: close, type: target.tell}]
+  - {id: after, type: target.put}
+""")
+    for failure in (None, PERMANENT):
+        target = Target(failures={"safe/close": [(UNKNOWN, False)]})
+        execution = Execution(process, documents({"n": 1}, {"n": 2}), target=target)
+        assert execution.run().state is IN_DOUBT
+        assert target.step_counts()["after"] == 1
+        target.failures["safe/close"] = [(failure, False)] if failure else []
+        execution.answer("e1/safe/close/0", "not_done")
+        finish = execution.run()
+        assert [document.value for document in finish.documents] == [
+            {"n": 1 if failure else 10},
+            {"n": 20},
+        ]
+        assert target.step_counts()["after"] == 2
+
+
+def test_a_document_that_fails_alone_in_finally_goes_on_nowhere() -> None:
+    process = a_process(
+        """
+steps:
+  - id: safe
+    type: try
+    body: [{id: shape, type: map, to: {n: n * 10}}]
+    finally: [{id: close, type: raise, code: X, when: n = 2, on_error: dead_letter}]
+"""
+    )
+    finish = Execution(process, documents({"n": 1}, {"n": 2})).run()
+    assert [document.value for document in finish.documents] == [{"n": 10}]
+
+
+def test_a_document_in_doubt_in_finally_after_a_failure_goes_on_once() -> None:
+    process = a_process("""
+steps:
+  - id: safe
+    type: try
+    on_error: continue
+    body: [{id: bad, type: raise, code: X}]
+    finally: [{id: close, type: target.tell}]
+  - {id: after, type: target.tell}
+""")
+    target = Target(failures={"safe/close": [(UNKNOWN, False)]})
+    execution = Execution(process, documents({"n": 1}, {"n": 2}), target=target)
+    assert execution.run().state is IN_DOUBT
+    execution.answer("e1/safe/close/0", "not_done")
+    finish = execution.run()
+    assert [document.value for document in finish.documents] == [{"n": 1}, {"n": 2}]
+    assert target.step_counts() == {"safe/close": 2, "after": 2}
