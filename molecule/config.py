@@ -65,6 +65,8 @@ class Limits(_Settings):
     pending_per_process_max: int = 500_000
     dedup_keys_max: int = 200_000
     dedup_window_ms: int = 3_600_000
+    dedup_window_ms_min: int = 10_000
+    dedup_window_ms_max: int = 30 * 86_400_000
     waiters_max: int = 10_000
     wait_ms_max: int = 60_000
     entry_commands_max: int = 1_200
@@ -135,6 +137,10 @@ class Limits(_Settings):
     paths_per_step_max: int = 50
     call_depth_max: int = 8
     findings_max: int = 100
+    wait_in_worker_ms_max: int = 2_000
+    awaited_per_execution_max: int = 1_000
+    signals_per_execution_max: int = 1_000
+    signal_body_bytes_max: int = 1024 * 1024
     retry_attempts_max: int = 100
     retry_default_max: int = 5
     retry_default_first_ms: int = 250

@@ -19,6 +19,7 @@ class Action(StrEnum):
     RESOLVE = "execution.resolve"
     RELEASE = "execution.release"
     FAIL = "execution.fail"
+    SIGNAL = "execution.signal"
     APPLY = "process.apply"
     DRAIN = "node.drain"
     PAUSE = "process.pause"

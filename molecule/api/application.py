@@ -16,7 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from molecule import __version__
-from molecule.api import cluster, deadletters, executions, nodes, probes, processes, retention
+from molecule.api import (
+    cluster,
+    deadletters,
+    executions,
+    nodes,
+    probes,
+    processes,
+    retention,
+    signals,
+)
 from molecule.api.documentation import ProblemDocument
 from molecule.api.door import DoorClient
 from molecule.api.hold import Patience
@@ -81,7 +90,7 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (executions, processes, deadletters, nodes, cluster, retention):
+    for part in (executions, signals, processes, deadletters, nodes, cluster, retention):
         app.include_router(part.router(surface), prefix="/api/v1")
     app.include_router(probes.router(surface, metrics))
     app.add_exception_handler(MoleculeError, answer_known)

@@ -31,6 +31,16 @@ async def read(request: Request, model: type[Body], *, limits: Limits, limit: st
     return check(parse(payload), model)
 
 
+async def read_value(request: Request, *, limits: Limits, limit: str) -> Any:
+    """The body as any JSON value; None when there is none."""
+    declared = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if declared not in _JSON:
+        message = f"send the body as application/json, not as {declared}"
+        raise UnsupportedMediaType(message)
+    payload = await _receive(request, limits=limits, limit=limit)
+    return parse(payload) if payload.strip() else None
+
+
 async def _receive(request: Request, *, limits: Limits, limit: str) -> bytes:
     allowed: int = getattr(limits, limit)
     declared = request.headers.get("content-length", "")

@@ -76,7 +76,9 @@ def _add_submissions(routes: APIRouter, surface: Surface) -> None:
         body = await bodies.read(
             request, SubmitBody, limits=limits, limit="submission_body_bytes_max"
         )
-        item = submissions.submission(body.values, key=key, priority=body.priority, limits=limits)
+        item = submissions.submission(
+            body.values, key=key, priority=body.priority, limits=limits, expires=body.expires
+        )
         target = Target(body.process, body.environment, body.version or "")
         (answer,) = await _submitted(request, surface, target, [item], asked)
         return _single(answer, request)
@@ -290,7 +292,9 @@ def _batch(body: BatchBody, header: str | None, *, limits: Limits) -> list[Submi
             raise InvalidInput(message, field=f"submissions.{position}.idempotency_key")
         seen.add(key)
         items.append(
-            submissions.submission(item.values, key=key, priority=body.priority, limits=limits)
+            submissions.submission(
+                item.values, key=key, priority=body.priority, limits=limits, expires=item.expires
+            )
         )
     return items
 

@@ -25,6 +25,12 @@ class _Input(_Request):
         None, description="Values of many documents, in order; instead of `input`."
     )
 
+    expires: Text = Field(
+        "",
+        description="Not begun by then, it ends as FAILED with `expired`: `10m` after it was "
+        "accepted, or an instant as ISO 8601 with a zone.",
+    )
+
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if {"input", "documents"} <= self.model_fields_set:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from molecule.api.documentation import ProblemDocument
+from molecule.api.execution_parts import AwaitedSignal, Death, Doubt
 from molecule.model.execution import ExecutionState
 
 
@@ -68,22 +69,6 @@ class BatchAnswer(_Answer):
     results: list[BatchResult]
 
 
-class Doubt(_Answer):
-    """An effect in doubt: what was sent, where to, and from when it may be called not done."""
-
-    effect_key: str
-    step: str
-    document: str
-    target: str
-    request_digest: str
-    verifiable: bool
-    token: int
-    sent_after_ms: int
-    deadline_at_ms: int
-    answer_not_before_ms: int
-    resolution: str
-
-
 class ExecutionHead(_Answer):
     """One row of a list of executions. Empty texts and 0 mean: none."""
 
@@ -100,19 +85,6 @@ class ExecutionHead(_Answer):
     changed_at_ms: int
 
 
-class Death(_Answer):
-    """The last death of a worker that was charged to an execution."""
-
-    node: str
-    worker: str
-    step: str
-    evidence: str
-    cause: str
-    memory_bytes: int
-    at_ms: int
-    alone: bool
-
-
 class Execution(ExecutionHead):
     """One execution. `error_code`, `error`, `step` and `ended_at_ms` once it has ended."""
 
@@ -125,6 +97,7 @@ class Execution(ExecutionHead):
     token: int
     started_at_ms: int
     deadline_at_ms: int
+    expires_at_ms: int = 0
     input_size_bytes: int
     position_size_bytes: int
     sequence: int
@@ -138,6 +111,7 @@ class Execution(ExecutionHead):
     held_until_ms: int | None = None
     doubts: list[Doubt]
     wait_until_ms: int | None = None
+    awaited: list[AwaitedSignal] | None = None
     blocked_by_key: bool | None = None
     error_code: str | None = None
     error: str | None = None

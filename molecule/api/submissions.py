@@ -16,7 +16,8 @@ from molecule.api.door import Asker, DoorClient
 from molecule.api.hold import Patience, ask, may_pass, passing_codes
 from molecule.api.problems import Problem, problem_of, problem_of_refusal
 from molecule.config import Limits
-from molecule.model import payload
+from molecule.definition import durations
+from molecule.model import instants, payload
 from molecule.model.document import Document
 from molecule.model.errors import (
     InvalidInput,
@@ -99,7 +100,9 @@ def key_from(text: str | None, *, limits: Limits) -> str:
     return key
 
 
-def submission(values: Sequence[Any], *, key: str, limits: Limits, priority: int = 0) -> Submission:
+def submission(
+    values: Sequence[Any], *, key: str, limits: Limits, priority: int = 0, expires: str = ""
+) -> Submission:
     """One submission, its documents encoded as the cluster keeps them."""
     if len(values) > limits.documents_per_submission_max:
         raise LimitExceeded(
@@ -110,9 +113,16 @@ def submission(values: Sequence[Any], *, key: str, limits: Limits, priority: int
     documents = [
         Document(DocumentId(str(position)), value) for position, value in enumerate(values)
     ]
-    return Submission(
+    made = Submission(
         idempotency_key=key, input=payload.encode_documents(documents), priority=priority
     )
+    if expires:
+        span_ms, until_ms = durations.milliseconds(expires), instants.milliseconds(expires)
+        if not span_ms and not until_ms:
+            message = f"expires: {expires!r} is neither a duration like 10m nor an instant"
+            raise InvalidInput(f"{message} like 2026-01-31T12:00:00Z", field="expires")
+        made.expires_in_ms, made.expires_at_ms = span_ms or 0, until_ms or 0
+    return made
 
 
 async def submit(

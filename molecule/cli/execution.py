@@ -1,4 +1,4 @@
-"""`molecule execution`: submit, find, watch, cancel, resolve."""
+"""`molecule execution`: submit, find, watch, signal, cancel, resolve."""
 
 import re
 import secrets
@@ -16,7 +16,7 @@ from molecule.definition import durations
 from molecule.model.execution import ACTIVE, ExecutionState
 from molecule.model.keys import make_key
 
-app = App(name="execution", help="Submit, find, watch, cancel and resolve executions.")
+app = App(name="execution", help="Submit, find, watch, signal, cancel and resolve executions.")
 
 _PATH: Final = "/api/v1/executions"
 _COLUMNS: Final = ("id", "process", "environment", "state", "node", "attempts", "accepted_at_ms")
@@ -52,6 +52,7 @@ def submit(
         str, Parameter(help="Content hash of a version; default: the active one.")
     ] = "",
     priority: Annotated[int, Parameter(help="1 to 9, higher first; 0: that of the process.")] = 0,
+    expires: Annotated[str, Parameter(help="Not begun by then, it fails: `10m`, an instant.")] = "",
     wait: Annotated[
         str, Parameter(help="Wait for the end and print the result: `30s`, `5m`.")
     ] = "",
@@ -66,14 +67,15 @@ def submit(
     wait_ms = milliseconds(wait, "--wait") if wait else 0
     with shared.cluster() as cluster:
         if each:
-            return _submit_each(cluster, target, documents, key=key, form=shared.output)
+            items = [{"input": item, **given(expires=expires)} for item in documents]
+            return _submit_each(cluster, target, items, key=key, form=shared.output)
         answer = cluster.ask(
             Call(
                 f"submit to {process}",
                 "POST",
                 _PATH,
                 query=_wait(wait_ms),
-                body={**target, "documents": documents},
+                body={**target, "documents": documents, **given(expires=expires)},
                 key=key,
                 wait_s=min(wait_ms, _WAIT_MS_MAX) / 1000,
             )
@@ -211,15 +213,52 @@ def resolve(
     output.show(changed.value, form=shared.output)
 
 
+@app.command
+def signal(
+    execution: Annotated[str, Parameter(help="Id of the execution.")],
+    name: Annotated[str, Parameter(help="Name of the signal, as its `await` says.")],
+    *,
+    value: Annotated[str, Parameter(name="--input", help="The payload as JSON.")] = "",
+    file: Annotated[
+        Path | None,
+        Parameter(name=["--file", "-f"], help="The payload from a JSON file; `-`: standard input."),
+    ] = None,
+    correlation: Annotated[
+        str, Parameter(help="Which of several documents it is for, as its `await` says.")
+    ] = "",
+    key: Annotated[
+        str, Parameter(help="Idempotency key; telling it again with it changes nothing.")
+    ] = "",
+    shared: Shared = SHARED,
+) -> None:
+    """Tell an execution something: what its `await` waits for, now or later."""
+    call = Call(
+        f"signal {execution}",
+        "POST",
+        f"{_PATH}/{execution}/signals/{name}",
+        query=given(correlation=correlation),
+        body=inputs.value(value, file),
+        key=key or make_key(time.time_ns() // 1_000_000, secrets.token_bytes(10)),
+    )
+    with shared.cluster() as cluster:
+        answer = cluster.ask(call)
+    output.show(answer.value, form=shared.output)
+
+
 def _submit_each(
-    cluster: Cluster, target: dict[str, Any], documents: list[Any], *, key: str, form: output.Form
+    cluster: Cluster,
+    target: dict[str, Any],
+    items: list[dict[str, Any]],
+    *,
+    key: str,
+    form: output.Form,
 ) -> int:
     """One execution per document, in batches whose keys follow from one: all may be repeated."""
     results: list[dict[str, Any]] = []
-    for start in range(0, len(documents), _BATCH):
+    for start in range(0, len(items), _BATCH):
         batch = [
-            {"idempotency_key": f"{key}/{start + place}", "input": document}
-            for place, document in enumerate(documents[start : start + _BATCH])
+            {"idempotency_key": f"{key}/{start + place}", **item}
+            for place, item in enumerate(items[start : start + _BATCH])
         ]
         try:
             answer = cluster.ask(
@@ -231,7 +270,7 @@ def _submit_each(
                 )
             )
         except Failure:
-            output.talk(f"{start} of {len(documents)} were sent; repeat all with --key {key}")
+            output.talk(f"{start} of {len(items)} were sent; repeat all with --key {key}")
             raise
         results += answer.value["results"]
     refused = [result for result in results if "problem" in result]

@@ -11,25 +11,45 @@ from molecule.cli.failures import ExitCode, Failure
 
 def documents(text: str, file: Path | None) -> list[Any]:
     """The documents given, in order. No input at all is one execution without documents."""
+    _check_one_way(text, file)
+    if text:
+        return [_parsed(text.encode(), "--input")]
+    if file is None:
+        return []
+    content = _content(file)
+    return _from_bytes(content, _source(file), are_lines=file.suffix in {".jsonl", ".ndjson"})
+
+
+def value(text: str, file: Path | None) -> Any:
+    """One JSON value, a list included; nothing given is None."""
+    _check_one_way(text, file)
+    if text:
+        return _parsed(text.encode(), "--input")
+    return None if file is None else _parsed(_content(file), _source(file))
+
+
+def _check_one_way(text: str, file: Path | None) -> None:
     if text and file is not None:
         raise Failure(
             "--input and --file were both given",
             then="give the documents in one way",
             code=ExitCode.WRONG_USAGE,
         )
-    if text:
-        return [_parsed(text.encode(), "--input")]
-    if file is None:
-        return []
+
+
+def _source(file: Path) -> str:
+    return "standard input" if str(file) == "-" else str(file)
+
+
+def _content(file: Path) -> bytes:
     if str(file) == "-":
-        return _from_bytes(sys.stdin.buffer.read(), "standard input", are_lines=False)
+        return sys.stdin.buffer.read()
     try:
-        content = file.read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise Failure(
             f"{file} cannot be read", why=error.strerror or str(error), code=ExitCode.WRONG_USAGE
         ) from None
-    return _from_bytes(content, str(file), are_lines=file.suffix in {".jsonl", ".ndjson"})
 
 
 def _from_bytes(content: bytes, source: str, *, are_lines: bool) -> list[Any]:

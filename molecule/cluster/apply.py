@@ -6,19 +6,15 @@ raise, but one that this software must not judge (`StopNode`).
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Final, Self
+from typing import Self
 
 from google.protobuf.message import DecodeError
 
-from molecule.cluster import bounds, commands, hashing, restoring, rows
+from molecule.cluster import bounds, commands, dedup, hashing, restoring, rows
 from molecule.cluster.changes import Alarm, Changes, DirtyMarks, DirtyRows, EntryResult, Row
 from molecule.cluster.outcome import Outcome, Rejected, StopNode
 from molecule.cluster.state import ClusterState
-from molecule.model.keys import made_at_ms
 from molecule.wire.v1 import commands_pb2 as wire
-
-_FORGOTTEN_PER_ENTRY: Final = 64
-"""Ended executions that an entry forgets, beside two for each of its commands: it keeps up."""
 
 
 class StateMachine:
@@ -61,7 +57,7 @@ class StateMachine:
             state.time_ms = max(state.time_ms, bounds.instant(decoded.at_ms))
             changes.at_ms = state.time_ms
             state.index = index
-            self._forget_keys(len(decoded.commands))
+            dedup.forget(state, self._dirty, commands_now=len(decoded.commands))
             outcomes = tuple(self._apply(command, changes) for command in decoded.commands)
         state.index = index
         self.term = term
@@ -110,22 +106,3 @@ class StateMachine:
             facts = {"kind": str(command.WhichOneof("kind")), "error": repr(error)}
             changes.alarms.append(Alarm("apply_failed", facts))
             return Rejected("internal")
-
-    def _forget_keys(self, commands_now: int) -> None:
-        """Let idempotency keys go whose window is over, oldest first."""
-        state = self.state
-        for _ in range(2 * commands_now + _FORGOTTEN_PER_ENTRY):
-            oldest = next(iter(state.ended.values()), None)
-            if oldest is None:
-                return
-            is_over = oldest.ended_at_ms + state.bounds.dedup_window_ms < state.time_ms
-            if not is_over and len(state.ended) <= state.bounds.dedup_keys_max:
-                return
-            made_ms = made_at_ms(oldest.idempotency_key) or 0
-            # Forgetting it now would make every key of the next moments too old.
-            if made_ms > state.time_ms:
-                return
-            self._dirty.mark("ended", oldest.id)
-            del state.ended[oldest.id]
-            del state.keys[oldest.idempotency_key]
-            state.keys_forgotten_ms = max(state.keys_forgotten_ms, made_ms)

@@ -67,6 +67,8 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         keyed=options.keyed,
         concurrency_limit=max(options.concurrency_limit, 1),
         timeout_ms=duration(options.timeout_ms),
+        expires_ms=duration(options.expires_ms),
+        dedup_window_ms=duration(options.dedup_window_ms),
         crash_budget=max(options.crash_budget, 0) or CRASH_BUDGET,
         priority=options.priority,
         require=dict(sorted(options.require.items())),

@@ -8,13 +8,22 @@ and nothing that is terminal is brought back.
 from dataclasses import replace
 from typing import Final
 
-from molecule.cluster import documents, placement, queues, records, tokens, transitions
+from molecule.cluster import (
+    apply_signals,
+    documents,
+    placement,
+    queues,
+    records,
+    tokens,
+    transitions,
+)
 from molecule.cluster.apply_deployments import actor_text
 from molecule.cluster.bounds import duration
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import (
     NO_NODE,
     NO_PAYLOAD,
+    Awaited,
     Execution,
     PayloadMark,
 )
@@ -65,6 +74,8 @@ def _cannot_run(state: ClusterState, execution: Execution, node: Node) -> str:
         return "key_held"
     if queues.is_paused(state, execution.environment, execution.process):
         return "paused"
+    if not execution.started_at_ms and 0 < execution.expires_at_ms <= state.time_ms:
+        return "expired"
     if execution.progress is not None and execution.progress.held_for not in (NO_NODE, node.id):
         return "held_for"
     return "" if placement.fits(queues.version_of(state, execution), node) else "labels"
@@ -92,6 +103,7 @@ def record_checkpoint(
     )
     progress.sequence += 1
     _forget_covered(state, execution, command, changes)
+    apply_signals.take(state, execution, command.consumed, changes)
     records.tell_steps(state, execution, command.steps, changes)
     records.keep_dead_letters(state, execution, command.dead_letters, changes)
     changes.tell(state, execution, "checkpoint", {"sequence": progress.sequence})
@@ -126,7 +138,7 @@ def end_attempt(state: ClusterState, command: wire.EndAttempt, changes: Changes)
     in_doubt = [key for key, intent in execution.intents.items() if intent.is_in_doubt]
     if command.state not in _ENDS:
         return Rejected("invalid", {"field": "state"})
-    if command.state == _S.COMPLETED and in_doubt:
+    if command.state in _TERMINAL_ENDS and in_doubt:
         return Rejected("effects_open", {"count": len(in_doubt)})
     if command.state == _S.IN_DOUBT and not in_doubt:
         return Rejected("nothing_in_doubt")
@@ -185,11 +197,7 @@ def _end_as(
                 state, execution, _S.IN_DOUBT, changes, reason=reason or "in_doubt", facts=facts
             )
         case _S.WAITING:
-            until_ms = max(
-                state.time_ms + duration(command.wait_ms),
-                transitions.doubt_ends_ms(state, execution),
-            )
-            transitions.wait(state, execution, changes, until_ms=until_ms, reason=reason or "wait")
+            _wait(state, execution, command, changes, reason=reason or "wait")
         case _:
             until_ms = transitions.doubt_ends_ms(state, execution)
             reason = reason or "handed_back"
@@ -197,6 +205,26 @@ def _end_as(
                 transitions.wait(state, execution, changes, until_ms=until_ms, reason=reason)
             else:
                 transitions.give_back(state, execution, changes, reason=reason)
+
+
+def _wait(
+    state: ClusterState,
+    execution: Execution,
+    command: wire.EndAttempt,
+    changes: Changes,
+    *,
+    reason: str,
+) -> None:
+    """Let it wait as its holder says; a signal that it asks for may be there already."""
+    awaited = tuple(Awaited(one.name, one.correlation) for one in command.awaited)
+    until_ms = max(command.wait_until_ms, state.time_ms + duration(command.wait_ms))
+    is_timed = command.wait_until_ms > 0 or command.wait_ms > 0
+    if not is_timed and (awaited or command.until_released):
+        until_ms = 0
+    else:
+        until_ms = max(until_ms, transitions.doubt_ends_ms(state, execution))
+    transitions.wait(state, execution, changes, until_ms=until_ms, reason=reason, awaited=awaited)
+    transitions.end_wait_for_signal(state, execution, changes)
 
 
 def _ask_people(execution: Execution) -> int:
@@ -243,27 +271,10 @@ def release_execution(
         return Rejected("wrong_state", {"state": execution.state.value})
     if progress.wait_number != command.wait_number:
         return Rejected("stale_wait", {"current": progress.wait_number})
-    if state.time_ms < progress.wait_until_ms:
-        return Rejected("too_early", {"not_before_ms": progress.wait_until_ms})
+    # A wait without a time may end at any moment, but not before what was sent is over.
+    not_before_ms = max(progress.wait_until_ms, transitions.doubt_ends_ms(state, execution))
+    if state.time_ms < not_before_ms:
+        return Rejected("too_early", {"not_before_ms": not_before_ms})
 
     transitions.give_back(state, execution, changes, reason="wait_over")
-    return Applied()
-
-
-def fail_execution(state: ClusterState, command: wire.FailExecution, changes: Changes) -> Outcome:
-    """End it as FAILED by the leader's word: its deadline has passed."""
-    if command.epoch != state.epoch:
-        return Rejected("stale_epoch", {"current": state.epoch})
-    execution = state.executions.get(ExecutionId(command.execution))
-    if execution is None:
-        return Rejected("unknown_execution")
-
-    transitions.end(
-        state,
-        execution,
-        _S.FAILED,
-        changes,
-        reason=records.text(state, command.reason),
-        error_code=records.text(state, command.error_code),
-    )
     return Applied()

@@ -8,9 +8,17 @@ a reason.
 
 import sys
 
-from molecule.cluster import documents, overlap, placement, retention, tokens, transitions
+from molecule.cluster import (
+    dedup,
+    documents,
+    overlap,
+    placement,
+    retention,
+    tokens,
+    transitions,
+)
 from molecule.cluster.apply_deployments import actor_text
-from molecule.cluster.bounds import KEY_AHEAD_MS_MAX, instant
+from molecule.cluster.bounds import KEY_AHEAD_MS_MAX, duration, instant
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import NO_GROUP, Execution
 from molecule.cluster.hashing import fingerprint
@@ -32,7 +40,7 @@ def submit_execution(
     version = _version_for(state, command)
     if version is None:
         return Rejected("unknown_process")
-    refusal = _refusal(state, command) or overlap.refusal(state, version, command)
+    refusal = _refusal(state, command, version) or overlap.refusal(state, version, command)
     if refusal is not None:
         return refusal
 
@@ -76,7 +84,9 @@ def _version_for(state: ClusterState, command: wire.SubmitExecution) -> Version 
     return state.versions.get((process, deployment.version))
 
 
-def _refusal(state: ClusterState, command: wire.SubmitExecution) -> Rejected | None:
+def _refusal(
+    state: ClusterState, command: wire.SubmitExecution, version: Version
+) -> Rejected | None:
     """Why a new submission is not accepted; None when it is."""
     if not command.execution or not command.idempotency_key:
         return Rejected("invalid", {"field": "execution" if command.idempotency_key else "key"})
@@ -86,18 +96,19 @@ def _refusal(state: ClusterState, command: wire.SubmitExecution) -> Rejected | N
         return Rejected("already_exists", {"execution": command.execution})
     if command.environment not in state.environments:
         return Rejected("unknown_environment")
+    name = (command.environment, ProcessName(command.process))
     made_ms = made_at_ms(command.idempotency_key)
     if made_ms is not None:
-        window_ms = state.bounds.dedup_window_ms
-        if made_ms <= max(state.keys_forgotten_ms, state.time_ms - window_ms):
+        if dedup.is_too_old(state, name, version, made_ms):
             return Rejected("too_old", {"made_at_ms": made_ms})
         # A key is remembered until its time has come, so a wrong clock must not set that far ahead.
         if made_ms > state.time_ms + KEY_AHEAD_MS_MAX:
             return Rejected("invalid", {"field": "key", "made_at_ms": made_ms})
-    name = (command.environment, ProcessName(command.process))
     if command.trigger_token and not tokens.may_fire(state, name, command.trigger_token):
         trigger = state.triggers.get(name)
         return Rejected("stale_token", {"current": trigger.token if trigger else 0})
+    if 0 < command.expires_at_ms <= state.time_ms:
+        return Rejected("expired", {"expires_at_ms": command.expires_at_ms})
     # A key that is held for dead letters counts like work: somebody must settle it.
     open_ = len(state.executions) + len(state.key_holds)
     if open_ >= state.bounds.pending_executions_max:
@@ -135,8 +146,17 @@ def _new_execution(
         priority=overlap.priority_of(version, command),
         accepted_at_ms=state.time_ms,
         deadline_at_ms=instant(state.time_ms + version.timeout_ms) if version.timeout_ms else 0,
+        expires_at_ms=_expires_at_ms(state, command, version),
         accepted_serial=state.serial_last,
     )
+
+
+def _expires_at_ms(state: ClusterState, command: wire.SubmitExecution, version: Version) -> int:
+    """The earliest of what the submission and its process say; 0 when neither says anything."""
+    spans = [span for span in (command.expires_in_ms, version.expires_ms) if span > 0]
+    instants = [state.time_ms + duration(span) for span in spans]
+    instants += [command.expires_at_ms] if command.expires_at_ms > 0 else []
+    return instant(min(instants, default=0))
 
 
 def _join_group(state: ClusterState, command: wire.SubmitExecution, changes: Changes) -> GroupId:

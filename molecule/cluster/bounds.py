@@ -39,6 +39,7 @@ class Bounds:
     timeline_rows_per_execution_max: int = _limits.timeline_rows_per_execution_max
     timeline_text_length_max: int = _limits.timeline_text_length_max
     late_words_told_max: int = _limits.late_words_told_max
+    signals_per_execution_max: int = _limits.signals_per_execution_max
 
 
 NAMES: Final = tuple(Bounds.__dataclass_fields__)

@@ -14,8 +14,10 @@ from molecule.cluster import (
     apply_nodes,
     apply_parked,
     apply_retention,
+    apply_signals,
     apply_submissions,
     apply_triggers,
+    deadlines,
 )
 from molecule.cluster.changes import Changes
 from molecule.cluster.outcome import Outcome, StopNode
@@ -72,13 +74,15 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
         case "release_execution":
             return apply_executions.release_execution(state, command.release_execution, changes)
         case "fail_execution":
-            return apply_executions.fail_execution(state, command.fail_execution, changes)
+            return deadlines.fail_execution(state, command.fail_execution, changes)
         case "release_parked":
             return apply_parked.release_parked(state, command.release_parked, changes)
         case "fail_parked":
             return apply_parked.fail_parked(state, command.fail_parked, changes)
         case "end_hold":
             return apply_parked.end_hold(state, command.end_hold, changes)
+        case "signal_execution":
+            return apply_signals.signal_execution(state, command.signal_execution, changes)
         case (
             "claim_leadership"
             | "register_node"

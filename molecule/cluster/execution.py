@@ -4,7 +4,7 @@ Tables and indexes are in `state.py`; how it changes in `transitions.py` and the
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from molecule.model.effect import Effect
 from molecule.model.execution import ExecutionState
@@ -18,6 +18,7 @@ from molecule.model.ids import (
     Incarnation,
     NodeId,
     ProcessName,
+    SignalId,
     Token,
     VersionId,
 )
@@ -97,6 +98,28 @@ class Death:
     alone: bool
 
 
+class Awaited(NamedTuple):
+    """A signal that an execution waits for: one with this name and correlation."""
+
+    name: str
+    correlation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """What somebody told an execution; kept until its `await` took it, its id until the end.
+
+    `body_digest` tells a repeat from another signal under the same id.
+    """
+
+    id: SignalId
+    awaited: Awaited
+    body_digest: bytes
+    payload: PayloadMark
+    arrived_at_ms: int
+    consumed: bool = False
+
+
 @dataclass(slots=True)
 class Progress:
     """What an execution has once it was assigned; most of those that are pending have none."""
@@ -116,6 +139,10 @@ class Progress:
     """An effect that must not happen twice began at some time: it is never started anew."""
     wait_number: int = 0
     wait_until_ms: int = 0
+    """Cluster time at which WAITING ends; 0: only a signal or the leader ends it."""
+    awaited: tuple[Awaited, ...] = ()
+    """Signals that end WAITING."""
+    signals: dict[SignalId, Signal] = field(default_factory=dict)
     held_for: NodeId = NO_NODE
     """With failover `hold`: the node whose return it waits for, and where it must run then."""
     held_until_ms: int = 0
@@ -147,6 +174,8 @@ class Execution:
     accepted_serial: int
     """Order of commit, in which concurrency keys are honoured."""
 
+    expires_at_ms: int = 0
+    """Cluster time after which it does not begin any more; 0: it always may."""
     state: ExecutionState = ExecutionState.PENDING
     ready_serial: int = 0
     """Place in its lane while it may be assigned; 0 when blocked by its key or not pending."""
@@ -180,8 +209,13 @@ class Execution:
         return joined_anew or self.accepted_serial
 
     @property
+    def signals(self) -> dict[SignalId, Signal]:
+        """What it was told, in the order of arrival; for reading only."""
+        return self.progress.signals if self.progress is not None else {}
+
+    @property
     def wait_until_ms(self) -> int:
-        """Cluster time at which WAITING may end."""
+        """Cluster time at which WAITING ends; 0: no time ends it."""
         return self.progress.wait_until_ms if self.progress is not None else 0
 
     @property
@@ -197,10 +231,16 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What is kept of a terminal execution while its idempotency key counts."""
+    """What is kept of a terminal execution while its idempotency key counts.
+
+    `window_ms` is that of its version; 0: the cluster's own.
+    """
 
     id: ExecutionId
     state: ExecutionState
+    environment: str
+    process: ProcessName
+    window_ms: int
     idempotency_key: IdempotencyKey
     body_digest: bytes
     token: Token
@@ -209,3 +249,5 @@ class Ended:
     serial: int
     late_words: int = 0
     """How many late words its timeline tells; a bound keeps them from growing without end."""
+    signals: tuple[bytes, ...] = ()
+    """Fingerprints of the signals it was told, so that a repeat still gets its answer."""

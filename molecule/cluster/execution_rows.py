@@ -6,7 +6,15 @@ Which tables there are is told by `rows.py` and `restoring.py`; indexes are made
 from typing import Final
 
 from molecule.cluster import row_parts
-from molecule.cluster.execution import Death, Ended, Execution, Intent, Progress
+from molecule.cluster.execution import (
+    Awaited,
+    Death,
+    Ended,
+    Execution,
+    Intent,
+    Progress,
+    Signal,
+)
 from molecule.cluster.state import ClusterState
 from molecule.model.effect import Effect
 from molecule.model.execution import ExecutionState
@@ -18,10 +26,11 @@ from molecule.model.ids import (
     Incarnation,
     NodeId,
     ProcessName,
+    SignalId,
     Token,
     VersionId,
 )
-from molecule.wire.v1 import state_pb2
+from molecule.wire.v1 import commands_pb2, state_pb2
 
 _S: Final = ExecutionState
 
@@ -68,6 +77,11 @@ def _progress_row(progress: Progress) -> state_pb2.ProgressRow:
         is_marked=progress.is_marked,
         once_begun=progress.once_begun,
         last_death=_death_row(progress.last_death) if progress.last_death is not None else None,
+        awaited=[
+            commands_pb2.Awaited(name=one.name, correlation=one.correlation)
+            for one in progress.awaited
+        ],
+        signals=[_signal_row(signal) for signal in progress.signals.values()],
     )
 
 
@@ -81,6 +95,18 @@ def _death_row(death: Death) -> state_pb2.DeathRow:
         memory_bytes=death.memory_bytes,
         at_ms=death.at_ms,
         alone=death.alone,
+    )
+
+
+def _signal_row(signal: Signal) -> state_pb2.SignalRow:
+    return state_pb2.SignalRow(
+        id=signal.id,
+        name=signal.awaited.name,
+        correlation=signal.awaited.correlation,
+        body_digest=signal.body_digest,
+        payload=row_parts.mark_row(signal.payload),
+        arrived_at_ms=signal.arrived_at_ms,
+        consumed=signal.consumed,
     )
 
 
@@ -102,6 +128,7 @@ def execution_row(execution: Execution) -> state_pb2.ExecutionRow:
         priority=execution.priority,
         accepted_at_ms=execution.accepted_at_ms,
         deadline_at_ms=execution.deadline_at_ms,
+        expires_at_ms=execution.expires_at_ms,
         accepted_serial=execution.accepted_serial,
         state=execution.state.value,
         ready_serial=execution.ready_serial,
@@ -126,6 +153,9 @@ def encode_ended(state: ClusterState, key: str) -> bytes | None:
     return state_pb2.EndedRow(
         id=ended.id,
         state=ended.state.value,
+        environment=ended.environment,
+        process=ended.process,
+        window_ms=ended.window_ms,
         idempotency_key=ended.idempotency_key,
         body_digest=ended.body_digest,
         token=ended.token,
@@ -133,6 +163,7 @@ def encode_ended(state: ClusterState, key: str) -> bytes | None:
         ended_at_ms=ended.ended_at_ms,
         serial=ended.serial,
         late_words=ended.late_words,
+        signals=ended.signals,
     ).SerializeToString(deterministic=True)
 
 
@@ -170,6 +201,8 @@ def _progress(row: state_pb2.ProgressRow) -> Progress:
         is_marked=row.is_marked,
         once_begun=row.once_begun,
         last_death=_death(row.last_death) if row.HasField("last_death") else None,
+        awaited=tuple(Awaited(one.name, one.correlation) for one in row.awaited),
+        signals={SignalId(signal.id): _signal(signal) for signal in row.signals},
     )
 
 
@@ -183,6 +216,17 @@ def _death(row: state_pb2.DeathRow) -> Death:
         memory_bytes=row.memory_bytes,
         at_ms=row.at_ms,
         alone=row.alone,
+    )
+
+
+def _signal(row: state_pb2.SignalRow) -> Signal:
+    return Signal(
+        id=SignalId(row.id),
+        awaited=Awaited(row.name, row.correlation),
+        body_digest=row.body_digest,
+        payload=row_parts.mark(row.payload),
+        arrived_at_ms=row.arrived_at_ms,
+        consumed=row.consumed,
     )
 
 
@@ -205,6 +249,7 @@ def restore(state: ClusterState, key: str, value: bytes) -> None:
         priority=row.priority,
         accepted_at_ms=row.accepted_at_ms,
         deadline_at_ms=row.deadline_at_ms,
+        expires_at_ms=row.expires_at_ms,
         accepted_serial=row.accepted_serial,
         state=_S(row.state),
         ready_serial=row.ready_serial,
@@ -227,6 +272,9 @@ def restore_ended(state: ClusterState, key: str, value: bytes) -> None:
     state.ended[ExecutionId(key)] = Ended(
         id=ExecutionId(key),
         state=_S(row.state),
+        environment=row.environment,
+        process=ProcessName(row.process),
+        window_ms=row.window_ms,
         idempotency_key=IdempotencyKey(row.idempotency_key),
         body_digest=row.body_digest,
         token=Token(row.token),
@@ -234,4 +282,5 @@ def restore_ended(state: ClusterState, key: str, value: bytes) -> None:
         ended_at_ms=row.ended_at_ms,
         serial=row.serial,
         late_words=row.late_words,
+        signals=tuple(row.signals),
     )

@@ -6,7 +6,7 @@ Nothing here is used to decide. What stays true: each index and counter equals w
 from collections import Counter
 from collections.abc import Iterator
 
-from molecule.cluster import queues, views
+from molecule.cluster import queues, transitions, views
 from molecule.cluster.execution import (
     Execution,
 )
@@ -134,13 +134,26 @@ def _keys(state: ClusterState) -> Iterator[str]:
 
 def _waits(state: ClusterState) -> Iterator[str]:
     waiting = [item for item in state.executions.values() if item.state is _S.WAITING]
-    if len(waiting) != len(state.waits):
+    if sum(item.wait_until_ms > 0 for item in waiting) != len(state.waits):
         yield "waits and waiting executions differ"
+    for item in state.executions.values():
+        awaited = item.progress.awaited if item.progress is not None else ()
+        if awaited and item.state is not _S.WAITING:
+            yield f"{item.id} is {item.state} and waits for signals"
+        if transitions.has_awaited(item) and not item.wait_until_ms:
+            yield f"{item.id} waits for a signal that is there"
     timed = [
         item
         for item in state.executions.values()
         if item.deadline_at_ms and item.state not in PARKED
     ]
+    unbegun = [
+        item
+        for item in state.executions.values()
+        if item.expires_at_ms and item.state is _S.PENDING and not item.started_at_ms
+    ]
+    if len(unbegun) != len(state.expiries):
+        yield "expiries and executions that may expire differ"
     if len(timed) != len(state.deadlines):
         yield "deadlines and executions with a time-out differ"
     held = [item for item in state.executions.values() if item.held_for]
@@ -157,6 +170,14 @@ def _dedup(state: ClusterState) -> Iterator[str]:
     known.extend(item.idempotency_key for item in state.ended.values())
     if sorted(known) != sorted(state.keys) or len(set(known)) != len(known):
         yield "idempotency keys and executions differ"
+    lines = [execution_id for line in state.windows.values() for execution_id in line]
+    if sorted(lines) != sorted(state.ended):
+        yield "ended executions and the lines of their windows differ"
+    for window, line in state.windows.items():
+        found = [state.ended[execution_id] for execution_id in line if execution_id in state.ended]
+        serials = [ended.serial for ended in found]
+        if serials != sorted(serials) or any(ended.window_ms != window for ended in found):
+            yield f"the line of window {window} is out of order"
     if any(execution_id in state.ended for execution_id in state.executions):
         yield "an execution is live and ended at once"
 
@@ -199,4 +220,6 @@ def _refers_to(execution: Execution) -> Iterator[str]:
     yield from execution.input.digests
     if execution.progress is not None:
         yield from execution.progress.position.digests
+    for signal in execution.signals.values():
+        yield from signal.payload.digests
     yield from (item.request_digest for item in execution.intents.values() if item.request_digest)

@@ -7,7 +7,7 @@ the one before, because it is carried by serial numbers and tokens, never by the
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from molecule.cluster import bounds, execution_rows, queues, row_parts
+from molecule.cluster import bounds, dedup, execution_rows, queues, row_parts
 from molecule.cluster.changes import Row
 from molecule.cluster.execution import (
     Execution,
@@ -76,7 +76,6 @@ def _header(state: ClusterState, _key: str, value: bytes) -> None:
     state.token_last = Token(row.token_last)
     state.incarnation_last = Incarnation(row.incarnation_last)
     state.serial_last = row.serial_last
-    state.keys_forgotten_ms = row.keys_forgotten_ms
     state.totals.update((counted.name, counted.count) for counted in row.totals)
     state.counts.update((_S(counted.name), counted.count) for counted in row.ended_counts)
     state.horizons.update((RetentionClass(kept.name), kept.count) for kept in row.horizons)
@@ -117,6 +116,8 @@ def _version(state: ClusterState, _key: str, value: bytes) -> None:
         keyed=row.keyed,
         concurrency_limit=row.concurrency_limit,
         timeout_ms=row.timeout_ms,
+        expires_ms=row.expires_ms,
+        dedup_window_ms=row.dedup_window_ms,
         crash_budget=row.crash_budget,
         priority=row.priority,
         require=row_parts.labels(row.require),
@@ -221,6 +222,12 @@ def _retained(state: ClusterState, key: str, value: bytes) -> None:
     )
 
 
+def _forgotten(state: ClusterState, key: str, value: bytes) -> None:
+    environment, _, process = key.partition("/")
+    row = state_pb2.KeysForgottenRow.FromString(value)
+    state.keys_forgotten[environment, ProcessName(process)] = row.made_ms
+
+
 _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "header": _header,
     "nodes": _node,
@@ -234,6 +241,7 @@ _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "documents": _document,
     "key_holds": _key_hold,
     "retained": _retained,
+    "forgotten": _forgotten,
 }
 
 
@@ -247,7 +255,13 @@ def _rebuild(state: ClusterState) -> None:
         queues.share_of(state, execution).open += 1
         if execution.deadline_at_ms and execution.state not in PARKED:
             state.deadlines.add(execution.deadline_at_ms, execution.id)
-        if execution.state is _S.WAITING:
+        if (
+            execution.expires_at_ms
+            and execution.state is _S.PENDING
+            and not execution.started_at_ms
+        ):
+            state.expiries.add(execution.expires_at_ms, execution.id)
+        if execution.state is _S.WAITING and execution.wait_until_ms:
             state.waits.add(execution.wait_until_ms, execution.id)
         if execution.progress is not None and execution.progress.held_for:
             state.holds.add(execution.progress.held_until_ms, execution.id)
@@ -265,7 +279,8 @@ def _rebuild(state: ClusterState) -> None:
         queues.take_share(state, execution)
     for ended in sorted(state.ended.values(), key=lambda ended: ended.serial):
         state.keys[ended.idempotency_key] = ended.id
-        state.ended.move_to_end(ended.id)
+        del state.ended[ended.id]
+        dedup.put(state, ended)
     for table in state.retained.values():
         for kept in sorted(table.values(), key=lambda kept: kept.serial):
             table.move_to_end(kept.id)

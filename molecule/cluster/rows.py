@@ -42,6 +42,7 @@ def every(state: ClusterState) -> Iterator[Row]:
         ("documents", list(state.documents)),
         ("key_holds", [row_parts.joined(key) for key in state.key_holds]),
         ("retained", [id_ for kept in state.retained.values() for id_ in kept]),
+        ("forgotten", ["/".join(name) for name in state.keys_forgotten]),
     ):
         for key in keys:
             yield table, key, _ENCODERS[table](state, key)
@@ -58,7 +59,6 @@ def _header(state: ClusterState, _key: str = "") -> bytes:
         token_last=state.token_last,
         incarnation_last=state.incarnation_last,
         serial_last=state.serial_last,
-        keys_forgotten_ms=state.keys_forgotten_ms,
         totals=[
             state_pb2.Counted(name=name, count=count)
             for name, count in sorted(state.totals.items())
@@ -117,6 +117,8 @@ def _version(state: ClusterState, key: str) -> bytes | None:
         keyed=version.keyed,
         concurrency_limit=version.concurrency_limit,
         timeout_ms=version.timeout_ms,
+        expires_ms=version.expires_ms,
+        dedup_window_ms=version.dedup_window_ms,
         crash_budget=version.crash_budget,
         priority=version.priority,
         require=row_parts.pairs(version.require),
@@ -246,6 +248,14 @@ def _retained(state: ClusterState, key: str) -> bytes | None:
     ).SerializeToString(deterministic=True)
 
 
+def _forgotten(state: ClusterState, key: str) -> bytes | None:
+    environment, _, process = key.partition("/")
+    made_ms = state.keys_forgotten.get((environment, ProcessName(process)))
+    if made_ms is None:
+        return None
+    return state_pb2.KeysForgottenRow(made_ms=made_ms).SerializeToString(deterministic=True)
+
+
 _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "header": _header,
     "nodes": _node,
@@ -259,6 +269,7 @@ _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "documents": _document,
     "key_holds": _key_hold,
     "retained": _retained,
+    "forgotten": _forgotten,
 }
 
 TABLES: Final = tuple(_ENCODERS)

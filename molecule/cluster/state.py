@@ -112,6 +112,10 @@ class Version:
     package: PayloadMark
     put_at_ms: int
     actor: str
+    expires_ms: int = 0
+    """Executions that have not begun so long after they were accepted do not begin; 0: no limit."""
+    dedup_window_ms: int = 0
+    """How long keys count after the end; 0: the cluster's own window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +270,6 @@ class ClusterState:
     token_last: Token = NO_TOKEN
     incarnation_last: Incarnation = NO_INCARNATION
     serial_last: int = 0
-    keys_forgotten_ms: int = 0
-    """Time-bearing idempotency keys made up to here may have been forgotten: too old to be new."""
 
     totals: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TOTALS, 0))
     counts: dict[ExecutionState, int] = field(
@@ -295,6 +297,9 @@ class ClusterState:
     )
     """What ended before this instant of the cluster's time is purged."""
 
+    keys_forgotten: dict[DeploymentName, int] = field(default_factory=dict)
+    """Time-bearing idempotency keys made up to here may have been forgotten: too old to be new."""
+
     keys: dict[IdempotencyKey, ExecutionId] = field(default_factory=dict)
     lanes: dict[Lane, Ids] = field(default_factory=dict)
     key_queues: dict[KeyName, Ids] = field(default_factory=dict)
@@ -307,3 +312,7 @@ class ClusterState:
     deadlines: DueTimes = field(default_factory=DueTimes)
     holds: DueTimes = field(default_factory=DueTimes)
     """Those that wait for one certain node (failover `hold`), by the end of their patience."""
+    expiries: DueTimes = field(default_factory=DueTimes)
+    """Of executions that never began."""
+    windows: dict[int, Ids] = field(default_factory=dict)
+    """Ended executions by the dedup window of their version, in the order in which they ended."""

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from molecule.cluster import documents, holding, queues, retention, row_parts, views
+from molecule.cluster import dedup, documents, holding, queues, retention, row_parts, views
 from molecule.cluster.bounds import instant
 from molecule.cluster.changes import Changes, HistoryRow, Transition
 from molecule.cluster.execution import (
     NO_PAYLOAD,
+    Awaited,
     Death,
-    Ended,
     Execution,
     PayloadMark,
     Progress,
@@ -27,9 +27,14 @@ from molecule.cluster.state import (
 )
 from molecule.model.errors import invariant
 from molecule.model.execution import TERMINAL, ExecutionState, may_become
-from molecule.model.ids import Token
+from molecule.model.ids import SignalId, Token
 
 _S: Final = ExecutionState
+
+
+def signal_slot(signal: SignalId) -> str:
+    """Where the payload of a signal lies, beside its execution's input and position."""
+    return f"signal/{signal}"
 
 
 def progress_of(execution: Execution) -> Progress:
@@ -50,6 +55,8 @@ def accept(state: ClusterState, execution: Execution, changes: Changes) -> None:
     execution.changed_at_ms = state.time_ms
     if execution.deadline_at_ms:
         state.deadlines.add(execution.deadline_at_ms, execution.id)
+    if execution.expires_at_ms:
+        state.expiries.add(execution.expires_at_ms, execution.id)
     queues.join_key(state, execution)
     if queues.holds_key(state, execution):
         queues.make_ready(state, execution)
@@ -101,18 +108,61 @@ def wait(
     *,
     until_ms: int,
     reason: str,
+    awaited: tuple[Awaited, ...] = (),
 ) -> None:
-    """Let it wait until the cluster's clock says `until_ms`; it holds no slot."""
+    """Let it wait until the cluster's clock says `until_ms` or a signal comes; it holds no slot.
+
+    0 for `until_ms`: no time ends it, only one of `awaited` or the leader's word.
+    """
     changes.touch(execution)
     _leave(state, execution, changes)
     progress = progress_of(execution)
     progress.wait_number += 1
     progress.wait_until_ms = instant(until_ms)
-    state.waits.add(progress.wait_until_ms, execution.id)
+    progress.awaited = awaited
+    if progress.wait_until_ms:
+        state.waits.add(progress.wait_until_ms, execution.id)
     execution.reason = reason
-    facts = {"reason": reason, "until_ms": progress.wait_until_ms}
+    facts: dict[str, Any] = {"reason": reason}
+    if progress.wait_until_ms:
+        facts["until_ms"] = progress.wait_until_ms
+    if awaited:
+        facts["signals"] = list(dict.fromkeys(one.name for one in awaited))
     _enter(state, execution, _S.WAITING, changes, facts)
     changes.tell(state, execution, "waiting", facts)
+
+
+def end_wait_for_signal(state: ClusterState, execution: Execution, changes: Changes) -> None:
+    """Let it go on when it waits for a signal that is there.
+
+    With an effect in doubt it goes on when no late request of the old holder can be under way.
+    """
+    if execution.state is not _S.WAITING or not has_awaited(execution):
+        return
+    not_before_ms = doubt_ends_ms(state, execution)
+    if not_before_ms <= state.time_ms:
+        give_back(state, execution, changes, reason="signal")
+        return
+    wait_no_longer_than(state, execution, changes, until_ms=not_before_ms)
+
+
+def wait_no_longer_than(
+    state: ClusterState, execution: Execution, changes: Changes, *, until_ms: int
+) -> None:
+    """Let a wait end at this instant instead of its own."""
+    changes.touch(execution)
+    state.waits.remove(execution.wait_until_ms, execution.id)
+    progress_of(execution).wait_until_ms = instant(until_ms)
+    state.waits.add(execution.wait_until_ms, execution.id)
+
+
+def has_awaited(execution: Execution) -> bool:
+    """True when a signal it waits for came and was not taken yet."""
+    progress = execution.progress
+    if progress is None or not progress.awaited:
+        return False
+    kept = {one.awaited for one in progress.signals.values() if not one.consumed}
+    return any(one in kept for one in progress.awaited)
 
 
 def park(
@@ -202,6 +252,8 @@ def forget_position(state: ClusterState, execution: Execution, changes: Changes)
     if progress is not None:
         documents.drop(state, changes, execution.id, slot="position", mark=progress.position)
         progress.position = NO_PAYLOAD
+        for name, signal in list(progress.signals.items()):
+            progress.signals[name] = replace(signal, consumed=False)
 
 
 def end(
@@ -249,6 +301,9 @@ def _forget(
     """Take it out of the tables; input and result stay referred to until they are purged."""
     forget_position(state, execution, changes)
     holding.end(state, execution)
+    for signal in execution.signals.values():
+        slot = signal_slot(signal.id)
+        documents.drop(state, changes, execution.id, slot=slot, mark=signal.payload)
     for intent in execution.intents.values():
         if intent.request_digest:
             documents.release(state, changes, (intent.request_digest,))
@@ -258,19 +313,8 @@ def _forget(
     queues.leave_key(state, execution, changes)
     del state.executions[execution.id]
     queues.share_of(state, execution).open -= 1
-    state.serial_last += 1
+    dedup.remember(state, execution, queues.version_of(state, execution), changes)
     retention.retain(state, execution, changes, result=result, serial=state.serial_last)
-    changes.dirty.mark("ended", execution.id)
-    state.ended[execution.id] = Ended(
-        id=execution.id,
-        state=execution.state,
-        idempotency_key=execution.idempotency_key,
-        body_digest=execution.body_digest,
-        token=execution.token,
-        token_ended=execution.token_ended,
-        ended_at_ms=state.time_ms,
-        serial=state.serial_last,
-    )
     group = state.groups.get(execution.group)
     if group is not None:
         changes.dirty.mark("groups", group.id)
@@ -300,6 +344,8 @@ def _leave(state: ClusterState, execution: Execution, changes: Changes) -> None:
     match execution.state:
         case _S.PENDING:
             queues.leave_lane(state, execution)
+            # What has begun once does not expire any more.
+            state.expiries.remove(execution.expires_at_ms, execution.id)
         case _S.ASSIGNED:
             node = state.nodes[execution.node]
             del node.held[execution.id]
@@ -307,6 +353,7 @@ def _leave(state: ClusterState, execution: Execution, changes: Changes) -> None:
             changes.nodes[node.id] = None
         case _S.WAITING:
             state.waits.remove(execution.wait_until_ms, execution.id)
+            progress_of(execution).awaited = ()
         case _S.IN_DOUBT | _S.QUARANTINED | _S.HELD | _S.COMPENSATION_FAILED:
             del state.parked[execution.id]
             _resume_deadline(state, execution)

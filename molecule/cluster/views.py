@@ -49,6 +49,7 @@ def execution(state: ClusterState, execution: Execution) -> dict[str, Any]:
         "started_at_ms": execution.started_at_ms,
         "changed_at_ms": execution.changed_at_ms,
         "deadline_at_ms": execution.deadline_at_ms,
+        "expires_at_ms": execution.expires_at_ms,
         "input_size_bytes": execution.input.size_bytes,
         "sequence": execution.sequence,
         "position_size_bytes": progress.position.size_bytes if progress else 0,
@@ -64,6 +65,14 @@ def execution(state: ClusterState, execution: Execution) -> dict[str, Any]:
     }
     if execution.state is ExecutionState.WAITING:
         view["wait_until_ms"] = execution.wait_until_ms
+        view["awaited"] = [
+            {
+                "signal": one.name,
+                "correlation": one.correlation,
+                "callback": f"/api/v1/executions/{execution.id}/signals/{one.name}",
+            }
+            for one in (progress.awaited if progress else ())
+        ]
     if execution.state is ExecutionState.PENDING:
         view["blocked_by_key"] = not execution.ready_serial
         if queues.is_paused(state, execution.environment, execution.process):

@@ -35,7 +35,23 @@ class EndExecution:
     reason: str = ""
 
 
-Emitted = Emit | Sequence[Emit] | EndExecution
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The document waits here, holding no slot: for a while, until an instant, or for a signal.
+
+    `for_ms` counts from when the step began; `until_ms` is cluster time. A signal that comes first
+    gives its payload to the document, as `output` says; without one in time the document goes on as
+    it is, or fails when `fails`.
+    """
+
+    for_ms: int | None = None
+    until_ms: int | None = None
+    signal: str = ""
+    correlation: str = ""
+    fails: bool = False
+
+
+Emitted = Emit | Sequence[Emit] | EndExecution | Pause
 """What a step hands on. An empty sequence: this document's way ends here."""
 
 

@@ -205,6 +205,10 @@ class Spec:
     connection: bool = False
     """True: the field `connection` is required and names a connection of this connector."""
     reads_outside: bool = False
+    waits: bool = False
+    """True: its documents may wait for a time or a signal, so a `verify` cannot hold it."""
+    has_timeout: bool = False
+    """True: a plain step that obeys `timeout`; operations always do."""
     errors: str = ""
     """How its errors are sorted into the classes; required for operations."""
     across_failover: str = "Repeated from the last checkpoint; nothing outside has changed."

@@ -39,6 +39,8 @@ class BuiltOptions:
     share: int = 1
     zone: str = ""
     spread: str = ""
+    expires_ms: int = 0
+    dedup_window_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

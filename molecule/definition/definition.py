@@ -131,6 +131,8 @@ class Options:
     require: Mapping[str, str] = field(default_factory=dict)
     prefer: Mapping[str, str] = field(default_factory=dict)
     timeout_ms: int = 0
+    expires_ms: int = 0
+    dedup_window_ms: int = 0
     crash_budget: int = 3
     on_dead_letter: str = "continue"
     overlap: str = ""

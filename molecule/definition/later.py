@@ -12,8 +12,6 @@ STEP_FIELDS: Final = dict.fromkeys(("undo", "checkpoint", "when_empty"), _LATER)
 OPTIONS: Final = dict.fromkeys(
     (
         "durability",
-        "dedup_window",
-        "expires",
         "deadline",
         "retain",
         "spill",
@@ -29,7 +27,7 @@ STEPS: Final = frozenset(
         "aggregate", "join", "sql.transform", "sql.insert", "sql.delete", "sql.call", "script",
         "dispatch", "respond", "notify", "table.get", "table.put",
         "table.delete", "cache.get", "cache.put", "cache.remove", "queue.put", "queue.get", "dedup",
-        "diff", "wait", "await", "approval", "guard", "http.download", "http.paginate",
+        "diff", "approval", "guard", "http.download", "http.paginate",
         "file.list", "file.move", "file.delete",
     }
 )  # fmt: skip

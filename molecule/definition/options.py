@@ -23,6 +23,8 @@ _KNOWN: Final = (
     "share",
     "placement",
     "timeout",
+    "expires",
+    "dedup_window",
     "crash_budget",
     "on_dead_letter",
     "max_failed",
@@ -65,13 +67,15 @@ class _Reading:
             priority=self._integer("priority", 0, 0, _PRIORITY_MAX),
             require=require,
             prefer=prefer,
-            timeout_ms=self._timeout(),
             share=self._integer("share", 1, 1, _SHARE_MAX),
             overlap=self._overlap(keyed=by is not None),
             on_park=on_park,
             on_dead_letter=self._on_dead_letter(keyed=by is not None),
             zone=zone,
             spread=spread,
+            timeout_ms=self._duration("timeout"),
+            expires_ms=self._duration("expires"),
+            dedup_window_ms=self._dedup_window(),
             crash_budget=self._integer("crash_budget", 3, 1, _CRASH_BUDGET_MAX),
             max_failed=self._max_failed(),
             track=self._track(),
@@ -103,9 +107,21 @@ class _Reading:
         read = self.reader.integer(found, f"options.{name}", minimum=minimum, maximum=maximum)
         return default if read is None else read
 
-    def _timeout(self) -> int:
-        found = self.items.get("timeout")
-        return (self.reader.duration(found, "options.timeout") or 0) if found else 0
+    def _duration(self, name: str) -> int:
+        found = self.items.get(name)
+        return (self.reader.duration(found, f"options.{name}") or 0) if found else 0
+
+    def _dedup_window(self) -> int:
+        window_ms = self._duration("dedup_window")
+        limits = self.reader.limits
+        shortest, longest = limits.dedup_window_ms_min, limits.dedup_window_ms_max
+        if window_ms and not shortest <= window_ms <= longest:
+            self.reader.fault(
+                self.items["dedup_window"],
+                "options.dedup_window",
+                f"must be from {shortest // 1_000} seconds to {longest // 86_400_000} days",
+            )
+        return window_ms
 
     def _overlap(self, *, keyed: bool) -> str:
         found, where = self.items.get("overlap"), "options.overlap"

@@ -295,6 +295,8 @@ def _options(definition: ProcessDefinition) -> BuiltOptions:
         options.share,
         options.zone,
         options.spread,
+        options.expires_ms,
+        options.dedup_window_ms,
     )
 
 

@@ -152,8 +152,7 @@ class StepReading:
         if config is None or made is None:
             return None
         self._note_tables(spec, config)
-        if inside.verify and effect is not Effect.PURE:
-            self.reader.fault(node, where, f"a step of verify must only ask; this is {effect}")
+        self._check_in_verify(node, where, inside, component, effect)
         return StepNode(
             StepId(id_),
             path,
@@ -168,7 +167,7 @@ class StepReading:
             connection=connection,
             when=self._expression(node, where, "when"),
             retry=retry,
-            timeout_ms=self._timeout(fields, is_operation=is_operation),
+            timeout_ms=self._timeout(fields, spec, is_operation=is_operation),
             on_error=fields.on_error(inside_foreach=inside.foreach),
             effect=effect,
             effect_key=self._expression(node, where, "effect_key"),
@@ -182,6 +181,15 @@ class StepReading:
         elif spec.hands_back and inside.branches:
             what = "nothing can be handed back from a path of branch or parallel"
             self.reader.fault(node, where, what, "the other paths have the documents too")
+
+    def _check_in_verify(
+        self, node: Node, where: str, inside: Inside, component: Component, effect: Effect
+    ) -> None:
+        if inside.verify and isinstance(component.spec, Spec) and component.spec.waits:
+            what = f"a step of verify must only ask; {component.type} waits"
+            self.reader.fault(node, where, what)
+        if inside.verify and effect is not Effect.PURE:
+            self.reader.fault(node, where, f"a step of verify must only ask; this is {effect}")
 
     def _id(self, node: Node, where: str) -> str:
         self.total[0] += 1
@@ -299,8 +307,15 @@ class StepReading:
         found = node.items.get(name)
         return self.reader.expression(found, f"{where}.{name}", name) if found else None
 
-    def _timeout(self, fields: FieldReader, *, is_operation: bool) -> int | None:
+    def _timeout(self, fields: FieldReader, spec: Spec, *, is_operation: bool) -> int | None:
         found = fields.timeout_ms()
+        if found is not None and not is_operation and not spec.has_timeout:
+            self.reader.fault(
+                fields.node.items["timeout"],
+                f"{fields.where}.timeout",
+                "timeout belongs to operations of connectors and to await",
+                "options.timeout bounds the whole execution",
+            )
         if found is None and is_operation:
             return self.reader.limits.operation_timeout_default_ms
         return found

@@ -1,7 +1,8 @@
 """Blocks of steps: the paths of a step, `foreach`, `try`. Begun, ended child by child, failed.
 
 A block gets its documents when it begins and completes its step when its last child has ended. What
-must stay true: what is handed on stands in input order, whatever ended first.
+must stay true: what is handed on stands in input order, whatever ended first; but for a `foreach`
+with `ordered: false`, which hands on in the order in which its rounds ended.
 """
 
 from collections.abc import Iterable
@@ -140,7 +141,11 @@ def _next_path(run: Run, block: Paths) -> None:
 def _item_ended(run: Run, block: Foreach, child: Sequence) -> None:
     number = int(child.name)
     del block.active[number]
-    block.early[number] = child.documents
+    if block.node.component.ordered:
+        block.early[number] = child.documents
+    else:
+        block.handed.extend(child.documents)
+        block.done += 1
     while block.done in block.early:
         block.handed.extend(block.early.pop(block.done))
         block.done += 1
@@ -186,7 +191,10 @@ def _begin_stage(
 
 
 def _complete(run: Run, block: Scope) -> None:
-    run.complete_in_order(block.sequence, block.handed)
+    if isinstance(block, Foreach) and not block.node.component.ordered:
+        run.complete(block.sequence, block.handed)
+    else:
+        run.complete_in_order(block.sequence, block.handed)
 
 
 def _fail(run: Run, block: Scope, failure: Failure) -> None:

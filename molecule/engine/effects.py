@@ -11,7 +11,7 @@ What must stay true: a `once` request is sent again only when it is known that i
 """
 
 from molecule.component.contract import Request
-from molecule.engine import contexts, outcomes, retries, verification
+from molecule.engine import contexts, outcomes, pauses, retries, verification
 from molecule.engine.documents import DocumentList, in_input_order
 from molecule.engine.events import OpenIntent, RequestFailed, RequestPerformed, RequestsPrepared
 from molecule.engine.failures import Failure
@@ -21,6 +21,7 @@ from molecule.engine.run import Run
 from molecule.engine.verification import Verdict
 from molecule.model.document import Document
 from molecule.model.effect import Effect, ErrorClass
+from molecule.model.execution import WaitReason
 
 
 def proceed(run: Run, frame: Effects) -> None:
@@ -70,6 +71,10 @@ def prepared(run: Run, frame: Effects, event: RequestsPrepared) -> None:
 
 def send(run: Run, frame: Effects) -> None:
     """Let the current request leave as soon as all that must be committed before is."""
+    if frame.due_ms > run.now_ms:
+        pauses.hold(run, frame, until_ms=frame.due_ms, reason=frame.held_by)
+        return
+    frame.due_ms = 0
     is_committed = frame.needs <= run.progress.committed
     if frame.node.effect is not Effect.ONCE and is_committed:
         perform(run, frame)
@@ -146,7 +151,7 @@ def request_failed(run: Run, frame: Effects, event: RequestFailed) -> None:
     frame.stage = Stage.BACKING_OFF
     # Said now, so that a crash during the delay leaves no doubt about what did not happen.
     run.wants_commit = run.wants_commit or is_once
-    run.start_timer(frame, delay_ms)
+    pauses.hold(run, frame, until_ms=run.now_ms + delay_ms, reason=WaitReason.RETRY)
 
 
 def verified(run: Run, frame: Effects, child: Sequence) -> None:
@@ -174,7 +179,7 @@ def _dealt_with(frame: Effects, going: list[Document]) -> None:
     if frame.batch:
         frame.batch.popleft()
     frame.stage = Stage.IDLE
-    frame.key, frame.request, frame.tries = NO_KEY, None, 0
+    frame.key, frame.request, frame.tries, frame.due_ms = NO_KEY, None, 0, 0
 
 
 def _count_result(run: Run, frame: Effects) -> None:

@@ -6,13 +6,15 @@ that the instruction carried. Results may come in any order, each at most once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from molecule.component.contract import Emit, EndExecution, Reply, Request
+from molecule.component.contract import Emit, EndExecution, Pause, Reply, Request
 from molecule.engine.failures import Failure
+from molecule.engine.instructions import Awaited
 from molecule.model.document import Document
-from molecule.model.ids import Digest, EffectKey
+from molecule.model.ids import Digest, EffectKey, SignalId
 
-Outcome = tuple[Emit, ...] | EndExecution | Failure
+Outcome = tuple[Emit, ...] | EndExecution | Pause | Failure
 """What a local step made of one document."""
 
 
@@ -31,6 +33,15 @@ class OpenIntent:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalKept:
+    """A signal that came before this owner began and that no position has taken yet."""
+
+    id: SignalId
+    awaited: Awaited
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """The attempt begins: the input, and what earlier owners left.
 
@@ -46,6 +57,8 @@ class Started:
     open_intents: tuple[OpenIntent, ...] = ()
     deadline_in_ms: int = 0
     """0: the execution has no deadline."""
+    signals: tuple[SignalKept, ...] = ()
+    """In the order in which they came."""
 
 
 @dataclass(frozen=True, slots=True)

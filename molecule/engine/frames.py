@@ -2,8 +2,9 @@
 
 A `Sequence` walks a list of steps; inside it stands at most one frame of the step it is at:
 `Local` (a pure step is running), `Effects` (requests of an operation, one document after the
-other), or a block: `Paths`, `Foreach`, `Try`, `Branches`. What must stay true: only the interpreter
-changes frames, and each holds all that `positions.py` needs to begin again behind the last effect.
+other), `Paused` (documents wait for a time or a signal), or a block: `Paths`, `Foreach`, `Try`,
+`Branches`. What must stay true: only the interpreter changes frames, and each holds all that
+`positions.py` needs to begin again behind the last effect.
 """
 
 from collections import deque
@@ -16,7 +17,9 @@ from molecule.component.contract import Request
 from molecule.definition.definition import StepNode
 from molecule.engine.documents import DocumentList
 from molecule.engine.failures import Failure
+from molecule.engine.instructions import Awaited
 from molecule.model.document import Document
+from molecule.model.execution import WaitReason
 from molecule.model.ids import DocumentId, EffectKey
 
 NO_KEY: Final = EffectKey("")
@@ -89,6 +92,10 @@ class Effects:
     is_fresh: bool = False
     """In doubt, and it was this owner that sent it."""
     tries: int = 0
+    due_ms: int = 0
+    """Cluster time before which the current request may not leave; 0: it may."""
+    held_by: WaitReason = WaitReason.RETRY
+    """Why it may not."""
     needs: int = 0
     """The outside results that must be committed before the current request may leave."""
     committing: int = 0
@@ -101,6 +108,31 @@ class Effects:
     detail: str = ""
     failing: Failure | None = None
     """The steps of `verify` failed, and something of them is still under way."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A document that waits: until `due_ms` (0: no time ends it), or for a signal before that."""
+
+    due_ms: int
+    awaited: Awaited | None = None
+    fails: bool = False
+    """No signal in time is an error of the document."""
+
+
+@dataclass(slots=True, eq=False)
+class Paused:
+    """Documents of one step by their places: those that wait, and what became of the others.
+
+    A place that is in neither passes the step unchanged.
+    """
+
+    sequence: Sequence
+    node: StepNode
+    pending: dict[int, Pending] = field(default_factory=dict)
+    going: dict[int, DocumentList] = field(default_factory=dict)
+    started_at_ms: int = 0
+    failed: Failure | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -128,7 +160,8 @@ class Paths:
 class Foreach:
     """Items (batches of documents), at most `at_once` of them under way.
 
-    `handed` is what the items before `done` handed on; `early` what later ones did already.
+    `handed` is what the items before `done` handed on; `early` what later ones did already. With
+    `ordered: false` it is what those handed on that ended, and `done` their number.
     """
 
     sequence: Sequence
@@ -204,7 +237,7 @@ class Branches:
 Scope = Paths | Foreach | Try | Branches
 """Blocks have a number, `scope`; a copy on a strand shares it, because it is the same scope."""
 Block = Scope | Effects
-Inner = Local | Effects | Paths | Foreach | Try | Branches
+Inner = Local | Effects | Paused | Paths | Foreach | Try | Branches
 
 
 def children(inner: Inner) -> Iterator[Sequence]:
@@ -218,7 +251,7 @@ def children(inner: Inner) -> Iterator[Sequence]:
         case Effects():
             if inner.verify is not None:
                 yield inner.verify
-        case Local():
+        case Local() | Paused():
             pass
 
 

@@ -12,7 +12,15 @@ from molecule.engine.failures import Failure
 from molecule.model.document import Document, DocumentRef
 from molecule.model.effect import Effect
 from molecule.model.execution import ExecutionState
-from molecule.model.ids import Digest, EffectKey
+from molecule.model.ids import Digest, EffectKey, SignalId
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A signal that a document waits for."""
+
+    name: str
+    correlation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +59,15 @@ class Blob:
 class Checkpoint:
     """A place from which the execution resumes.
 
-    `blobs` are those this owner did not store before; `refers_to` names all that it needs.
+    `blobs` are those this owner did not store before; `refers_to` names all that it needs;
+    `consumed` names the signals that went into it since the one before.
     """
 
     sequence: int
     position: bytes
     blobs: tuple[Blob, ...]
     refers_to: tuple[DocumentRef, ...]
+    consumed: tuple[SignalId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +152,11 @@ class StartTimer:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The attempt is over: COMPLETED, FAILED, IN_DOUBT, or WAITING for `wait_ms`. Nothing follows.
+    """The attempt is over: COMPLETED, FAILED, IN_DOUBT or WAITING. Nothing follows.
 
-    `checkpoint` stands when the execution goes on later; `documents_failed` counts those of this
-    attempt.
+    WAITING: for `wait_ms`, until the cluster time `wait_until_ms`, or until one of `awaited` comes,
+    whichever is first; without all three until the leader lets it go on. `checkpoint` stands when
+    the execution goes on later; `documents_failed` counts those of this attempt.
     """
 
     state: ExecutionState
@@ -159,6 +170,8 @@ class Finish:
     reason: str = ""
     wait_ms: int = 0
     step: str = ""
+    wait_until_ms: int = 0
+    awaited: tuple[Awaited, ...] = ()
 
 
 Instruction = RunStep | PrepareRequests | PerformRequest | Commit | StartTimer | Finish

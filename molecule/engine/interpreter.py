@@ -5,11 +5,12 @@ is sent (`effects.py`, `words.py`); the shell only obeys. What must stay true: n
 repeat a step whose checkpoint is committed, nor send a `once` request whose intent is not.
 """
 
+from collections import deque
 from typing import assert_never
 
 from molecule.config import Limits
 from molecule.definition.built import RunnableProcess
-from molecule.engine import blocks, effects, positions, sequences, unwinding
+from molecule.engine import blocks, effects, pauses, positions, sequences, unwinding
 from molecule.engine.documents import DocumentList
 from molecule.engine.events import (
     Committed,
@@ -22,12 +23,25 @@ from molecule.engine.events import (
     TimerFired,
 )
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Branches, Effects, Foreach, Local, Paths, Sequence, Try, within
+from molecule.engine.frames import (
+    Branches,
+    Effects,
+    Foreach,
+    Local,
+    Paths,
+    Paused,
+    Sequence,
+    Try,
+    within,
+)
 from molecule.engine.instructions import Instruction, StartTimer
 from molecule.engine.run import ExecutionFacts, Run
 from molecule.engine.words import Speaker
 from molecule.model.effect import ErrorClass
 from molecule.model.errors import invariant
+
+_PASSED_MS = 1
+"""What is left to an execution whose deadline has passed: nothing begins."""
 
 
 class Interpreter:
@@ -63,7 +77,7 @@ class Interpreter:
             case _:
                 assert_never(event)
         self._advance()
-        if run.later and not run.is_busy:
+        if run.later and not run.is_busy and not run.paused:
             self._resume_strands()
         self._speaker.settle(run)
         given, run.instructions = run.instructions, []
@@ -87,6 +101,8 @@ class Interpreter:
         run = self._run
         run.inputs = event.documents
         run.sequence = event.sequence
+        for signal in event.signals:
+            run.signals.setdefault(signal.awaited, deque()).append(signal)
         run.open = {known.effect_key: known for known in event.open_intents}
         if event.deadline_in_ms:
             run.deadline_timer = run.number()
@@ -98,6 +114,8 @@ class Interpreter:
             steps = run.process.definition.steps
             run.roots = [Sequence(steps, DocumentList(event.documents))]
         run.later = run.roots[1:]
+        if event.deadline_in_ms == _PASSED_MS:
+            _time_out(run)
         for sequence in list(within(run.roots[0])) if run.roots else ():
             _resume(run, sequence)
 
@@ -130,12 +148,18 @@ class Interpreter:
     def _wake(self, event: TimerFired) -> None:
         run = self._run
         if event.timer == run.deadline_timer:
-            message = "the execution took longer than its time-out"
-            run.close(Failure(ErrorClass.LIMIT, "timeout", message))
+            _time_out(run)
             return
         frame = run.timers.pop(event.timer, None)
-        if frame is not None:
-            effects.send(run, frame)
+        if frame is None:
+            return
+        # The timer of a worker is the clock of this attempt, whatever it adds up to.
+        run.now_ms = max(run.now_ms, run.paused.pop(frame))
+        match frame:
+            case Effects():
+                effects.send(run, frame)
+            case Paused():
+                pauses.resume(run, frame)
 
     def _advance(self) -> None:
         run = self._run
@@ -151,11 +175,20 @@ def _resume(run: Run, sequence: Sequence) -> None:
     match sequence.inner:
         case Effects():
             effects.resume(run, sequence.inner)
+        case Paused():
+            if not run.is_closing and not sequence.dropped:
+                pauses.resume(run, sequence.inner)
         case Paths() | Foreach() | Try() | Branches():
             if not run.is_closing and not sequence.dropped:
                 blocks.resume(run, sequence.inner)
         case _:
             run.ready.append(sequence)
+
+
+def _time_out(run: Run) -> None:
+    """Begin nothing new; what became of effects that were sent is still found out."""
+    message = "the execution took longer than its time-out"
+    run.close(Failure(ErrorClass.LIMIT, "timeout", message))
 
 
 def _check_ids(run: Run, event: Started) -> None:

@@ -13,7 +13,7 @@ import orjson
 
 from molecule.component.contract import Request
 from molecule.definition.definition import StepNode
-from molecule.engine import documents, failures
+from molecule.engine import documents, failures, paused_positions
 from molecule.engine.documents import Block, DocumentList
 from molecule.engine.events import OpenIntent
 from molecule.engine.frames import (
@@ -23,6 +23,7 @@ from molecule.engine.frames import (
     Inner,
     Local,
     Paths,
+    Paused,
     Scope,
     Sequence,
     Try,
@@ -34,6 +35,7 @@ from molecule.model import payload
 from molecule.model.document import DocumentRef
 from molecule.model.effect import Effect
 from molecule.model.errors import DamagedData
+from molecule.model.execution import WaitReason
 from molecule.model.ids import Digest, DocumentId, EffectKey
 
 VERSION: Final = 2
@@ -189,6 +191,8 @@ class _Writer:
                 return self._effects(inner)
             case Local():
                 return {}
+            case Paused():
+                return paused_positions.encode(inner, self.documents)
             case Paths():
                 child = inner.inner
                 return self._block_of(inner) | {
@@ -243,7 +247,11 @@ class _Writer:
             "next": frame.next,
             "outputs": self.documents(frame.outputs),
             "tries": frame.tries,
+            "retries": frame.retries,
         }
+        if frame.due_ms:
+            found["due"] = frame.due_ms
+            found["held_by"] = frame.held_by.value
         if frame.node.effect is Effect.ONCE and frame.request is not None and frame.key:
             found["key"] = frame.key
             found["request"] = self._block(documents.block_of(encode_request(frame.request)))
@@ -300,6 +308,8 @@ class _Reader:
         node = sequence.steps[sequence.index]
         if node.kind == "operation":
             return self._effects(sequence, node, tree)
+        if "pending" in tree:
+            return paused_positions.restore(sequence, node, tree, self.documents)
         inputs = self.documents(tree["inputs"]) if "inputs" in tree else sequence.documents
         block = self._block_of(sequence, node, tree, inputs)
         block.handed = self.documents(tree["handed"])
@@ -355,7 +365,9 @@ class _Reader:
 
     def _effects(self, sequence: Sequence, node: StepNode, tree: Mapping[str, Any]) -> Effects:
         frame = Effects(sequence, node, tree["next"], self.documents(tree["outputs"]))
-        frame.tries = tree["tries"]
+        frame.tries, frame.retries = tree["tries"], tree.get("retries", 0)
+        frame.due_ms = tree.get("due", 0)
+        frame.held_by = WaitReason(tree.get("held_by", WaitReason.RETRY))
         if "request" in tree:
             frame.key = EffectKey(tree["key"])
             frame.request = self.request(tree["request"])

@@ -14,10 +14,11 @@ from molecule.config import Limits
 from molecule.definition.built import RunnableProcess
 from molecule.definition.definition import StepNode
 from molecule.engine.documents import DocumentList, in_input_order
-from molecule.engine.events import OpenIntent
+from molecule.engine.events import OpenIntent, SignalKept
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Block, Effects, Local, Sequence, children, within
+from molecule.engine.frames import Block, Effects, Local, Paused, Sequence, children, within
 from molecule.engine.instructions import (
+    Awaited,
     Confirmed,
     FailedDocument,
     Instruction,
@@ -29,7 +30,7 @@ from molecule.engine.instructions import (
 )
 from molecule.model.document import Document
 from molecule.model.effect import ErrorClass
-from molecule.model.ids import DocumentId, EffectKey, ExecutionId
+from molecule.model.ids import DocumentId, EffectKey, ExecutionId, SignalId
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Unsaid:
     confirmations: list[Confirmed] = field(default_factory=list)
     notes: list[StepNote] = field(default_factory=list)
     dead_letters: list[FailedDocument] = field(default_factory=list)
+    consumed: list[SignalId] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -81,7 +83,11 @@ class Run:
         self.ready: deque[Sequence] = deque()
         self.raised: deque[tuple[Sequence, Failure]] = deque()
         self.calls: dict[int, Local | Effects] = {}
-        self.timers: dict[int, Effects] = {}
+        self.timers: dict[int, Effects | Paused] = {}
+        self.paused: dict[Effects | Paused, int] = {}
+        """What only time, a signal or the leader ends, with its instant; 0: no time ends it."""
+        self.signals: dict[Awaited, deque[SignalKept]] = {}
+        """Signals that nobody took yet, oldest first."""
         self.deadline_timer = 0
         self.waiting: list[Effects] = []
         """Operations whose request may leave after the next commit."""
@@ -119,8 +125,8 @@ class Run:
 
     @property
     def is_busy(self) -> bool:
-        """True while something is under way or about to leave."""
-        return bool(self.calls or self.timers or self.waiting)
+        """True while something is under way, about to leave, or paused for a short while only."""
+        return bool(self.calls or self.waiting) or self._goes_on_soon()
 
     @property
     def is_closing(self) -> bool:
@@ -144,11 +150,26 @@ class Run:
         self.calls[instruction.call] = frame
         self.instructions.append(instruction)
 
-    def start_timer(self, frame: Effects, delay_ms: int) -> None:
-        """Have `frame` called again after a delay."""
-        timer = self.number()
-        self.timers[timer] = frame
-        self.instructions.append(StartTimer(timer, delay_ms))
+    def pause(self, frame: Effects | Paused, until_ms: int) -> None:
+        """Have `frame` called again at an instant, here or by a later owner; 0: by a later one."""
+        self.paused[frame] = until_ms
+        if until_ms:
+            timer = self.number()
+            self.timers[timer] = frame
+            self.instructions.append(StartTimer(timer, max(1, until_ms - self.now_ms)))
+
+    def _goes_on_soon(self) -> bool:
+        latest_ms = self.now_ms + self.limits.wait_in_worker_ms_max
+        return any(0 < due_ms <= latest_ms for due_ms in self.paused.values())
+
+    def take_signal(self, awaited: Awaited) -> SignalKept | None:
+        """The oldest such signal, which is said to be taken with the next checkpoint."""
+        kept = self.signals.get(awaited)
+        if not kept:
+            return None
+        signal = kept.popleft()
+        self.unsaid.consumed.append(signal.id)
+        return signal
 
     def complete(self, sequence: Sequence, documents: DocumentList) -> None:
         """The step that `sequence` stands at is done and hands on `documents`."""
@@ -181,17 +202,18 @@ class Run:
         What waits in doubt stays as it is, and a `verify` goes on asking: what was sent must be
         known.
         """
-        frames: set[Effects | Local] = set()
+        frames: set[Effects | Local | Paused] = set()
         waiting = list(sequences)
         while waiting:
             sequence = waiting.pop()
             sequence.dropped = True
-            if isinstance(sequence.inner, Effects | Local):
+            if isinstance(sequence.inner, Effects | Local | Paused):
                 frames.add(sequence.inner)
             elif sequence.inner is not None:
                 waiting.extend(children(sequence.inner))
         self.waiting = [frame for frame in self.waiting if frame not in frames or frame.committing]
         self.timers = {timer: of for timer, of in self.timers.items() if of not in frames}
+        self.paused = {frame: due for frame, due in self.paused.items() if frame not in frames}
 
     def is_under_way(self, sequences: Iterable[Sequence]) -> bool:
         """True while an answer, a commit or a timer is awaited inside."""

@@ -5,9 +5,9 @@ begins in a sequence that was dropped, or in an execution that is closing, but f
 `verify`.
 """
 
-from molecule.component.contract import Emit, EndExecution, StepContext
+from molecule.component.contract import Emit, EndExecution, Pause, StepContext
 from molecule.definition.definition import StepNode
-from molecule.engine import blocks, contexts, effects, outcomes
+from molecule.engine import blocks, contexts, effects, outcomes, pauses
 from molecule.engine.documents import DocumentList, in_input_order
 from molecule.engine.events import Outcome, StepRan
 from molecule.engine.failures import Failure
@@ -46,6 +46,10 @@ def advance(run: Run, sequence: Sequence) -> None:
 def ran(run: Run, frame: Local, event: StepRan) -> None:
     """A pure step is done with its documents."""
     if not may_go_on(run, frame.sequence):
+        return
+    if any(isinstance(found, Pause) for found in event.outcomes):
+        # The step is told of when its documents go on.
+        pauses.begin(run, frame, _by_place(frame, event.outcomes))
         return
     failure = next((found for found in event.outcomes if isinstance(found, Failure)), None)
     run.note(

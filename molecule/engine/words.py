@@ -7,10 +7,10 @@ request.
 
 from molecule.component.contract import Request
 from molecule.definition.definition import MaxFailed, StepNode
-from molecule.engine import documents, effects, positions
+from molecule.engine import documents, effects, pauses, positions
 from molecule.engine.documents import DocumentList, in_input_order
 from molecule.engine.failures import Failure
-from molecule.engine.frames import Effects, Sequence
+from molecule.engine.frames import Effects, Paused, Sequence
 from molecule.engine.instructions import Checkpoint, Commit, Finish, PlannedIntent
 from molecule.engine.run import Run, Unsaid
 from molecule.model.document import Document
@@ -97,16 +97,20 @@ class Speaker:
         encoded = positions.encode(run)
         new = tuple(blob for blob in encoded.blobs if blob.digest not in self._stored)
         self._stored.update(blob.digest for blob in new)
-        return Checkpoint(run.sequence, encoded.content, new, encoded.refers_to)
+        consumed, run.unsaid.consumed = tuple(run.unsaid.consumed), []
+        return Checkpoint(run.sequence, encoded.content, new, encoded.refers_to, consumed)
 
     def _finish(self, run: Run) -> Finish:
         state, failure, wait_ms = _verdict(run)
+        first = _first_paused(run)
         goes_on = state in (ExecutionState.IN_DOUBT, ExecutionState.WAITING)
         doubts = len(run.doubts) + len(run.open)
         reasons = {
             ExecutionState.IN_DOUBT: f"{doubts} effects in doubt",
             ExecutionState.WAITING: f"{doubts} effects to be verified",
         }
+        if first is not None:
+            reasons[ExecutionState.WAITING] = pauses.reason_of(first).value
         failed_now = run.documents_failed - run.told_failed
         run.told_failed = run.documents_failed
         checkpoint = self._checkpoint(run) if goes_on else None
@@ -122,7 +126,9 @@ class Speaker:
             failure,
             reasons.get(state, failure.code if failure else ""),
             wait_ms,
-            _place(run, failure),
+            first.node.path if first is not None else _place(run, failure),
+            run.paused[first] if first is not None else 0,
+            pauses.awaited(run.paused),
         )
 
 
@@ -133,7 +139,12 @@ def target_of(node: StepNode, request: Request | None) -> str:
 
 
 def _verdict(run: Run) -> tuple[ExecutionState, Failure | None, int]:
-    """How the attempt ends. Doubts come first: no end may hide that an effect is not known."""
+    """How the attempt ends. Doubts come first: no end may hide that an effect is not known.
+
+    Before them comes what goes on later: a doubt stops only its own document.
+    """
+    if run.paused:
+        return ExecutionState.WAITING, None, 0
     # Intents of earlier owners that no step met: their step is gone or their key has changed.
     unmet = [known for known in run.open.values() if known.resolution in ("", "ask")]
     waits = [
@@ -157,6 +168,12 @@ def _verdict(run: Run) -> tuple[ExecutionState, Failure | None, int]:
     return ExecutionState.COMPLETED, None, 0
 
 
+def _first_paused(run: Run) -> Effects | Paused | None:
+    """What goes on first of all that waits; what no time ends comes last."""
+    timed = [frame for frame, due_ms in run.paused.items() if due_ms]
+    return min(timed, key=run.paused.__getitem__, default=next(iter(run.paused), None))
+
+
 def _allowed(bound: MaxFailed, documents_in: int) -> int:
     if bound.percent is not None:
         return int(documents_in * bound.percent / 100)
@@ -164,10 +181,13 @@ def _allowed(bound: MaxFailed, documents_in: int) -> int:
 
 
 def _result(run: Run) -> tuple[Document, ...]:
+    ended = [root for root in run.roots if _is_at_end(root) and not run.has_ended]
+    if len(ended) == 1 and not run.returned:
+        # Every step kept the order that it promises; only strands must be put between the others.
+        return tuple(ended[0].documents)
     found = DocumentList(run.returned)
-    for root in run.roots:
-        if _is_at_end(root) and not run.has_ended:
-            found.extend(root.documents)
+    for root in ended:
+        found.extend(root.documents)
     return tuple(in_input_order(run.inputs, found.items))
 
 

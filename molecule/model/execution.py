@@ -23,6 +23,16 @@ class ExecutionState(StrEnum):
     CANCELLED = "CANCELLED"
 
 
+class WaitReason(StrEnum):
+    """Why an execution is WAITING. A wait for doubts to settle tells its own reason."""
+
+    TIMER = "timer"
+    SIGNAL = "signal"
+    RETRY = "retry"
+    BREAKER = "breaker"
+    RATE = "rate"
+
+
 _S = ExecutionState
 
 TRANSITIONS: Final[dict[ExecutionState, frozenset[ExecutionState]]] = {

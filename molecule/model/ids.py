@@ -27,6 +27,9 @@ EffectKey = NewType("EffectKey", str)
 
 IdempotencyKey = NewType("IdempotencyKey", str)
 
+SignalId = NewType("SignalId", str)
+"""The idempotency key under which a signal was told to an execution."""
+
 Term = NewType("Term", int)
 """Raft's election number. For logs and metrics only."""
 

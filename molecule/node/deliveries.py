@@ -11,11 +11,13 @@ from molecule.cluster import queues
 from molecule.cluster.execution import (
     Execution,
     Intent,
+    Signal,
 )
 from molecule.cluster.state import (
     ClusterState,
     Node,
 )
+from molecule.cluster.transitions import signal_slot
 from molecule.model.ids import ExecutionId, ProcessName
 from molecule.storage.rows import PayloadRow
 from molecule.wire.v1 import commands_pb2 as c
@@ -68,7 +70,22 @@ async def run_message(
             run.position = position.inline
         elif position is not None:
             run.position_ref.CopyFrom(stored_payload(position))
+    for signal in list(execution.signals.values()):
+        if not signal.consumed:
+            run.signals.append(await _signal(rows, execution, signal))
     return run
+
+
+async def _signal(rows: PayloadRows, execution: Execution, signal: Signal) -> w.SignalArrived:
+    arrived = w.SignalArrived(
+        id=signal.id, name=signal.awaited.name, correlation=signal.awaited.correlation
+    )
+    kept = await rows.payload(execution.id, signal_slot(signal.id))
+    if kept is not None and kept.inline is not None:
+        arrived.payload.inline = kept.inline
+    elif kept is not None:
+        arrived.payload.CopyFrom(stored_payload(kept))
+    return arrived
 
 
 def stored_payload(row: PayloadRow) -> c.Payload:

@@ -31,6 +31,7 @@ from molecule.node.reads import Reads
 from molecule.node.replica import Replica
 from molecule.node.retention_door import RetentionDoor
 from molecule.node.retries import Retries
+from molecule.node.signals import Signals
 from molecule.node.submit import Accepted, SubmitDoor
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import door_pb2 as d
@@ -54,6 +55,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         actions: Actions,
         nodes: NodeActions,
         process_actions: ProcessActions,
+        signals: Signals,
         reads: Reads,
         replica: Replica,
         store: StateStore,
@@ -72,6 +74,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         self._actions = actions
         self._nodes = nodes
         self._process_actions = process_actions
+        self._signals = signals
         self._reads = reads
         self._retries = Retries(reads=reads, store=store, payloads=payloads)
         self._replica = replica
@@ -200,6 +203,8 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 view = await self._node_now(request.id)
             case "pause" | "resume" | "settle_key":
                 view = await self._act_on_process(actor, request, fields)
+            case "signal":
+                view = await self._signals.tell(actor, request.id, fields, within_s=self._within_s)
             case "purge" if self._retention is not None:
                 async with _bounded(self._within_s):
                     await self._read_behind()

@@ -19,6 +19,7 @@ from molecule.node.reads import Reads
 from molecule.node.replica import Replica
 from molecule.node.retention_door import RetentionDoor
 from molecule.node.room import Room
+from molecule.node.signals import Signals
 from molecule.node.submit import SubmitDoor
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import worker_pb2 as w
@@ -74,6 +75,7 @@ def gateway_door(behind: Behind) -> DoorService:
         nodes=NodeActions(
             forwarder=forwarder, state=behind.state, holders=behind.holders, limits=limits
         ),
+        signals=Signals(forwarder=forwarder, payloads=payloads, limits=limits),
         reads=Reads(
             config=config,
             state=behind.state,

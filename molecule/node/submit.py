@@ -242,6 +242,8 @@ class SubmitDoor:
             actor=wire.actor_to_wire(actor),
             priority=submission.priority or version.priority,
             origin=submission.origin,
+            expires_in_ms=submission.expires_in_ms,
+            expires_at_ms=submission.expires_at_ms,
         )
 
 
@@ -274,6 +276,10 @@ def accepted(command: c.SubmitExecution, outcome: Outcome) -> Accepted:
             refused = StaleToken("the trigger was moved to another node", **outcome.facts)
         case "unknown_process" | "unknown_environment":
             refused = NotFound(f"{command.process} is not deployed in {command.environment}")
+        case "expired":
+            refused = InvalidInput(
+                "expires is over already: the execution would never begin", **outcome.facts
+            )
         case "invalid" if "made_at_ms" in outcome.facts:
             # A new leader learns the time from the others' clocks a moment after its election.
             refused = Unavailable(

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 
-from molecule.cluster import queues
+from molecule.cluster import deadlines, queues
 from molecule.cluster.commands import VERSION
 from molecule.cluster.execution import (
     NO_NODE,
@@ -69,11 +69,12 @@ def _sources(
     yield from _expirations(state, liveness, moment, timing=timing)
     yield from _releases(state, moment)
     yield from _ends_of_holds(state, moment)
-    yield from _timeouts(state, moment)
+    over: set[ExecutionId] = set()
+    yield from _timeouts(state, moment, over)
     board = Board(state, liveness, now_ms=moment.now_ms, timing=timing)
     for command in triggers.plan_triggers(state, liveness, now_ms=moment.now_ms, timing=timing):
         yield Planned(wire.Command(version=VERSION, assign_trigger=command), command.reason)
-    yield from _assignments(state, board, limits=limits)
+    yield from _assignments(state, board, over, limits=limits)
 
 
 def _expirations(
@@ -107,18 +108,32 @@ def _ends_of_holds(state: ClusterState, moment: Moment) -> Iterator[Planned]:
         yield Planned(wire.Command(version=VERSION, end_hold=command), "hold_over")
 
 
-def _timeouts(state: ClusterState, moment: Moment) -> Iterator[Planned]:
+def _timeouts(state: ClusterState, moment: Moment, over: set[ExecutionId]) -> Iterator[Planned]:
+    """Times that are over, but for those that must first know what became of an effect.
+
+    Adds to `over` what is not to be assigned in this round any more.
+    """
     for execution_id in state.deadlines.due(moment.time_ms):
-        command = wire.FailExecution(
-            epoch=state.epoch,
-            execution=execution_id,
-            reason="timeout",
-            error_code="timeout",
-        )
-        yield Planned(wire.Command(version=VERSION, fail_execution=command), "timeout")
+        execution = state.executions[execution_id]
+        if not deadlines.is_held_up(state, execution, now_ms=moment.time_ms):
+            over.add(execution_id)
+            yield _over(state, execution_id, deadlines.TIMEOUT)
+    for execution_id in state.expiries.due(moment.time_ms):
+        if execution_id not in over:
+            over.add(execution_id)
+            yield _over(state, execution_id, deadlines.EXPIRED)
 
 
-def _assignments(state: ClusterState, board: Board, *, limits: Limits) -> Iterator[Planned]:
+def _over(state: ClusterState, execution: ExecutionId, code: str) -> Planned:
+    command = wire.FailExecution(
+        epoch=state.epoch, execution=execution, reason=code, error_code=code
+    )
+    return Planned(wire.Command(version=VERSION, fail_execution=command), code)
+
+
+def _assignments(
+    state: ClusterState, board: Board, over: set[ExecutionId], *, limits: Limits
+) -> Iterator[Planned]:
     """Higher priorities first, then what was lost before, then in fair turns among processes."""
     open_ = [
         lane for lane in state.lanes if not queues.is_paused(state, lane.environment, lane.process)
@@ -127,7 +142,7 @@ def _assignments(state: ClusterState, board: Board, *, limits: Limits) -> Iterat
     for _, lanes in groupby(order, key=lambda lane: (lane.priority, lane.returned)):
         turns = fairness.claims(state, lanes, slots=board.slots())
         heapq.heapify(turns)
-        heads = _Heads(state)
+        heads = _Heads(state, over)
         while turns and board.has_room():
             claim = heapq.heappop(turns)
             execution, choice = heads.next_of(claim, board)
@@ -142,8 +157,9 @@ def _assignments(state: ClusterState, board: Board, *, limits: Limits) -> Iterat
 class _Heads:
     """How far each lane was read in this round."""
 
-    def __init__(self, state: ClusterState) -> None:
+    def __init__(self, state: ClusterState, over: set[ExecutionId]) -> None:
         self._state = state
+        self._over = over
         self._read: dict[Lane, Iterator[ExecutionId]] = {}
         self._first: dict[Lane, Execution] = {}
 
@@ -172,7 +188,7 @@ class _Heads:
         found = self._first.get(lane)
         if found is None:
             read = self._read.setdefault(lane, iter(self._state.lanes[lane]))
-            following = next(read, None)
+            following = next((one for one in read if one not in self._over), None)
             if following is None:
                 return None
             found = self._first[lane] = self._state.executions[following]

@@ -21,7 +21,10 @@ _AT_ONCE_MAX: Final = 1_000
             "at_once": Field.integer(
                 "Rounds that may run at the same time.", default=1, minimum=1, maximum=_AT_ONCE_MAX
             ),
-            "ordered": Field.boolean("Hand on in input order.", default=True),
+            "ordered": Field.boolean(
+                "Hand on in input order; false: in the order in which the rounds ended.",
+                default=True,
+            ),
         },
         paths=("steps",),
         required_paths=("steps",),

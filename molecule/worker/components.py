@@ -14,6 +14,7 @@ from molecule.component.contract import (
     CallContext,
     Emit,
     EndExecution,
+    Pause,
     Reply,
     Request,
     StepContext,
@@ -102,7 +103,7 @@ def _outcome(step: StepNode, found: Any) -> Outcome:
     match found:
         case Emit():
             return (found,)
-        case Failure() | EndExecution():
+        case Failure() | EndExecution() | Pause():
             return found
         case list() | tuple() if all(isinstance(item, Emit) for item in found):
             return tuple(found)

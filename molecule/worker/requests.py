@@ -98,6 +98,8 @@ def _options(options: BuiltOptions) -> c.VersionOptions:
         share=options.share,
         zone=options.zone,
         spread=options.spread,
+        expires_ms=options.expires_ms,
+        dedup_window_ms=options.dedup_window_ms,
     )
 
 

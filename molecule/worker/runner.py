@@ -344,6 +344,7 @@ class ExecutionRunner:
                 if one.intent.effect == "once"
             ),
             deadline_in_ms=order.deadline_in_ms,
+            signals=tuple([await self._speaker.signal(one) for one in order.signals]),
         )
 
     async def _content(self, reference: c.Payload, is_set: bool) -> bytes:  # noqa: FBT001

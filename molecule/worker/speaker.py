@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from molecule.config import Limits
+from molecule.engine.events import SignalKept
 from molecule.engine.instructions import (
+    Awaited,
     Blob,
     Checkpoint,
     Commit,
@@ -24,7 +26,7 @@ from molecule.model import payload
 from molecule.model.document import Document, DocumentRef
 from molecule.model.errors import Conflict
 from molecule.model.execution import ExecutionState
-from molecule.model.ids import Digest
+from molecule.model.ids import Digest, SignalId
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker.kernel import Fenced
@@ -84,6 +86,9 @@ class Speaker:
             dead_letters=await self._dead_letters(item.dead_letters),
             wait_ms=item.wait_ms,
             step=item.step,
+            wait_until_ms=item.wait_until_ms,
+            awaited=[c.Awaited(name=one.name, correlation=one.correlation) for one in item.awaited],
+            until_released=_until_released(item),
         )
         if item.documents:
             content = payload.encode_documents(item.documents)
@@ -112,6 +117,14 @@ class Speaker:
         """The bytes of a stored payload."""
         answer = await self._insist(w.FromWorker(document_get=w.DocumentGet(reference=reference)))
         return answer.content
+
+    async def signal(self, arrived: w.SignalArrived) -> SignalKept:
+        """A signal that was kept for this execution, with its payload."""
+        given = arrived.payload
+        is_stored = given.WhichOneof("body") == "stored"
+        content = await self.fetch(given.stored) if is_stored else given.inline
+        value = payload.decode_value(content) if content else None
+        return SignalKept(SignalId(arrived.id), Awaited(arrived.name, arrived.correlation), value)
 
     async def _say(self, commands: Sequence[c.Command]) -> None:
         answer = await self._insist(w.FromWorker(word=w.Word(commands=commands)))
@@ -160,6 +173,7 @@ class Speaker:
                 position=await self._payload(checkpoint.position, checkpoint.refers_to),
                 steps=[_step(note, self._limits) for note in steps],
                 dead_letters=await self._dead_letters(dead_letters),
+                consumed=checkpoint.consumed,
             ),
         )
 
@@ -231,6 +245,12 @@ _LATER: Final = frozenset(
 def decode(content: bytes) -> tuple[Document, ...]:
     """Documents of a submission."""
     return payload.decode_documents(content) if content else ()
+
+
+def _until_released(item: Finish) -> bool:
+    """True for a wait that only the leader ends."""
+    is_untimed = not item.wait_ms and not item.wait_until_ms and not item.awaited
+    return item.state is ExecutionState.WAITING and is_untimed
 
 
 def digest_of(reference: c.DocumentRef) -> Digest:

@@ -89,6 +89,32 @@ HUNGRY: Final = (
 """
 )
 
+WAITS: Final = (
+    _HEAD.format(process="waits")
+    + "steps:\n"
+    + (_TELL + _VERIFY).format(id="before", suffix="-before")
+    + """  - {id: rest, type: wait, until: due}
+"""
+    + (_TELL + _VERIFY).format(id="behind", suffix="-behind")
+)
+
+AWAITS: Final = (
+    _HEAD.format(process="awaits")
+    + "steps:\n"
+    + (_TELL + _VERIFY).format(id="before", suffix="-before")
+    + """  - {id: answer, type: await, signal: approved, output: {into: answer}}
+"""
+    + (_TELL + _VERIFY).format(id="behind", suffix="-behind")
+)
+
+LATE: Final = (
+    _HEAD.format(process="late")
+    + """options: {timeout: 60s}
+steps:
+  - {id: answer, type: await, signal: never}
+"""
+)
+
 FILES: Final = """molecule: 1
 process: files
 owner: tests@example.com
@@ -116,6 +142,9 @@ def repository(*, target: str, inbox: Path) -> dict[str, str]:
         "endless": ENDLESS,
         "hungry": HUNGRY,
         "files": FILES,
+        "waits": WAITS,
+        "awaits": AWAITS,
+        "late": LATE,
     }
     environment = {
         "environment": ENVIRONMENT,

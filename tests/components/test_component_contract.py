@@ -1,11 +1,12 @@
 """What every component must do, built in or not; each registered one is run through it."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from molecule.component.contract import Emit, ListStep, Operation, Step, StepContext
+from molecule.component.contract import Emit, ListStep, Operation, Pause, Step, StepContext
 from molecule.component.registry import Component
 from molecule.component.spec import ConnectorSpec, Example, FieldKind, Spec
 from molecule.config import Limits
@@ -110,6 +111,10 @@ def _emitted(
             gave.append((error.error_code, error.message))
             continue
         assert encode_value([document.value, document.properties]) == before, "changed in place"
+        if isinstance(emitted, Pause):
+            told = asdict(emitted)
+            gave.append(("waits", {name: item for name, item in told.items() if item}))
+            continue
         for emit in [emitted] if isinstance(emitted, Emit) else emitted:  # type: ignore[union-attr]  # no example ends the execution
             gave.append((emit.path, emit.document.value))
             if shown.properties is not None:

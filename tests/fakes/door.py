@@ -51,6 +51,7 @@ def an_execution(name: str = "e1", **fields: Any) -> dict[str, Any]:
         "started_at_ms": 1_760_000_000_010,
         "changed_at_ms": 1_760_000_000_250,
         "deadline_at_ms": 0,
+        "expires_at_ms": 0,
         "input_size_bytes": 2,
         "position_size_bytes": 0,
         "sequence": 1,

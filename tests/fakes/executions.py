@@ -24,12 +24,14 @@ from molecule.engine.events import (
     RequestFailed,
     RequestPerformed,
     RequestsPrepared,
+    SignalKept,
     Started,
     StepRan,
     TimerFired,
 )
 from molecule.engine.failures import Failure
 from molecule.engine.instructions import (
+    Awaited,
     Commit,
     Finish,
     Instruction,
@@ -44,11 +46,14 @@ from molecule.engine.run import ExecutionFacts
 from molecule.model.document import Document
 from molecule.model.errors import StepError
 from molecule.model.execution import ExecutionState
-from molecule.model.ids import Digest, DocumentId, EffectKey, ExecutionId, VersionId
+from molecule.model.ids import Digest, DocumentId, EffectKey, ExecutionId, SignalId, VersionId
 from molecule.worker import components
 from tests.fakes import target as fake_target
 from tests.fakes.target import Target
 
+NOW_MS = 1_700_000_000_000
+ANSWER_MS = 100
+"""After the start of an attempt each event happens so late."""
 HEAD = "molecule: 1\nprocess: story\ntrigger: {type: target.never}\n"
 LIMITS = Limits()
 
@@ -159,6 +164,11 @@ class Execution:
         self.fire_deadline = False
         self.forgets_resolved = False
         """True: at each checkpoint the cluster forgets every intent that is resolved."""
+        self.now_ms = NOW_MS
+        """Cluster time; it passes while the execution is WAITING."""
+        self.signals: list[SignalKept] = []
+        """Kept by the cluster, in the order in which they came."""
+        self.taken: list[str] = []
         self._chance = random.Random(seed)
 
     def run(self, *, attempts_max: int = 200) -> Finish:
@@ -170,7 +180,25 @@ class Execution:
                 continue
             if finish.state is not ExecutionState.WAITING:
                 return finish
+            if not self._wait(finish):
+                return finish
         raise AssertionError(f"not finished after {attempts_max} attempts")
+
+    def _wait(self, finish: Finish) -> bool:
+        """Let time pass until the wait is over; False when only a signal would end it."""
+        if any(signal.awaited in finish.awaited for signal in self.signals):
+            return True
+        if finish.wait_until_ms:
+            self.delays.append(finish.wait_until_ms - self.now_ms - ANSWER_MS)
+            self.now_ms = max(self.now_ms, finish.wait_until_ms)
+        self.now_ms += finish.wait_ms
+        return bool(finish.wait_until_ms or finish.wait_ms)
+
+    def signal(self, name: str, value: Any = None, *, correlation: str = "") -> None:
+        """Somebody tells the execution something."""
+        self._told = getattr(self, "_told", 0) + 1
+        awaited = Awaited(name, correlation)
+        self.signals.append(SignalKept(SignalId(f"s{self._told}"), awaited, value))
 
     def answer(self, key: str, answer: str) -> None:
         """A person resolves an effect in doubt."""
@@ -212,7 +240,7 @@ class Execution:
     def _started(self) -> Started:
         digests = positions.references(self.kept.position) if self.kept.position else []
         return Started(
-            at_ms=1_700_000_000_000,
+            at_ms=self.now_ms,
             documents=self.given,
             position=self.kept.position,
             blobs={digest: self.kept.blobs[digest] for digest in digests},
@@ -222,6 +250,7 @@ class Execution:
                 for key, resolution in self.kept.intents.items()
             ),
             deadline_in_ms=1_000 if self.fire_deadline else 0,
+            signals=tuple(self.signals),
         )
 
     def _point(self, name: str, instruction: Instruction) -> None:
@@ -235,7 +264,7 @@ class Execution:
         return event
 
     def _event(self, item: Instruction) -> Event:
-        at_ms = 1_700_000_000_100
+        at_ms = self.now_ms + ANSWER_MS
         match item:
             case RunStep():
                 self.ran[item.step.path] = self.ran.get(item.step.path, 0) + 1
@@ -288,6 +317,10 @@ class Execution:
             assert item.checkpoint.sequence == kept.sequence + 1
             kept.sequence = item.checkpoint.sequence
             kept.position = item.checkpoint.position
+            taken = item.checkpoint.consumed
+            assert set(taken) <= {signal.id for signal in self.signals}, "a signal taken twice"
+            self.signals = [signal for signal in self.signals if signal.id not in taken]
+            self.taken.extend(taken)
             if self.forgets_resolved:
                 kept.intents = {key: how for key, how in kept.intents.items() if how in ("", "ask")}
             kept.blobs.update({blob.digest: blob.content for blob in item.checkpoint.blobs})

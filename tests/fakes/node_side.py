@@ -72,6 +72,7 @@ class NodeSide:
     intents: dict[str, tuple[c.Intent, str]] = field(default_factory=dict)
     """effect key -> intent and resolution"""
     store: dict[str, bytes] = field(default_factory=dict)
+    signals: list[w.SignalArrived] = field(default_factory=list)
     ended: c.EndAttempt | None = None
     words: int = 0
     steps: list[str] = field(default_factory=list)
@@ -141,6 +142,7 @@ class NodeSide:
         self.position = said.position.inline if inline else self.store[said.position.stored.digest]
         assert all(reference.digest in self.store for reference in said.position.refers_to)
         self.intents = {key: known for key, known in self.intents.items() if not known[1]}
+        self.signals = [one for one in self.signals if one.id not in said.consumed]
         self.steps += [step.step for step in said.steps]
         self.dead_letters += said.dead_letters
 
@@ -181,6 +183,7 @@ class Owners:
         self.told_steps: list[str] = []
         self.attempt_number = 1
         self.is_careful = False
+        self.now_ms = 1_700_000_000_000
 
     async def run(self, *, attempts_max: int = 50) -> c.EndAttempt:
         """Until COMPLETED, FAILED or IN_DOUBT."""
@@ -238,5 +241,6 @@ class Owners:
                 w.OpenIntent(intent=intent, resolution=how) for intent, how in node.intents.values()
             ],
             submitted_at_ms=1_700_000_000_000,
-            cluster_time_ms=1_700_000_000_000,
+            cluster_time_ms=self.now_ms,
+            signals=node.signals,
         )

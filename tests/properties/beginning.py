@@ -1,7 +1,16 @@
 """How every log begins: a leader, an environment, a version of each process."""
 
 from molecule.wire.v1 import commands_pb2 as wire
-from tests.properties.model_parts import FAILOVER, HOLD_FOR, KEEPS, LIMIT, OVERLAP, PASSES
+from tests.properties.model_parts import (
+    EXPIRES,
+    FAILOVER,
+    HOLD_FOR,
+    KEEPS,
+    LIMIT,
+    OVERLAP,
+    PASSES,
+    TIMEOUT,
+)
 
 ENVIRONMENT = "test"
 PROCESSES = tuple(sorted(FAILOVER))
@@ -27,6 +36,8 @@ def setting_up() -> list[wire.Command]:
             concurrency_limit=LIMIT[process],
             crash_budget=3,
             hold_for_ms=HOLD_FOR,
+            timeout_ms=TIMEOUT.get(process, 0),
+            expires_ms=EXPIRES.get(process, 0),
             overlap=OVERLAP.get(process, ""),
             on_park="pass" if process == PASSES else "",
             on_dead_letter="hold_key" if process == KEEPS else "",

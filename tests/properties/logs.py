@@ -11,7 +11,7 @@ from molecule.cluster.apply import StateMachine
 from molecule.cluster.state import ClusterState
 from molecule.model.ids import ExecutionId, NodeId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
-from tests.properties import draining
+from tests.properties import draining, waits
 from tests.properties.beginning import ENVIRONMENT, PROCESSES, setting_up
 from tests.properties.log_purges import purge
 from tests.properties.model_parts import KEEPS
@@ -172,6 +172,7 @@ def _checkpoint(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str
             position=wire.Payload(stored=stored),
             steps=[wire.StepRecord(step=STEPS[b % 2])],
             dead_letters=[wire.DeadLetter(document="d")] * (c % 2),
+            consumed=[f"s{c % 5}"],
         )
     }
 
@@ -211,9 +212,13 @@ def _end(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, Any]:
             token=_token(state, name, d),
             state=ENDS[b % len(ENDS)],
             result=wire.Payload(stored=wire.DocumentRef(digest=f"d{c % 4}", size_bytes=10)),
-            wait_ms=1_000 * (c % 4),
+            **waits.ways(c, d),
         )
     }
+
+
+def _signal(state: ClusterState, a: int, b: int, c: int, _d: int) -> dict[str, Any]:
+    return {"signal_execution": waits.told(_in(state, a, "WAITING", "ASSIGNED"), b, c)}
 
 
 def _cancel(state: ClusterState, a: int, _b: int, _c: int, _d: int) -> dict[str, Any]:
@@ -243,10 +248,12 @@ def _release(state: ClusterState, a: int, b: int, c: int, _d: int) -> dict[str, 
     }
 
 
-def _fail(state: ClusterState, a: int, b: int, _c: int, _d: int) -> dict[str, Any]:
+def _fail(state: ClusterState, a: int, b: int, c: int, _d: int) -> dict[str, Any]:
     return {
         "fail_execution": wire.FailExecution(
-            epoch=_epoch(state, b), execution=_any(state, a), reason="timeout"
+            epoch=_epoch(state, b),
+            execution=_any(state, a),
+            error_code=("timeout", "timeout", "expired")[c % 3],
         )
     }
 
@@ -352,6 +359,7 @@ _WRITERS: tuple[_Writer, ...] = (
     _release_parked,
     _fail_parked,
     _end_hold,
+    _signal,
     _pause,
     _settle_key,
     draining.drain,
@@ -364,7 +372,7 @@ _WRITERS: tuple[_Writer, ...] = (
     _submit_of_group,
 )
 
-WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 1, 2, 1, 3, 3, 3, 2, 4, 1, 2, 3, 3, 2, 6)
+WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 3, 2, 1, 3, 6, 3, 3, 2, 4, 1, 2, 3, 3, 2, 6)
 
 KINDS_OF_THE_MODEL = _WRITERS.index(purge) + 1
 """The first ones; the model knows nothing of triggers and groups."""

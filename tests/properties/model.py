@@ -9,25 +9,24 @@ from typing import Any
 from molecule.wire.v1 import commands_pb2 as wire
 from tests.properties.model_parts import (
     BUDGET,
+    EXPIRES,
     FAILOVER,
     HOLD_FOR,
     OVERLAP,
     PARKED,
+    TIMEOUT,
     Effect,
     Member,
     Run,
 )
-from tests.properties.order import Order
+from tests.properties.waits import Waits
 
 
-class Model(Order):
+class Model(Waits):
     """Applies commands; `apply` gives True when the command took effect."""
 
     def __init__(self, hold_ms: int) -> None:
-        super().__init__()
-        self.hold_ms = hold_ms
-        self.time = 0
-        self.epoch = 0
+        super().__init__(hold_ms)
         self.token = 0
         self.incarnation = 0
         self.members: dict[str, Member] = {}
@@ -36,11 +35,11 @@ class Model(Order):
         self.time = max(self.time, at_ms)
         kind = command.WhichOneof("kind")
         body: Any = getattr(command, str(kind))
+        before = {run.name: run.state for run in self.runs}
         verdict: bool = getattr(self, str(kind))(body)
+        for run in self.runs:
+            self.count_parked(run, before.get(run.name, ""))
         return verdict
-
-    def find(self, name: str) -> Run | None:
-        return next((run for run in self.runs if run.name == name), None)
 
     def free(self, name: str) -> int:
         member = self.members[name]
@@ -135,17 +134,11 @@ class Model(Order):
         if FAILOVER[run.process] == "hold":
             run.held_for, run.held_until = run.node, self.time + HOLD_FOR
         if run.doubts:
-            self._wait(run, 0)
+            self.wait(run, 0)
         elif run.held_for and not self.members[run.node].up:
             self._set(run, "HELD")
         else:
             self._set(run, "PENDING")
-
-    def _wait(self, run: Run, until: int) -> None:
-        deadlines = [effect.deadline + self.hold_ms for effect in run.doubts]
-        self._set(run, "WAITING")
-        run.wait_number += 1
-        run.wait_until = max([until, *deadlines])
 
     def purge_ended(self, said: wire.PurgeEnded) -> bool:
         # It takes documents and rows; no execution changes, whatever its state.
@@ -166,6 +159,8 @@ class Model(Order):
             said.process,
             said.concurrency_key or ("*" if said.process in OVERLAP else ""),
             said.priority,
+            deadline=self.time + TIMEOUT[said.process] if said.process in TIMEOUT else 0,
+            expires=self.time + EXPIRES[said.process] if said.process in EXPIRES else 0,
         )
         before = self.queue(run.process, run.lock) if run.lock else []
         if before and OVERLAP.get(run.process) == "skip":
@@ -208,6 +203,8 @@ class Model(Order):
         member = self.members.get(said.node)
         if said.epoch != self.epoch or not run or not member:
             return False
+        if not run.attempts and 0 < run.expires <= self.time:
+            return False
         if not self.may_start(run) or member.incarnation != said.incarnation:
             return False
         if run.process in self.paused:
@@ -233,6 +230,9 @@ class Model(Order):
             return False
         run.sequence += 1
         run.letters += len(said.dead_letters)
+        for name in said.consumed:
+            if name in run.told:
+                run.told[name].taken = True
         passed = [step.step for step in said.steps]
         run.effects = {
             key: effect
@@ -283,7 +283,7 @@ class Model(Order):
         if run is None:
             ended = self.find(said.execution)
             return ended is not None and 0 < said.token == ended.token_ended
-        if said.state == "COMPLETED" and run.doubts:
+        if said.state in ("COMPLETED", "FAILED") and run.doubts:
             return False
         if said.state == "IN_DOUBT" and not run.doubts:
             return False
@@ -293,9 +293,9 @@ class Model(Order):
             for effect in run.doubts:
                 effect.known = ""
         if said.state == "WAITING":
-            self._wait(run, self.time + said.wait_ms)
+            self.wait_as_said(run, said)
         elif said.state == "PENDING" and run.doubts:
-            self._wait(run, 0)
+            self.wait(run, 0)
         else:
             self._set(run, said.state)
         return True
@@ -329,16 +329,11 @@ class Model(Order):
         run = self.find(said.execution)
         if said.epoch != self.epoch or run is None or run.state != "WAITING":
             return False
-        if run.wait_number != said.wait_number or self.time < run.wait_until:
+        if run.wait_number != said.wait_number or self.time < max(
+            run.wait_until, self.settled(run)
+        ):
             return False
         self._set(run, "PENDING")
-        return True
-
-    def fail_execution(self, said: wire.FailExecution) -> bool:
-        run = self.find(said.execution)
-        if said.epoch != self.epoch or run is None or not run.live:
-            return False
-        self._set(run, "FAILED")
         return True
 
     # -- what lets parked ones go

@@ -1,4 +1,4 @@
-"""What the slow model remembers: nodes, executions, effects."""
+"""What the slow model remembers: effects, signals, executions, nodes."""
 
 from dataclasses import dataclass, field
 
@@ -20,6 +20,8 @@ PASSES = "passes"
 """What is parked of it lets others of its key go on."""
 KEEPS = "keeps"
 """Its dead letters hold their key."""
+TIMEOUT = {"resumes": 30_000, "holds": 20_000}
+EXPIRES = {"resumes": 15_000}
 
 
 @dataclass
@@ -35,6 +37,15 @@ class Effect:
     @property
     def open(self) -> bool:
         return self.known in ("", "ask")
+
+
+@dataclass
+class Told:
+    """A signal, by its id."""
+
+    name: str
+    body: str
+    taken: bool = False
 
 
 @dataclass
@@ -61,6 +72,11 @@ class Run:
     place: int = 0
     letters: int = 0
     effects: dict[str, Effect] = field(default_factory=dict)
+    deadline: int = 0
+    expires: int = 0
+    parked_at: int = 0
+    awaited: tuple[str, ...] = ()
+    told: dict[str, Told] = field(default_factory=dict)
 
     @property
     def live(self) -> bool:

@@ -42,6 +42,7 @@ def test_effects_happen_as_promised_whatever_the_crashes(
     process = a_process("steps: " + written(made), called=called)
     given_documents = documents(*({"n": n} for n in range(number)))
     calm = Execution(process, given_documents, seed=seed)
+    calm.signal("go")
     state = calm.run().state
 
     once = {step.path for step in process.definition.all_steps() if step.type == "target.tell"}
@@ -53,6 +54,7 @@ def test_effects_happen_as_promised_whatever_the_crashes(
         # Answers that never came: sometimes it had happened, sometimes not.
         target.failures[path] = [(ErrorClass.TRANSIENT_UNKNOWN, was) for was in unknown]
     stormy = Execution(process, given_documents, target=target, crash=at_points(crashes), seed=seed)
+    stormy.signal("go")
     finish = stormy.run()
 
     assert finish.state is state is ExecutionState.COMPLETED
@@ -65,3 +67,4 @@ def test_effects_happen_as_promised_whatever_the_crashes(
         if path in once:
             assert len(sent) == 1, f"{key} arrived {len(sent)} times"
     assert stormy.kept.intents == {}
+    assert len(stormy.taken) <= 1

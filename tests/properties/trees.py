@@ -7,7 +7,7 @@ import yaml
 from hypothesis import strategies as st
 
 Step = dict[str, Any]
-LEAVES = ("map", "put", "tell", "read", "set", "filter", "return")
+LEAVES = ("map", "put", "tell", "read", "set", "filter", "return", "wait", "await")
 BLOCKS = ("decision", "foreach", "try", "route", "branch", "parallel", "call")
 PATHS = ("then", "else", "steps", "body", "default")
 
@@ -24,6 +24,11 @@ def leaf(kind: str, id_: str) -> Step:
             return {"id": id_, "type": "target.read", "output": {"into": "found"}}
         case "return":
             return {"id": id_, "type": "return", "when": "n % 10 = 2"}
+        case "wait":
+            return {"id": id_, "type": "wait", "for": "1h", "when": "n % 2 = 0"}
+        case "await":
+            late = {"timeout": "2h", "on_timeout": "continue"}
+            return {"id": id_, "type": "await", "signal": "go", **late, "output": "keep"}
         case "set":
             return {"id": id_, "type": "set", "set": {"p": "n"}}
         case _:

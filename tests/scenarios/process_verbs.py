@@ -66,6 +66,8 @@ def _options(options: dict[str, str]) -> wire.VersionOptions:
         keyed="keyed" in options,
         concurrency_limit=int(options.get("limit", 1)),
         timeout_ms=milliseconds(options.get("timeout", "0s")),
+        expires_ms=milliseconds(options.get("expires", "0s")),
+        dedup_window_ms=milliseconds(options.get("dedup_window", "0s")),
         crash_budget=int(options.get("crash_budget", 3)),
         priority=int(options.get("priority", 0)),
         require=_labels(options.get("require", "")),

@@ -10,6 +10,7 @@ from tests.scenarios.process_verbs import ProcessVerbs
 from tests.scenarios.retention_verbs import RetentionVerbs
 from tests.scenarios.script import Command, milliseconds, parse, render
 from tests.scenarios.submitted import input_of, key_of
+from tests.scenarios.waiting import Waiting
 from tests.scenarios.world import ENVIRONMENT, told
 
 
@@ -20,7 +21,7 @@ def run(text: str) -> str:
     return render(blocks, [runner.block(block.commands) for block in blocks])
 
 
-class Runner(RetentionVerbs, ProcessVerbs):
+class Runner(RetentionVerbs, ProcessVerbs, Waiting):
     """Carries out the commands of one scenario on a world of its own."""
 
     def block(self, commands: tuple[Command, ...]) -> list[str]:

@@ -76,6 +76,7 @@ class Command(_message.Message):
     RELEASE_PARKED_FIELD_NUMBER: _builtins.int
     FAIL_PARKED_FIELD_NUMBER: _builtins.int
     END_HOLD_FIELD_NUMBER: _builtins.int
+    SIGNAL_EXECUTION_FIELD_NUMBER: _builtins.int
     ASSIGN_TRIGGER_FIELD_NUMBER: _builtins.int
     RECORD_GROUP_FIELD_NUMBER: _builtins.int
     SETTLE_GROUP_FIELD_NUMBER: _builtins.int
@@ -139,6 +140,8 @@ class Command(_message.Message):
     @_builtins.property
     def end_hold(self) -> Global___EndHold: ...
     @_builtins.property
+    def signal_execution(self) -> Global___SignalExecution: ...
+    @_builtins.property
     def assign_trigger(self) -> Global___AssignTrigger:
         """triggers"""
 
@@ -179,16 +182,17 @@ class Command(_message.Message):
         release_parked: Global___ReleaseParked | None = ...,
         fail_parked: Global___FailParked | None = ...,
         end_hold: Global___EndHold | None = ...,
+        signal_execution: Global___SignalExecution | None = ...,
         assign_trigger: Global___AssignTrigger | None = ...,
         record_group: Global___RecordGroup | None = ...,
         settle_group: Global___SettleGroup | None = ...,
         purge_ended: Global___PurgeEnded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "assign_trigger", "record_group", "settle_group", "purge_ended"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "signal_execution", "assign_trigger", "record_group", "settle_group", "purge_ended"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -333,6 +337,7 @@ class Bounds(_message.Message):
     TIMELINE_TEXT_LENGTH_MAX_FIELD_NUMBER: _builtins.int
     LATE_WORDS_TOLD_MAX_FIELD_NUMBER: _builtins.int
     PENDING_PER_PROCESS_MAX_FIELD_NUMBER: _builtins.int
+    SIGNALS_PER_EXECUTION_MAX_FIELD_NUMBER: _builtins.int
     lease_ms: _builtins.int
     lease_margin_ms: _builtins.int
     dedup_window_ms: _builtins.int
@@ -344,6 +349,7 @@ class Bounds(_message.Message):
     timeline_text_length_max: _builtins.int
     late_words_told_max: _builtins.int
     pending_per_process_max: _builtins.int
+    signals_per_execution_max: _builtins.int
     def __init__(
         self,
         *,
@@ -358,10 +364,11 @@ class Bounds(_message.Message):
         timeline_text_length_max: _builtins.int = ...,
         late_words_told_max: _builtins.int = ...,
         pending_per_process_max: _builtins.int = ...,
+        signals_per_execution_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters_per_execution_max", b"dead_letters_per_execution_max", "dedup_keys_max", b"dedup_keys_max", "dedup_window_ms", b"dedup_window_ms", "intents_open_per_execution_max", b"intents_open_per_execution_max", "late_words_told_max", b"late_words_told_max", "lease_margin_ms", b"lease_margin_ms", "lease_ms", b"lease_ms", "pending_executions_max", b"pending_executions_max", "pending_per_process_max", b"pending_per_process_max", "timeline_rows_per_execution_max", b"timeline_rows_per_execution_max", "timeline_text_length_max", b"timeline_text_length_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters_per_execution_max", b"dead_letters_per_execution_max", "dedup_keys_max", b"dedup_keys_max", "dedup_window_ms", b"dedup_window_ms", "intents_open_per_execution_max", b"intents_open_per_execution_max", "late_words_told_max", b"late_words_told_max", "lease_margin_ms", b"lease_margin_ms", "lease_ms", b"lease_ms", "pending_executions_max", b"pending_executions_max", "pending_per_process_max", b"pending_per_process_max", "signals_per_execution_max", b"signals_per_execution_max", "timeline_rows_per_execution_max", b"timeline_rows_per_execution_max", "timeline_text_length_max", b"timeline_text_length_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -681,6 +688,8 @@ class VersionOptions(_message.Message):
     SHARE_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     SPREAD_FIELD_NUMBER: _builtins.int
+    EXPIRES_MS_FIELD_NUMBER: _builtins.int
+    DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
     failover: _builtins.str
     """resume | restart | hold | fail"""
     keyed: _builtins.bool
@@ -709,6 +718,10 @@ class VersionOptions(_message.Message):
     """only nodes of this zone; empty: any"""
     spread: _builtins.str
     """node | zone: where fewest of the process are; empty: no wish"""
+    expires_ms: _builtins.int
+    """not begun so long after acceptance: never; 0: no limit"""
+    dedup_window_ms: _builtins.int
+    """0: the cluster's own"""
     @_builtins.property
     def require(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """labels"""
@@ -736,10 +749,12 @@ class VersionOptions(_message.Message):
         share: _builtins.int = ...,
         zone: _builtins.str = ...,
         spread: _builtins.str = ...,
+        expires_ms: _builtins.int = ...,
+        dedup_window_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "prefer", b"prefer", "priority", b"priority", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "prefer", b"prefer", "priority", b"priority", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -974,6 +989,8 @@ class SubmitExecution(_message.Message):
     TRIGGER_TOKEN_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    EXPIRES_IN_MS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     idempotency_key: _builtins.str
     body_digest: _builtins.str
@@ -990,6 +1007,10 @@ class SubmitExecution(_message.Message):
     origin: _builtins.str
     """the execution that this one repeats; empty: itself"""
     priority: _builtins.int
+    expires_in_ms: _builtins.int
+    """not 0: not begun so long after acceptance: it ends as FAILED"""
+    expires_at_ms: _builtins.int
+    """not 0: the same at an instant"""
     @_builtins.property
     def input(self) -> Global___Payload:
         """encoded documents: molecule/model/payload.py"""
@@ -1020,10 +1041,12 @@ class SubmitExecution(_message.Message):
         trigger_token: _builtins.int = ...,
         origin: _builtins.str = ...,
         priority: _builtins.int = ...,
+        expires_in_ms: _builtins.int = ...,
+        expires_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "hint", b"hint", "input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "body_digest", b"body_digest", "concurrency_key", b"concurrency_key", "environment", b"environment", "execution", b"execution", "group", b"group", "hint", b"hint", "idempotency_key", b"idempotency_key", "input", b"input", "origin", b"origin", "priority", b"priority", "process", b"process", "track", b"track", "trigger_token", b"trigger_token", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "body_digest", b"body_digest", "concurrency_key", b"concurrency_key", "environment", b"environment", "execution", b"execution", "expires_at_ms", b"expires_at_ms", "expires_in_ms", b"expires_in_ms", "group", b"group", "hint", b"hint", "idempotency_key", b"idempotency_key", "input", b"input", "origin", b"origin", "priority", b"priority", "process", b"process", "track", b"track", "trigger_token", b"trigger_token", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1184,6 +1207,7 @@ class RecordCheckpoint(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     DEAD_LETTERS_FIELD_NUMBER: _builtins.int
+    CONSUMED_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     token: _builtins.int
     sequence: _builtins.int
@@ -1194,6 +1218,10 @@ class RecordCheckpoint(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___StepRecord]: ...
     @_builtins.property
     def dead_letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadLetter]: ...
+    @_builtins.property
+    def consumed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """ids of the signals that are in the position now"""
+
     def __init__(
         self,
         *,
@@ -1203,10 +1231,11 @@ class RecordCheckpoint(_message.Message):
         position: Global___Payload | None = ...,
         steps: _abc.Iterable[Global___StepRecord] | None = ...,
         dead_letters: _abc.Iterable[Global___DeadLetter] | None = ...,
+        consumed: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "execution", b"execution", "position", b"position", "sequence", b"sequence", "steps", b"steps", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumed", b"consumed", "dead_letters", b"dead_letters", "execution", b"execution", "position", b"position", "sequence", b"sequence", "steps", b"steps", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1355,6 +1384,9 @@ class EndAttempt(_message.Message):
     DEAD_LETTERS_FIELD_NUMBER: _builtins.int
     WAIT_MS_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
+    WAIT_UNTIL_MS_FIELD_NUMBER: _builtins.int
+    AWAITED_FIELD_NUMBER: _builtins.int
+    UNTIL_RELEASED_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     token: _builtins.int
     state: _builtins.str
@@ -1367,12 +1399,20 @@ class EndAttempt(_message.Message):
     """WAITING: not before this long from commit"""
     step: _builtins.str
     """where it failed or waits"""
+    wait_until_ms: _builtins.int
+    """WAITING: not before this instant"""
+    until_released: _builtins.bool
+    """WAITING without a time: until ReleaseExecution"""
     @_builtins.property
     def result(self) -> Global___Payload: ...
     @_builtins.property
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___StepRecord]: ...
     @_builtins.property
     def dead_letters(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeadLetter]: ...
+    @_builtins.property
+    def awaited(self) -> _containers.RepeatedCompositeFieldContainer[Global___Awaited]:
+        """WAITING: one of these signals ends it too"""
+
     def __init__(
         self,
         *,
@@ -1388,14 +1428,86 @@ class EndAttempt(_message.Message):
         dead_letters: _abc.Iterable[Global___DeadLetter] | None = ...,
         wait_ms: _builtins.int = ...,
         step: _builtins.str = ...,
+        wait_until_ms: _builtins.int = ...,
+        awaited: _abc.Iterable[Global___Awaited] | None = ...,
+        until_released: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "error", b"error", "error_code", b"error_code", "execution", b"execution", "reason", b"reason", "result", b"result", "state", b"state", "step", b"step", "steps", b"steps", "token", b"token", "wait_ms", b"wait_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "error", b"error", "error_code", b"error_code", "execution", b"execution", "reason", b"reason", "result", b"result", "state", b"state", "step", b"step", "steps", b"steps", "token", b"token", "until_released", b"until_released", "wait_ms", b"wait_ms", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EndAttempt: _TypeAlias = EndAttempt  # noqa: Y015
+
+@_typing.final
+class Awaited(_message.Message):
+    """A signal that an execution waits for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    CORRELATION_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    correlation: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        correlation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation", b"correlation", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Awaited: _TypeAlias = Awaited  # noqa: Y015
+
+@_typing.final
+class SignalExecution(_message.Message):
+    """Somebody tells an execution something. Kept until its `await` takes it, also when that comes later."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    SIGNAL_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CORRELATION_FIELD_NUMBER: _builtins.int
+    BODY_DIGEST_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    execution: _builtins.str
+    signal: _builtins.str
+    """id: the caller's idempotency key; saying it again changes nothing"""
+    name: _builtins.str
+    correlation: _builtins.str
+    body_digest: _builtins.str
+    """of name, correlation and payload: the same id with another is a conflict"""
+    @_builtins.property
+    def payload(self) -> Global___Payload:
+        """one encoded value"""
+
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        execution: _builtins.str = ...,
+        signal: _builtins.str = ...,
+        name: _builtins.str = ...,
+        correlation: _builtins.str = ...,
+        body_digest: _builtins.str = ...,
+        payload: Global___Payload | None = ...,
+        actor: Global___Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "body_digest", b"body_digest", "correlation", b"correlation", "execution", b"execution", "name", b"name", "payload", b"payload", "signal", b"signal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignalExecution: _TypeAlias = SignalExecution  # noqa: Y015
 
 @_typing.final
 class CancelExecution(_message.Message):

@@ -57,6 +57,8 @@ class Submission(_message.Message):
     INPUT_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    EXPIRES_IN_MS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     """made before the first hop; never empty"""
     input: _builtins.bytes
@@ -65,6 +67,10 @@ class Submission(_message.Message):
     """of a retry, set by the node process: whose effect keys it has"""
     priority: _builtins.int
     """0: that of the process"""
+    expires_in_ms: _builtins.int
+    """not 0: not begun so long after acceptance: it ends as FAILED"""
+    expires_at_ms: _builtins.int
+    """not 0: the same at an instant of cluster time"""
     def __init__(
         self,
         *,
@@ -72,10 +78,12 @@ class Submission(_message.Message):
         input: _builtins.bytes = ...,
         origin: _builtins.str = ...,
         priority: _builtins.int = ...,
+        expires_in_ms: _builtins.int = ...,
+        expires_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "input", b"input", "origin", b"origin", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at_ms", b"expires_at_ms", "expires_in_ms", b"expires_in_ms", "idempotency_key", b"idempotency_key", "input", b"input", "origin", b"origin", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

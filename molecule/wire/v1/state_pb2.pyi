@@ -103,7 +103,6 @@ class HeaderRow(_message.Message):
     TOKEN_LAST_FIELD_NUMBER: _builtins.int
     INCARNATION_LAST_FIELD_NUMBER: _builtins.int
     SERIAL_LAST_FIELD_NUMBER: _builtins.int
-    KEYS_FORGOTTEN_MS_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
     ENDED_COUNTS_FIELD_NUMBER: _builtins.int
     FORMER_LEASES_FIELD_NUMBER: _builtins.int
@@ -116,7 +115,6 @@ class HeaderRow(_message.Message):
     token_last: _builtins.int
     incarnation_last: _builtins.int
     serial_last: _builtins.int
-    keys_forgotten_ms: _builtins.int
     @_builtins.property
     def bounds(self) -> _commands_pb2.Bounds: ...
     @_builtins.property
@@ -143,7 +141,6 @@ class HeaderRow(_message.Message):
         token_last: _builtins.int = ...,
         incarnation_last: _builtins.int = ...,
         serial_last: _builtins.int = ...,
-        keys_forgotten_ms: _builtins.int = ...,
         totals: _abc.Iterable[Global___Counted] | None = ...,
         ended_counts: _abc.Iterable[Global___Counted] | None = ...,
         former_leases: _abc.Iterable[Global___FormerLeaseRow] | None = ...,
@@ -151,7 +148,7 @@ class HeaderRow(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "ended_counts", b"ended_counts", "epoch", b"epoch", "former_leases", b"former_leases", "horizons", b"horizons", "incarnation_last", b"incarnation_last", "keys_forgotten_ms", b"keys_forgotten_ms", "leader", b"leader", "lease_hold_ms", b"lease_hold_ms", "rules_version", b"rules_version", "serial_last", b"serial_last", "time_ms", b"time_ms", "token_last", b"token_last", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "ended_counts", b"ended_counts", "epoch", b"epoch", "former_leases", b"former_leases", "horizons", b"horizons", "incarnation_last", b"incarnation_last", "leader", b"leader", "lease_hold_ms", b"lease_hold_ms", "rules_version", b"rules_version", "serial_last", b"serial_last", "time_ms", b"time_ms", "token_last", b"token_last", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -286,6 +283,8 @@ class VersionRow(_message.Message):
     SHARE_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     SPREAD_FIELD_NUMBER: _builtins.int
+    EXPIRES_MS_FIELD_NUMBER: _builtins.int
+    DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
     process: _builtins.str
     id: _builtins.str
     failover: _builtins.str
@@ -306,6 +305,8 @@ class VersionRow(_message.Message):
     share: _builtins.int
     zone: _builtins.str
     spread: _builtins.str
+    expires_ms: _builtins.int
+    dedup_window_ms: _builtins.int
     @_builtins.property
     def require(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
     @_builtins.property
@@ -338,10 +339,12 @@ class VersionRow(_message.Message):
         share: _builtins.int = ...,
         zone: _builtins.str = ...,
         spread: _builtins.str = ...,
+        expires_ms: _builtins.int = ...,
+        dedup_window_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -589,6 +592,8 @@ class ProgressRow(_message.Message):
     ONCE_BEGUN_FIELD_NUMBER: _builtins.int
     LAST_DEATH_FIELD_NUMBER: _builtins.int
     KEY_SERIAL_FIELD_NUMBER: _builtins.int
+    AWAITED_FIELD_NUMBER: _builtins.int
+    SIGNALS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     steps: _builtins.int
     dead_letters: _builtins.int
@@ -610,6 +615,12 @@ class ProgressRow(_message.Message):
 
     @_builtins.property
     def last_death(self) -> Global___DeathRow: ...
+    @_builtins.property
+    def awaited(self) -> _containers.RepeatedCompositeFieldContainer[_commands_pb2.Awaited]: ...
+    @_builtins.property
+    def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignalRow]:
+        """in the order in which they came"""
+
     def __init__(
         self,
         *,
@@ -628,10 +639,12 @@ class ProgressRow(_message.Message):
         once_begun: _builtins.bool = ...,
         last_death: Global___DeathRow | None = ...,
         key_serial: _builtins.int = ...,
+        awaited: _abc.Iterable[_commands_pb2.Awaited] | None = ...,
+        signals: _abc.Iterable[Global___SignalRow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_death", b"last_death", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "signals", b"signals", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -680,6 +693,44 @@ class DeathRow(_message.Message):
 Global___DeathRow: _TypeAlias = DeathRow  # noqa: Y015
 
 @_typing.final
+class SignalRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CORRELATION_FIELD_NUMBER: _builtins.int
+    BODY_DIGEST_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    ARRIVED_AT_MS_FIELD_NUMBER: _builtins.int
+    CONSUMED_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    correlation: _builtins.str
+    body_digest: _builtins.bytes
+    arrived_at_ms: _builtins.int
+    consumed: _builtins.bool
+    @_builtins.property
+    def payload(self) -> Global___PayloadMarkRow: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        correlation: _builtins.str = ...,
+        body_digest: _builtins.bytes = ...,
+        payload: Global___PayloadMarkRow | None = ...,
+        arrived_at_ms: _builtins.int = ...,
+        consumed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrived_at_ms", b"arrived_at_ms", "body_digest", b"body_digest", "consumed", b"consumed", "correlation", b"correlation", "id", b"id", "name", b"name", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignalRow: _TypeAlias = SignalRow  # noqa: Y015
+
+@_typing.final
 class ExecutionRow(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -711,6 +762,7 @@ class ExecutionRow(_message.Message):
     TIMELINE_ROWS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     environment: _builtins.str
     process: _builtins.str
@@ -736,6 +788,7 @@ class ExecutionRow(_message.Message):
     started_at_ms: _builtins.int
     timeline_rows: _builtins.int
     reason: _builtins.str
+    expires_at_ms: _builtins.int
     @_builtins.property
     def track(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
     @_builtins.property
@@ -775,10 +828,11 @@ class ExecutionRow(_message.Message):
         timeline_rows: _builtins.int = ...,
         reason: _builtins.str = ...,
         progress: Global___ProgressRow | None = ...,
+        expires_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "progress", b"progress"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at_ms", b"accepted_at_ms", "accepted_serial", b"accepted_serial", "actor", b"actor", "attempts", b"attempts", "body_digest", b"body_digest", "changed_at_ms", b"changed_at_ms", "concurrency_key", b"concurrency_key", "deadline_at_ms", b"deadline_at_ms", "environment", b"environment", "group", b"group", "id", b"id", "idempotency_key", b"idempotency_key", "incarnation", b"incarnation", "input", b"input", "node", b"node", "origin", b"origin", "priority", b"priority", "process", b"process", "progress", b"progress", "ready_serial", b"ready_serial", "reason", b"reason", "started_at_ms", b"started_at_ms", "state", b"state", "timeline_rows", b"timeline_rows", "token", b"token", "token_ended", b"token_ended", "track", b"track", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted_at_ms", b"accepted_at_ms", "accepted_serial", b"accepted_serial", "actor", b"actor", "attempts", b"attempts", "body_digest", b"body_digest", "changed_at_ms", b"changed_at_ms", "concurrency_key", b"concurrency_key", "deadline_at_ms", b"deadline_at_ms", "environment", b"environment", "expires_at_ms", b"expires_at_ms", "group", b"group", "id", b"id", "idempotency_key", b"idempotency_key", "incarnation", b"incarnation", "input", b"input", "node", b"node", "origin", b"origin", "priority", b"priority", "process", b"process", "progress", b"progress", "ready_serial", b"ready_serial", "reason", b"reason", "started_at_ms", b"started_at_ms", "state", b"state", "timeline_rows", b"timeline_rows", "token", b"token", "token_ended", b"token_ended", "track", b"track", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -797,6 +851,10 @@ class EndedRow(_message.Message):
     ENDED_AT_MS_FIELD_NUMBER: _builtins.int
     SERIAL_FIELD_NUMBER: _builtins.int
     LATE_WORDS_FIELD_NUMBER: _builtins.int
+    SIGNALS_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    WINDOW_MS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     state: _builtins.str
     idempotency_key: _builtins.str
@@ -806,6 +864,14 @@ class EndedRow(_message.Message):
     ended_at_ms: _builtins.int
     serial: _builtins.int
     late_words: _builtins.int
+    environment: _builtins.str
+    process: _builtins.str
+    window_ms: _builtins.int
+    """0: the cluster's own"""
+    @_builtins.property
+    def signals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
+        """what it was told: fingerprints of id and content"""
+
     def __init__(
         self,
         *,
@@ -818,10 +884,14 @@ class EndedRow(_message.Message):
         ended_at_ms: _builtins.int = ...,
         serial: _builtins.int = ...,
         late_words: _builtins.int = ...,
+        signals: _abc.Iterable[_builtins.bytes] | None = ...,
+        environment: _builtins.str = ...,
+        process: _builtins.str = ...,
+        window_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_digest", b"body_digest", "ended_at_ms", b"ended_at_ms", "id", b"id", "idempotency_key", b"idempotency_key", "late_words", b"late_words", "serial", b"serial", "state", b"state", "token", b"token", "token_ended", b"token_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body_digest", b"body_digest", "ended_at_ms", b"ended_at_ms", "environment", b"environment", "id", b"id", "idempotency_key", b"idempotency_key", "late_words", b"late_words", "process", b"process", "serial", b"serial", "signals", b"signals", "state", b"state", "token", b"token", "token_ended", b"token_ended", "window_ms", b"window_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -915,6 +985,27 @@ class GroupRow(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GroupRow: _TypeAlias = GroupRow  # noqa: Y015
+
+@_typing.final
+class KeysForgottenRow(_message.Message):
+    """Key: environment/process."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MADE_MS_FIELD_NUMBER: _builtins.int
+    made_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        made_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["made_ms", b"made_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeysForgottenRow: _TypeAlias = KeysForgottenRow  # noqa: Y015
 
 @_typing.final
 class DocumentUseRow(_message.Message):

@@ -561,6 +561,7 @@ class RunExecution(_message.Message):
     ALONE_FIELD_NUMBER: _builtins.int
     CLUSTER_TIME_MS_FIELD_NUMBER: _builtins.int
     CAREFUL_FIELD_NUMBER: _builtins.int
+    SIGNALS_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     token: _builtins.int
     attempt: _builtins.int
@@ -588,6 +589,10 @@ class RunExecution(_message.Message):
     def position_ref(self) -> _commands_pb2.Payload: ...
     @_builtins.property
     def open_intents(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpenIntent]: ...
+    @_builtins.property
+    def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignalArrived]:
+        """kept for it and not taken yet, in the order of arrival"""
+
     def __init__(
         self,
         *,
@@ -610,14 +615,44 @@ class RunExecution(_message.Message):
         alone: _builtins.bool = ...,
         cluster_time_ms: _builtins.int = ...,
         careful: _builtins.bool = ...,
+        signals: _abc.Iterable[Global___SignalArrived] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input_ref", b"input_ref", "position_ref", b"position_ref"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "attempt", b"attempt", "careful", b"careful", "cluster_time_ms", b"cluster_time_ms", "deadline_in_ms", b"deadline_in_ms", "environment", b"environment", "environment_digest", b"environment_digest", "execution", b"execution", "input", b"input", "input_ref", b"input_ref", "open_intents", b"open_intents", "origin", b"origin", "position", b"position", "position_ref", b"position_ref", "process", b"process", "sequence", b"sequence", "submitted_at_ms", b"submitted_at_ms", "token", b"token", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alone", b"alone", "attempt", b"attempt", "careful", b"careful", "cluster_time_ms", b"cluster_time_ms", "deadline_in_ms", b"deadline_in_ms", "environment", b"environment", "environment_digest", b"environment_digest", "execution", b"execution", "input", b"input", "input_ref", b"input_ref", "open_intents", b"open_intents", "origin", b"origin", "position", b"position", "position_ref", b"position_ref", "process", b"process", "sequence", b"sequence", "signals", b"signals", "submitted_at_ms", b"submitted_at_ms", "token", b"token", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RunExecution: _TypeAlias = RunExecution  # noqa: Y015
+
+@_typing.final
+class SignalArrived(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CORRELATION_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    name: _builtins.str
+    correlation: _builtins.str
+    @_builtins.property
+    def payload(self) -> _commands_pb2.Payload: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        correlation: _builtins.str = ...,
+        payload: _commands_pb2.Payload | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["correlation", b"correlation", "id", b"id", "name", b"name", "payload", b"payload"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignalArrived: _TypeAlias = SignalArrived  # noqa: Y015
 
 @_typing.final
 class OpenIntent(_message.Message):

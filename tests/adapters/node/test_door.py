@@ -18,6 +18,7 @@ from molecule.node.identify import Identifier
 from molecule.node.node_actions import NodeActions
 from molecule.node.process_actions import ProcessActions
 from molecule.node.reads import Reads
+from molecule.node.signals import Signals
 from molecule.node.submit import SubmitDoor
 from molecule.rpc.documents import MissingDocuments
 from molecule.wire.v1 import commands_pb2 as c
@@ -87,6 +88,7 @@ class Doors:
             process_actions=ProcessActions(
                 forwarder=node.forwarder, state=lambda: node.state, limits=limits
             ),
+            signals=Signals(forwarder=node.forwarder, payloads=node.payloads, limits=limits),
             reads=Reads(
                 config=node.config,
                 state=lambda: node.state,

@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from molecule.config import Limits
+from molecule.model import payload
+from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from tests.fakes.executions import a_process, documents
 from tests.fakes.node_side import NodeSide, OwnerDied, Owners
@@ -257,3 +259,38 @@ async def test_an_execution_that_must_stop_at_once_says_so_in_the_middle_of_a_re
     assert found.node.ended.state == "PENDING"
     # Whether it arrived is not known: the next owner must ask.
     assert [how for _, how in found.node.intents.values()] == [""]
+
+
+async def test_a_long_wait_ends_the_attempt_with_its_instant() -> None:
+    found = owners("steps: [{id: rest, type: wait, until: due}]", {"due": 1_700_000_060_000})
+    await found.attempt()
+    ended = found.node.ended
+    assert ended is not None
+    assert (ended.state, ended.reason, ended.step) == ("WAITING", "timer", "rest")
+    assert (ended.wait_until_ms, ended.until_released) == (1_700_000_060_000, False)
+    found.now_ms = 1_700_000_060_000
+    assert (await found.run()).state == "COMPLETED"
+    assert found.attempts == 2
+
+
+async def test_an_await_says_its_signal_and_a_later_owner_is_given_it() -> None:
+    found = owners(
+        "steps: [{id: answer, type: await, signal: go, correlation: no}, "
+        "{id: tell, type: target.tell}]",
+        {"no": "7"},
+    )
+    await found.attempt()
+    ended = found.node.ended
+    assert ended is not None
+    assert [(one.name, one.correlation) for one in ended.awaited] == [("go", "7")]
+    content = payload.encode_value({"by": "ann"})
+    large = payload.encode_value({"large": "x" * 50_000})
+    found.node.signals = [
+        w.SignalArrived(id="s1", name="go", correlation="8", payload=c.Payload(inline=content)),
+        w.SignalArrived(
+            id="s2", name="go", correlation="7", payload=c.Payload(stored=found.node.keep(large))
+        ),
+    ]
+    assert (await found.run()).state == "COMPLETED"
+    assert found.node.results()[0].value == {"large": "x" * 50_000}
+    assert [signal.id for signal in found.node.signals] == ["s1"]

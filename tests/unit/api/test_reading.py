@@ -187,6 +187,7 @@ ADDRESSES = {
     "/api/v1/executions/{execution}/release": {"post"},
     "/api/v1/executions/{execution}/fail": {"post"},
     "/api/v1/executions/{execution}/retry": {"post"},
+    "/api/v1/executions/{execution}/signals/{name}": {"post"},
     "/api/v1/processes": {"get", "post"},
     "/api/v1/processes/{process}": {"get"},
     "/api/v1/processes/{process}/pause": {"post"},

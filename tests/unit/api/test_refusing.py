@@ -1,6 +1,7 @@
 """Requests that are wrong: each is told what and where, and nothing inner leaves."""
 
 import base64
+import json
 
 import httpx2
 import pytest
@@ -14,6 +15,7 @@ from molecule.model.errors import (
     MoleculeError,
     NoLeader,
     OutcomeUnknown,
+    WrongState,
 )
 from tests.fakes.door import FakeDoor, an_execution
 
@@ -227,6 +229,34 @@ async def test_second_chance_is_not_repeated_when_its_outcome_is_unknown(
 
     assert (answer.status_code, answer.json()["definite"]) == (504, False)
     assert [call.action for call in door.calls] == [action]
+
+
+async def test_a_signal_is_repeated_with_its_key_when_its_outcome_is_unknown(
+    http: httpx2.AsyncClient, door: FakeDoor
+) -> None:
+    door.resources["signal/e1"] = {"execution": "e1", "signal": "go"}
+    door.troubles.append(OutcomeUnknown("the link broke"))
+    answer = await http.post(f"{EXECUTIONS}/e1/signals/go?correlation=a", json=[1])
+
+    assert answer.status_code == 200
+    first, second = (json.loads(call.json) for call in door.calls)
+    assert first == second
+    assert (first["value"], first["correlation"], first["name"]) == ([1], "a", "go")
+
+
+async def test_a_refused_signal_names_its_key(http: httpx2.AsyncClient, door: FakeDoor) -> None:
+    door.troubles.append(WrongState("execution e1 is COMPLETED: nobody waits"))
+    answer = await http.post(f"{EXECUTIONS}/e1/signals/go", headers={"idempotency-key": "k1"})
+
+    assert (answer.status_code, answer.json()["idempotency_key"]) == (409, "k1")
+
+
+async def test_a_signal_that_is_no_json_or_too_large_is_refused(http: httpx2.AsyncClient) -> None:
+    broken = await http.post(f"{EXECUTIONS}/e1/signals/go", content=b"{")
+    large = await http.post(f"{EXECUTIONS}/e1/signals/go", json="x" * 1_100_000)
+
+    assert (broken.status_code, broken.json()["code"]) == (400, "invalid_json")
+    assert (large.status_code, large.json()["limit"]) == (413, "signal_body_bytes_max")
 
 
 async def test_cancel_is_held_while_nobody_leads(http: httpx2.AsyncClient, door: FakeDoor) -> None:

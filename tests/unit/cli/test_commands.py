@@ -212,6 +212,24 @@ def test_resolve_sends_the_answers(shell: Shell, door: FakeDoor) -> None:
     }
 
 
+def test_signal_sends_the_payload_under_a_key(shell: Shell, door: FakeDoor) -> None:
+    door.resources["signal/e1"] = {"execution": "e1", "signal": "approved"}
+    said = shell.run(
+        *("execution", "signal", "e1", "approved", "--input", '{"by": "ann"}'),
+        *("--correlation", "order-7", "--key", "k9"),
+    )
+
+    assert said.code == 0
+    named = {"name": "approved", "key": "k9", "correlation": "order-7"}
+    assert json.loads(door.calls[0].json) == {**named, "value": {"by": "ann"}}
+
+
+def test_signal_without_a_payload_tells_null(shell: Shell, door: FakeDoor) -> None:
+    door.resources["signal/e1"] = {"execution": "e1", "signal": "go"}
+    assert shell.run("execution", "signal", "e1", "go").code == 0
+    assert json.loads(door.calls[0].json)["value"] is None
+
+
 def test_apply_sends_the_files_of_one_environment(shell: Shell, door: FakeDoor) -> None:
     for name in ("processes/ops/a.yaml", "tables/t.csv", "environments/dev.yaml", "README.md"):
         path = shell.folder / "repo" / name

@@ -28,7 +28,7 @@ def test_unknown_command_names_the_near_one(shell: Shell) -> None:
     assert said.code == 2
     assert said.talk == (
         'error: unknown command "lst". Did you mean "list"? Available commands: '
-        "submit, list, show, timeline, follow, cancel, resolve, release, ...\n"
+        "submit, list, show, timeline, follow, cancel, resolve, signal, ...\n"
         "  next: see: molecule execution --help\n"
     )
 

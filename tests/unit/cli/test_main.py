@@ -10,7 +10,7 @@ from tests.unit.cli.conftest import Shell
 
 LEAVES = [
     *(["execution", verb] for verb in ("submit", "list", "show", "timeline", "follow")),
-    *(["execution", verb] for verb in ("cancel", "resolve", "release", "fail", "retry")),
+    *(["execution", verb] for verb in ("cancel", "resolve", "release", "fail", "retry", "signal")),
     *([noun, verb] for noun in ("process", "deadletter", "node") for verb in ("list", "show")),
     ["cluster", "status"],
     *([verb] for verb in ("apply", "serve", "version", "up", "down", "demo")),

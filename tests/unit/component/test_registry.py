@@ -54,6 +54,7 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
     registry = discover(extensions=False)
     assert sorted(registry.steps) == [
         "assert",
+        "await",
         "branch",
         "call",
         "combine",
@@ -79,6 +80,7 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
         "stop",
         "try",
         "validate",
+        "wait",
     ]
     assert sorted(registry.connectors) == ["file", "http", "sql"]
     assert sorted(registry.triggers) == ["called", "file.watch", "manual"]

@@ -130,6 +130,17 @@ def test_all_faults_of_a_process_are_found_at_once_with_place_and_hint() -> None
             "a step of verify must only ask",
         ),
         (
+            (
+                "  - id: a\n    type: http.request\n    connection: desk\n    method: POST\n"
+                "    verify: {steps: [{id: b, type: wait, for: 1h}], done_if: 'true'}"
+            ),
+            "a step of verify must only ask; wait waits",
+        ),
+        ("  - {id: a, type: map, to: {n: n}, timeout: 5s}", "timeout belongs to operations"),
+        ("  - {id: a, type: wait}", "wait needs either for or until"),
+        ("  - {id: a, type: wait, for: 1h, until: due}", "wait needs either for or until"),
+        ("  - {id: a, type: await, signal: 'a b'}", "is no name"),
+        (
             "  - {id: a, type: http.request, connection: desk, method: POST, verify: {stps: []}}",
             "done_if is missing",
         ),

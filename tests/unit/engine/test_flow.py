@@ -1,7 +1,9 @@
 """How documents go through steps and blocks."""
 
+import pytest
+
 from molecule.model.execution import ExecutionState
-from tests.fakes.executions import Execution, a_process, documents
+from tests.fakes.executions import Execution, a_process, at_points, documents
 from tests.fakes.target import Target
 
 COMPLETED = ExecutionState.COMPLETED
@@ -174,3 +176,36 @@ steps:
         execution = Execution(process, given, seed=seed, target=Target())
         found.append((values(execution), sorted(execution.target.keys())))
     assert all(item == found[0] for item in found)
+
+
+UNORDERED = """
+steps:
+  - id: each
+    type: foreach
+    at_once: 2
+    ordered: %s
+    steps: [{id: rest, type: wait, for: 1h, when: n = 1}]
+  - {id: put, type: target.put}
+"""
+
+
+@pytest.mark.parametrize(("ordered", "order"), [("true", [1, 2, 3]), ("false", [2, 3, 1])])
+def test_foreach_hands_on_as_its_rounds_end_when_it_is_not_ordered(
+    ordered: str, order: list[int]
+) -> None:
+    execution = Execution(a_process(UNORDERED % ordered), documents({"n": 1}, {"n": 2}, {"n": 3}))
+    finish = execution.run()
+    assert [document.value["n"] for document in finish.documents] == order
+    assert execution.target.keys() == [f"e1/put/{n - 1}" for n in order]
+
+
+def test_an_unordered_foreach_loses_and_doubles_nothing_whatever_the_crashes() -> None:
+    for seed in range(20):
+        execution = Execution(
+            a_process(UNORDERED % "false"),
+            documents({"n": 1}, {"n": 2}, {"n": 3}),
+            crash=at_points(range(seed, 200, 5)),
+            seed=seed,
+        )
+        finish = execution.run()
+        assert sorted(document.value["n"] for document in finish.documents) == [1, 2, 3]

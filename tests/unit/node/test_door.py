@@ -59,6 +59,7 @@ async def submitted(parts: Parts) -> d.SubmitReply:
         actions=anything,
         nodes=anything,
         process_actions=anything,
+        signals=anything,
         reads=anything,
         replica=anything,
         store=anything,
