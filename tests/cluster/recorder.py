@@ -68,8 +68,15 @@ class Recorder:
         """Let go of everybody and close."""
         for hold in self._holds:
             hold.released.set()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._runner is None:
+            return
+        for site in list(self._runner.sites):
+            await site.stop()
+        # A caller that was accepted just now is known to the server a few turns later only, and what
+        # is closed lets go of its socket in the turn after.
+        await _turns()
+        await self._runner.cleanup()
+        await _turns()
 
     @contextmanager
     def hold(self, prefix: str, *, after_effect: bool = False) -> Iterator[Hold]:
@@ -114,3 +121,9 @@ class Recorder:
             if hold.after_effect is after_effect and name.startswith(hold.prefix):
                 hold.waiting.append(name)
                 await hold.released.wait()
+
+
+async def _turns(count: int = 5) -> None:
+    """Let the loop go on with what it has begun."""
+    for _ in range(count):
+        await asyncio.sleep(0)
