@@ -147,6 +147,7 @@ class Limits(_Settings):
     retry_default_cap_ms: int = 10_000
     effects_per_checkpoint_max: int = 500
     step_timeout_ms: int = 30_000
+    schedule_missed_max: int = 1_000
     staged_rows_max: int = 50_000
     staged_bytes_max: int = 64 * 1024 * 1024
     document_small_bytes_max: int = 8 * 1024

@@ -142,6 +142,7 @@ def activate_version(
         activated_at_ms=state.time_ms,
         actor=actor_text(command.actor),
         pause=known.pause if known is not None else None,
+        trigger_since_ms=_trigger_since_ms(state, known, command),
     )
     changes.deployments_changed = True
     if name in state.triggers:
@@ -176,6 +177,15 @@ def settle_key(state: ClusterState, command: wire.SettleKey, changes: Changes) -
     del state.key_holds[key]
     queues.serve_key(state, key, changes)
     return Applied()
+
+
+def _trigger_since_ms(
+    state: ClusterState, known: Deployment | None, command: wire.ActivateVersion
+) -> int:
+    if not command.trigger_on:
+        return 0
+    # Another version goes on where the one before was; only what was off begins anew.
+    return known.trigger_since_ms if known is not None and known.trigger_on else state.time_ms
 
 
 def drop_trigger(state: ClusterState, changes: Changes, name: tuple[str, ProcessName]) -> None:

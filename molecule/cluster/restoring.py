@@ -158,6 +158,7 @@ def _deployment(state: ClusterState, _key: str, value: bytes) -> None:
         version=VersionId(row.version),
         trigger_on=row.trigger_on,
         activated_at_ms=row.activated_at_ms,
+        trigger_since_ms=row.trigger_since_ms,
         actor=row.actor,
         pause=_pause(row.pause) if row.HasField("pause") else None,
     )

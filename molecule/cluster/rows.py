@@ -163,6 +163,7 @@ def _deployment(state: ClusterState, key: str) -> bytes | None:
         version=deployment.version,
         trigger_on=deployment.trigger_on,
         activated_at_ms=deployment.activated_at_ms,
+        trigger_since_ms=deployment.trigger_since_ms,
         actor=deployment.actor,
         pause=_pause(deployment.pause),
     ).SerializeToString(deterministic=True)

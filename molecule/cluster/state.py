@@ -149,6 +149,8 @@ class Deployment:
     activated_at_ms: int
     actor: str
     pause: Pause | None = None
+    trigger_since_ms: int = 0
+    """Since when the trigger is on without a break; 0: it is off."""
 
 
 @dataclass(frozen=True, slots=True)

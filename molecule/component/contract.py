@@ -256,6 +256,8 @@ class GroupProgress:
     rejected: int = 0
     done: bool = False
     """Closed, and every execution of it is terminal."""
+    name: str = ""
+    """What the last record of it called it."""
 
 
 class TriggerContext(Protocol):
@@ -266,6 +268,11 @@ class TriggerContext(Protocol):
     client: Any
     """The opened connector of the trigger's connection; None when it names none."""
     door: Door
+    tables: Mapping[str, Table]
+    on_since_ms: int
+    """Cluster time since which the trigger is switched on without a break."""
+    activated_at_ms: int
+    """Cluster time since which this version is the active one."""
 
     def submit(
         self, submissions: Sequence[TriggerSubmission], group: GroupRecord | None = None
@@ -289,7 +296,7 @@ class TriggerContext(Protocol):
         ...
 
     def now_ms(self) -> int:
-        """Wall clock."""
+        """Cluster time."""
         ...
 
 

@@ -134,9 +134,9 @@ class Field:
         )
 
     @classmethod
-    def table(cls, doc: str) -> "Field":
+    def table(cls, doc: str, *, required: bool = True) -> "Field":
         """The name of a table of the repository."""
-        return cls(FieldKind.TABLE, doc)
+        return cls(FieldKind.TABLE, doc, required)
 
     @classmethod
     def credential(cls, doc: str) -> "Field":
@@ -209,9 +209,16 @@ class Spec:
     """True: its documents may wait for a time or a signal, so a `verify` cannot hold it."""
     has_timeout: bool = False
     """True: a plain step that obeys `timeout`; operations always do."""
+    runs_always: bool = False
+    """A trigger without a connection that runs all the same, on exactly one node."""
     errors: str = ""
     """How its errors are sorted into the classes; required for operations."""
     across_failover: str = "Repeated from the last checkpoint; nothing outside has changed."
+
+    @property
+    def runs(self) -> bool:
+        """A trigger: true when it must run on exactly one node."""
+        return self.connection or self.runs_always
 
 
 @dataclass(frozen=True, slots=True)

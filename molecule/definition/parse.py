@@ -157,4 +157,4 @@ class _Process:
         if config is None or made is None:
             return None
         place = Place(self.steps.file, node.line, node.column)
-        return TriggerNode(type_, made, config, connection, place, consumes=spec.connection)
+        return TriggerNode(type_, made, config, connection, place, consumes=spec.runs)

@@ -126,7 +126,11 @@ class AgentRounds:
         return True
 
     def _lease_message(self) -> w.ToWorker:
-        return w.ToWorker(lease=w.LeaseRenewal(until_boottime_us=self.lease_until_us))
+        return w.ToWorker(
+            lease=w.LeaseRenewal(
+                until_boottime_us=self.lease_until_us, cluster_time_ms=self.cluster_time_ms
+            )
+        )
 
     def _take(self, run: w.RunExecution, out: AgentOutbox, *, now_us: int) -> None:
         # The leader does not know yet that the worker died. What it began may still arrive at its

@@ -16,6 +16,7 @@ from molecule.cluster.execution import (
 from molecule.cluster.state import (
     ClusterState,
     Node,
+    TriggerAssignment,
 )
 from molecule.cluster.transitions import signal_slot
 from molecule.model.ids import ExecutionId, ProcessName
@@ -135,22 +136,27 @@ def surplus(node: Node, state: ClusterState, beat: p.Heartbeat) -> Iterator[p.To
             )
 
 
+def _trigger_message(state: ClusterState, assigned: TriggerAssignment) -> w.RunTrigger:
+    environment = state.environments.get(assigned.environment)
+    deployment = state.deployments[assigned.environment, assigned.process]
+    return w.RunTrigger(
+        environment=assigned.environment,
+        process=assigned.process,
+        version=assigned.version,
+        environment_digest=environment.digest if environment is not None else "",
+        token=assigned.token,
+        on_since_ms=deployment.trigger_since_ms,
+        activated_at_ms=deployment.activated_at_ms,
+    )
+
+
 def triggers(node: Node, state: ClusterState, beat: p.Heartbeat) -> Iterator[p.ToAgent]:
     """Starts and stops that make the node run exactly the triggers the state gives to it."""
     held = {(one.environment, one.process): one.token for one in beat.triggers}
     for name, assigned in state.triggers.items():
         mine = assigned.node == node.id and assigned.incarnation == node.incarnation
         if mine and held.get(name) != assigned.token:
-            environment = state.environments.get(assigned.environment)
-            yield p.ToAgent(
-                run_trigger=w.RunTrigger(
-                    environment=assigned.environment,
-                    process=assigned.process,
-                    version=assigned.version,
-                    environment_digest=environment.digest if environment is not None else "",
-                    token=assigned.token,
-                )
-            )
+            yield p.ToAgent(run_trigger=_trigger_message(state, assigned))
     for one in beat.triggers:
         current = state.triggers.get((one.environment, ProcessName(one.process)))
         if current is None or current.token != one.token or current.node != node.id:

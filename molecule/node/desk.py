@@ -164,6 +164,7 @@ class Desk:
                 failed=view["failed"],
                 rejected=view["rejected"],
                 done=view["done"],
+                name=group.name,
             )
         )
 

@@ -25,6 +25,7 @@ from molecule.telemetry import logs
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.wire.v1.worker_pb2_grpc import WorkerHostStub
 from molecule.worker import kernel
+from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.host import WorkerHost
 from molecule.worker.kernel import Lease
 from molecule.worker.packages import Packages
@@ -50,6 +51,7 @@ async def _run(config: NodeConfig, worker: str) -> None:
     services = Services(
         calls=stream,
         lease=lease,
+        clock=ClusterClock(),
         packages=packages,
         processing=processing,
         limits=config.limits,

@@ -79,6 +79,7 @@ class WorkerHost:
         match order.WhichOneof("kind"):
             case "lease":
                 self._services.lease.renew(order.lease.until_boottime_us)
+                self._services.clock.hear(order.lease.cluster_time_ms)
                 held, self._held_back = self._held_back, []
                 for waiting in held:
                     self.handle(waiting)
@@ -158,9 +159,7 @@ class WorkerHost:
                 return
             known[1].cancel()
         services = self._services
-        runner = TriggerRunner(
-            order, services.calls, services.lease, services.packages, services.limits
-        )
+        runner = TriggerRunner(order, services)
         self._triggers[name] = (runner, self._group.create_task(runner.run()))
 
     def _stop_trigger(self, order: w.StopTrigger) -> None:

@@ -49,6 +49,7 @@ from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker import components, speaker
 from molecule.worker.evidence import Evidence, TellStep
+from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.kernel import Fenced, Lease
 from molecule.worker.packages import Opened, Packages
 from molecule.worker.processing import Processing
@@ -72,10 +73,11 @@ class Leaving(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What all executions of a worker share. `settle_ms`: lease plus margin of this cluster."""
+    """What all work of a worker shares. `settle_ms`: lease plus margin of this cluster."""
 
     calls: Calls
     lease: Lease
+    clock: ClusterClock
     packages: Packages
     processing: Processing
     limits: Limits

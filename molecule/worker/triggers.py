@@ -6,8 +6,7 @@ done only when it is committed, and one that was refused by token ends the trigg
 
 import asyncio
 import hashlib
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -18,17 +17,16 @@ from molecule.component.contract import (
     GroupProgress,
     GroupRecord,
     SubmissionRefused,
+    Table,
     TriggerSubmission,
 )
-from molecule.config import Limits
 from molecule.model import payload
 from molecule.model.document import Document
 from molecule.model.errors import MoleculeError, Overlap
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
-from molecule.worker.kernel import Fenced, Lease
-from molecule.worker.packages import Packages
-from molecule.worker.speaker import Calls
+from molecule.worker.kernel import Fenced
+from molecule.worker.runner import Services
 
 _log = structlog.get_logger()
 
@@ -43,14 +41,16 @@ class TriggerRunner:
     client: Any
     door: Door
 
-    def __init__(
-        self, order: w.RunTrigger, calls: Calls, lease: Lease, packages: Packages, limits: Limits
-    ) -> None:
+    def __init__(self, order: w.RunTrigger, services: Services) -> None:
         self._order = order
-        self._calls = calls
-        self._lease = lease
-        self._packages = packages
-        self._limits = limits
+        self._calls = services.calls
+        self._lease = services.lease
+        self._packages = services.packages
+        self._limits = services.limits
+        self._clock = services.clock
+        self.tables: Mapping[str, Table] = {}
+        self.on_since_ms = order.on_since_ms
+        self.activated_at_ms = order.activated_at_ms
         self.process = order.process
         self.environment = order.environment
 
@@ -80,6 +80,7 @@ class TriggerRunner:
         node = opened.process.definition.trigger
         self.client = await opened.client(node.connection)
         self.door = opened.process.door
+        self.tables = opened.process.tables
         await node.component.run(self)
 
     async def submit(
@@ -134,6 +135,7 @@ class TriggerRunner:
             found.failed,
             found.rejected,
             found.done,
+            found.name,
         )
 
     async def settle_group(self, group: str) -> None:
@@ -150,8 +152,8 @@ class TriggerRunner:
         await asyncio.sleep(seconds)
 
     def now_ms(self) -> int:
-        """Wall clock."""
-        return time.time_ns() // 1_000_000
+        """Cluster time."""
+        return self._clock.now_ms()
 
     async def _submission(
         self, one: TriggerSubmission, group: GroupRecord | None

@@ -190,6 +190,18 @@ class Cluster:
 
         return await _until(look, f"{execution} {what}", MOVED_WITHIN_S, lambda: shown)
 
+    async def quiet(self, process: str) -> None:
+        """Wait until no execution of a process is active."""
+        items: list[dict[str, Any]] = []
+
+        async def look() -> bool | None:
+            nonlocal items
+            found = await self.get("/api/v1/executions", process=process, limit="500")
+            items = [each for each in found.json()["items"] if each["state"] not in TERMINAL]
+            return None if items else True
+
+        await _until(look, f"the last of {process}", MOVED_WITHIN_S, lambda: items)
+
     async def leaves(self, execution: str, node: str, *, at: str = "") -> dict[str, Any]:
         """Wait until an execution is no longer assigned to a node."""
         return await self.becomes(

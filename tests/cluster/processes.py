@@ -129,6 +129,31 @@ steps:
 """ + (_TELL + _VERIFY).format(id="tell", suffix="")
 
 
+TICKS: Final = """molecule: 1
+process: ticks
+owner: tests@example.com
+trigger: {type: schedule, every: 1s, missed: all}
+steps:
+  - id: name
+    type: map
+    to: {name: '"tick." & $replace($trigger.nominal, ":", "-")'}
+""" + (_TELL + _VERIFY).format(id="tell", suffix="")
+
+
+def ticking(*, target: str, is_on: bool) -> dict[str, str]:
+    """Files of an environment in which something happens every second."""
+    environment = {
+        "environment": "ticking",
+        "connections": {"target": {"base_url": target}},
+        "triggers": {"ticks": "on" if is_on else "off"},
+    }
+    return {
+        "processes/ticks.yaml": TICKS,
+        "connections/target.yaml": "connection: target\nconnector: http\n",
+        "environments/ticking.yaml": json.dumps(environment),
+    }
+
+
 def repository(*, target: str, inbox: Path) -> dict[str, str]:
     """The files to apply."""
     processes = {

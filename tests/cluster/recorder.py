@@ -72,8 +72,8 @@ class Recorder:
             return
         for site in list(self._runner.sites):
             await site.stop()
-        # A caller that was accepted just now is known to the server a few turns later only, and what
-        # is closed lets go of its socket in the turn after.
+        # A caller that was accepted just now is known to the server a few turns later only, and
+        # what is closed lets go of its socket in the turn after.
         await _turns()
         await self._runner.cleanup()
         await _turns()

@@ -4,7 +4,7 @@ It dies on purpose before or after any call, and loses nothing that it committed
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from molecule.component.contract import (
     GroupRecord,
     Stamp,
     SubmissionRefused,
+    Table,
     TriggerSubmission,
 )
 from molecule.model.document import Document
@@ -66,6 +67,7 @@ class Cluster:
             failed=len(self.failed & set(mine)) if self.finished else 0,
             rejected=group.rejected,
             done=group.closed and open_ == 0,
+            name=group.name,
         )
 
     def values(self) -> list[Any]:
@@ -102,6 +104,9 @@ class Context:
     dies_at: int = -1
     process: str = "late"
     environment: str = "dev"
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    on_since_ms: int = 0
+    activated_at_ms: int = 0
     calls: int = 0
     clock_ms: int = 1_000_000
     waits: list[float] = field(default_factory=list)

@@ -16,6 +16,7 @@ from molecule.model import payload
 from molecule.model.document import Document
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.kernel import Lease
 from molecule.worker.packages import Opened, Packages
 from molecule.worker.processing import Processing
@@ -201,7 +202,13 @@ class Owners:
         self.node.ended = None
         processing = Processing()
         services = Services(
-            self.node, self.lease, self.packages, processing, self.limits, settle_ms=10
+            self.node,
+            self.lease,
+            ClusterClock(),
+            self.packages,
+            processing,
+            self.limits,
+            settle_ms=10,
         )
         runner = ExecutionRunner(self.order(), services, self._tell_step)
         self._running = runner, asyncio.ensure_future(runner.run())

@@ -11,6 +11,7 @@ from molecule.model import payload
 from molecule.model.errors import OutcomeUnknown
 from molecule.rpc.message_queue import MessageQueue
 from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.host import WorkerHost
 from molecule.worker.kernel import Lease
 from molecule.worker.packages import Packages
@@ -94,7 +95,13 @@ class Working:
         self.packages = Packages(registry, Limits())
         self.processing = Processing()
         services = Services(
-            self.stream, self.lease, self.packages, self.processing, Limits(), settle_ms=10
+            self.stream,
+            self.lease,
+            ClusterClock(),
+            self.packages,
+            self.processing,
+            Limits(),
+            settle_ms=10,
         )
         self.host = WorkerHost(self.stream, services, registry)
 

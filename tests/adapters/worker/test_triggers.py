@@ -6,7 +6,10 @@ from molecule.component.contract import BadRecord, GroupRecord, TriggerSubmissio
 from molecule.config import Limits
 from molecule.model.ids import DocumentId
 from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.kernel import Fenced
+from molecule.worker.processing import Processing
+from molecule.worker.runner import Services
 from molecule.worker.triggers import TriggerRefused, TriggerRunner
 from tests.fakes.executions import a_process, documents
 from tests.fakes.node_side import HeldLease, OnePackage
@@ -35,7 +38,16 @@ def a_trigger(heard: Heard, limits: Limits | None = None) -> TriggerRunner:
     order = w.RunTrigger(environment="test", process="story", version="v1", token=4)
     process = a_process("steps: [{id: a, type: log, message: x}]")
     packages = OnePackage(process, Target())
-    return TriggerRunner(order, heard, HeldLease(), packages, limits or Limits())
+    services = Services(
+        heard,
+        HeldLease(),
+        ClusterClock(),
+        packages,
+        Processing(),
+        limits or Limits(),
+        settle_ms=10,
+    )
+    return TriggerRunner(order, services)
 
 
 def submissions(number: int, value: object = 1) -> list[TriggerSubmission]:
