@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from molecule.component.contract import (
@@ -272,6 +272,7 @@ CRONS = st.sampled_from(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(CRONS, ZONES, st.integers(0, 400 * 24 * 60), st.lists(st.integers(1, 3000), max_size=12))
 def test_looking_in_any_steps_finds_each_time_once(
     cron: str, zone: str, begin_min: int, steps_min: list[int]
@@ -288,6 +289,7 @@ def test_looking_in_any_steps_finds_each_time_once(
     assert looked == sorted(set(looked))
 
 
+@settings(deadline=None, max_examples=60)
 @given(CRONS, ZONES, st.integers(1, 40), st.integers(0, 20_000))
 def test_the_newest_are_the_last_of_all(cron: str, zone: str, count: int, length_min: int) -> None:
     times = Cron(cron, ZoneInfo(zone))
