@@ -1,12 +1,11 @@
-"""`sql`: statements on SQL databases; today SQLite.
+"""`sql`: statements on SQL databases; SQLite and PostgreSQL.
 
-One pooled engine per connection and worker. A write takes the database's write lock first, asks the
-fence, writes and commits; until the commit is asked for, every error is definite.
+One pooled engine per connection and worker; what differs between databases is told by a
+`Dialect`. A write begins its transaction first, then asks the fence, writes and commits; until the
+commit is asked for, every error is definite.
 """
 
 import asyncio
-import datetime as dt
-import decimal
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
@@ -16,29 +15,37 @@ from molecule.component.config import Config
 from molecule.component.contract import CallContext
 from molecule.component.registry import connector
 from molecule.component.spec import ConnectorSpec, Example, Field
-from molecule.expression.expression import data_error
+from molecule.connectors.sql_dialect import Dialect, check_columns, error
+from molecule.connectors.sql_postgresql import TLS, Address, Postgresql
+from molecule.connectors.sql_sqlite import Sqlite
 from molecule.model.effect import ErrorClass
-from molecule.model.errors import InvalidConfig, StepError
+from molecule.model.errors import InvalidConfig, MoleculeError, StepError
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-EFFECTS_TABLE: Final = "molecule_effects"
-_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _SQLITE: Final = re.compile(r"sqlite:///(?P<path>[^?]+)")
+_POSTGRESQL: Final = re.compile(r"postgres(ql)?://")
 _POOL_MAX: Final = 100
 _ROWS_MAX: Final = 1_000_000
-_EXACT_MAX: Final = 2**53 - 1
-_BUSY: Final = ("database is locked", "database table is locked", "database is busy")
-_NUMBERS: Final = ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")
 
 
 @connector(
     "sql",
     ConnectorSpec(
-        summary="An SQL database.",
+        summary="An SQL database: SQLite or PostgreSQL.",
         fields={
-            "url": Field.text("sqlite:////absolute/path.db; other databases come later."),
+            "url": Field.text(
+                "sqlite:////absolute/path.db or postgresql://USER@HOST:PORT/DATABASE."
+            ),
+            "password": Field.credential("Of the user (PostgreSQL)."),
+            "tls": Field.choice(
+                "PostgreSQL: verify: certificate and name are checked; require: encrypted; "
+                "prefer: encrypted when the server can; off.",
+                TLS,
+                default="prefer",
+            ),
+            "ca": Field.text("PEM file to verify by; else the machine's own.", required=False),
             "pool": Field.integer(
                 "Connections, per worker.", default=4, minimum=1, maximum=_POOL_MAX
             ),
@@ -54,33 +61,15 @@ _NUMBERS: Final = ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")
 class Sql:
     """The client of one connection."""
 
-    def __init__(self, settings: Config, credential: Callable[[str], str]) -> None:  # noqa: ARG002
-        match = _SQLITE.fullmatch(settings.text("url"))
-        if match is None:
-            raise InvalidConfig("url: must be sqlite:///PATH; other databases come later")
-        self._path = match["path"]
-        self._pool = settings.integer("pool")
-        self._busy_ms = settings.duration_ms("busy_timeout")
+    def __init__(self, settings: Config, credential: Callable[[str], str]) -> None:
+        self.dialect: Dialect = _dialect(settings, credential)
         self.rows_max = settings.integer("rows_max")
         self._engine: AsyncEngine | None = None
-        self._columns: dict[str, dict[str, str]] = {}
-        self._writer = asyncio.Lock()
+        self._columns: dict[str, Mapping[str, str]] = {}
 
     async def open(self) -> None:
-        """Make the pool; the file is opened by the first call."""
-        from sqlalchemy import URL, event
-        from sqlalchemy.ext.asyncio import create_async_engine
-
-        engine = create_async_engine(
-            URL.create("sqlite+aiosqlite", database=self._path),
-            pool_size=self._pool,
-            max_overflow=0,
-            connect_args={"timeout": self._busy_ms / 1000},
-        )
-        # The driver's own transactions begin too late to keep two writers apart: ours begin first.
-        event.listen(engine.sync_engine, "connect", _no_driver_transactions)
-        event.listen(engine.sync_engine, "begin", _begin)
-        self._engine = engine
+        """Make the pool; the database is reached by the first call."""
+        self._engine = self.dialect.engine()
 
     async def close(self) -> None:
         """Give back every connection."""
@@ -90,56 +79,39 @@ class Sql:
 
     @asynccontextmanager
     async def writing(self, call: CallContext) -> AsyncIterator["AsyncConnection"]:
-        """A write transaction, committed at the end; the lock is held and the fence asked."""
-        from sqlalchemy import exc
-
+        """A write transaction, committed at the end; begun before the fence is asked."""
         committing = False
         try:
-            # SQLite has one writer at a time: ours wait here in line, not on its lock in threads.
             async with (
                 self._in_time(call),
-                self._writer,
-                self._connection(write=True) as connection,
+                self.dialect.writing_turn(),
+                self._connection() as connection,
             ):
-                await connection.begin()
+                await self.dialect.begin_writing(connection, _left_s(call))
                 call.before_send()
                 yield connection
                 committing = True
                 await _commit(connection)
-        except TimeoutError:
-            raise _error("no answer in time", "timed_out", sent=committing) from None
-        except exc.SQLAlchemyError as error:
-            raise _sorted(error, committing=committing) from error
+        except Exception as found:
+            raise self._sorted(found, committing=committing) from found
 
     @asynccontextmanager
     async def reading(self, call: CallContext) -> AsyncIterator["AsyncConnection"]:
         """A connection on which every write is refused by the database."""
-        from sqlalchemy import exc
-
         try:
-            async with self._in_time(call), self._connection(write=False) as connection:
-                await connection.exec_driver_sql("PRAGMA query_only = ON")
+            async with self._in_time(call), self._connection() as connection:
+                await self.dialect.begin_reading(connection, _left_s(call))
                 call.before_send()
                 try:
                     yield connection
                 finally:
-                    await connection.exec_driver_sql("PRAGMA query_only = OFF")
-        except TimeoutError:
-            raise _error("no answer in time", "timed_out", sent=False) from None
-        except exc.SQLAlchemyError as error:
-            raise _sorted(error, committing=False) from error
+                    await self.dialect.end_reading(connection)
+        except Exception as found:
+            raise self._sorted(found, committing=False) from found
 
     async def is_first(self, connection: "AsyncConnection", key: str) -> bool:
         """Claim an effect key in the running transaction; False when it was claimed before."""
-        await connection.exec_driver_sql(
-            f"CREATE TABLE IF NOT EXISTS {EFFECTS_TABLE} "
-            "(effect_key TEXT PRIMARY KEY, applied_at TEXT DEFAULT CURRENT_TIMESTAMP)"
-        )
-        result = await connection.exec_driver_sql(
-            f"INSERT OR IGNORE INTO {EFFECTS_TABLE} (effect_key) VALUES (?)",  # noqa: S608 - a constant
-            (key,),
-        )
-        return result.rowcount == 1
+        return await self.dialect.is_first(connection, key)
 
     async def columns(
         self, connection: "AsyncConnection", table: str, wanted: Collection[str]
@@ -147,76 +119,78 @@ class Sql:
         """Column -> declared type, read again when a wanted one is not known yet."""
         known = self._columns.get(table, {})
         if not set(wanted) <= known.keys():
-            rows = await connection.exec_driver_sql(
-                "SELECT name, type FROM pragma_table_info(?)", (table,)
-            )
-            known = {str(row["name"]): str(row["type"]).upper() for row in rows.mappings()}
+            known = await self.dialect.read_columns(connection, table)
             if not known:
                 raise StepError(f"there is no table {table}", error_class=ErrorClass.PERMANENT)
             self._columns[table] = known
         return known
 
+    async def row(
+        self, connection: "AsyncConnection", table: str, values: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The values as the table's columns take them. Raises a data error that names the field."""
+        columns = await self.columns(connection, table, values)
+        check_columns(values, columns)
+        return {
+            name: self.dialect.value(name, value, columns[name]) for name, value in values.items()
+        }
+
     @asynccontextmanager
-    async def _connection(self, *, write: bool) -> AsyncIterator["AsyncConnection"]:
+    async def _connection(self) -> AsyncIterator["AsyncConnection"]:
         if self._engine is None:
-            raise _error("the connection is not open", "not_open", sent=False)
+            raise error("the connection is not open", "not_open", sent=False)
         async with self._engine.connect() as connection:
-            yield await connection.execution_options(molecule_write=write)
+            yield connection
 
     @asynccontextmanager
     async def _in_time(self, call: CallContext) -> AsyncIterator[None]:
         async with asyncio.timeout(call.timeout_s), asyncio.timeout_at(call.deadline):
             yield
 
+    def _sorted(self, found: Exception, *, committing: bool) -> Exception:
+        from sqlalchemy import exc
 
-def identifier(name: str, field: str) -> str:
-    """The name when it can be a table or column. Raises `InvalidConfig`."""
-    if not _IDENTIFIER.fullmatch(name):
-        raise InvalidConfig(f"{field}: {name!r} is no name of a table or column")
-    return name
-
-
-def storable(name: str, value: Any) -> Any:
-    """The value when a column can hold it; else a data error that names the field."""
-    if not _IDENTIFIER.fullmatch(name):
-        raise data_error(f"{name!r} is no name of a column", field=name)
-    if isinstance(value, dict | list):
-        kind = "a list" if isinstance(value, list) else "an object"
-        raise data_error(f"{name}: {kind} cannot be stored in a column", field=name)
-    return value
+        if isinstance(found, exc.TimeoutError):
+            return error("no free connection in the pool", "pool_exhausted", sent=False)
+        if isinstance(found, TimeoutError):
+            return error("no answer in time", "timed_out", sent=committing)
+        if isinstance(found, exc.SQLAlchemyError):
+            return self.dialect.sort(found, committing=committing)
+        if isinstance(found, OSError):
+            return error(f"{type(found).__name__}: {found}", "unreachable", sent=committing)
+        # What the fence or the operation raised passes through; so does the driver's own error of
+        # a connection that was never made.
+        return found if _is_ours(found) else self.dialect.sort(found, committing=committing)
 
 
-def check_types(row: Mapping[str, Any], columns: Mapping[str, str]) -> None:
-    """Each value fits the declared type; SQLite itself would store `NA` in an INTEGER column."""
-    for name, value in row.items():
-        if name not in columns:
-            raise data_error(f"{name}: the table has no such column", field=name)
-        is_number = any(word in columns[name] for word in _NUMBERS)
-        if is_number and isinstance(value, str | bytes) and not _is_number(value):
-            told = value[:40] if isinstance(value, str) else "bytes"
-            raise data_error(
-                f"{name}: {told!r} is no number, the column is {columns[name]}", field=name
-            )
+def _dialect(settings: Config, credential: Callable[[str], str]) -> Dialect:
+    url, pool, busy_ms = (
+        settings.text("url"),
+        settings.integer("pool"),
+        settings.duration_ms("busy_timeout"),
+    )
+    if match := _SQLITE.fullmatch(url):
+        return Sqlite(match["path"], pool=pool, busy_ms=busy_ms)
+    if _POSTGRESQL.match(url):
+        reference = settings.optional_text("password")
+        return Postgresql(
+            Address.read(url),
+            credential(reference) if reference else None,
+            pool=pool,
+            lock_ms=busy_ms,
+            tls=settings.text("tls"),
+            ca=settings.optional_text("ca"),
+        )
+    raise InvalidConfig("url: must be sqlite:///PATH or postgresql://USER@HOST:PORT/DATABASE")
 
 
-def readable(value: Any) -> Any:
-    """A column's value as a document can hold it: no digit is lost."""
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int):
-        return value if abs(value) <= _EXACT_MAX else str(value)
-    if isinstance(value, decimal.Decimal):
-        return str(value)
-    if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
-    return value
+def _left_s(call: CallContext) -> float:
+    """What is left of the call; the database ends it then too."""
+    return min(call.timeout_s, call.deadline - asyncio.get_running_loop().time())
 
 
-def _is_number(value: str | bytes) -> bool:
-    try:
-        return isinstance(value, str) and decimal.Decimal(value.strip()).is_finite()
-    except decimal.InvalidOperation:
-        return False
+def _is_ours(found: Exception) -> bool:
+    return isinstance(found, MoleculeError)
 
 
 async def _commit(connection: "AsyncConnection") -> None:
@@ -226,37 +200,3 @@ async def _commit(connection: "AsyncConnection") -> None:
         # A commit that failed may leave its transaction, and its lock, on the pooled connection.
         await connection.invalidate()
         raise
-
-
-def _no_driver_transactions(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
-
-
-def _begin(connection: Any) -> None:
-    write = connection.get_execution_options().get("molecule_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def _error(told: str, code: str, *, sent: bool) -> StepError:
-    error_class = ErrorClass.TRANSIENT_UNKNOWN if sent else ErrorClass.TRANSIENT_DEFINITE
-    return StepError(told, error_class=error_class, error_code=code)
-
-
-def _sorted(error: Exception, *, committing: bool) -> StepError:
-    """The database's error in our classes."""
-    from sqlalchemy import exc
-
-    if isinstance(error, exc.TimeoutError):
-        return _error("no free connection in the pool", "pool_exhausted", sent=False)
-    told = str(error.orig) if isinstance(error, exc.DBAPIError) else str(error)
-    if any(word in told for word in _BUSY):
-        return _error(told, "locked", sent=False)  # also at commit: SQLite then did not commit
-    if isinstance(error, exc.IntegrityError):
-        return StepError(told, error_class=ErrorClass.DATA, error_code="integrity")
-    if isinstance(error, exc.DataError | exc.InterfaceError | exc.StatementError) and (
-        not isinstance(error, exc.OperationalError | exc.ProgrammingError)
-    ):
-        return StepError(told, error_class=ErrorClass.DATA, error_code="value")
-    if "disk" in told or "I/O" in told or "unable to open" in told:
-        return _error(told, "storage", sent=committing)
-    return StepError(told, error_class=ErrorClass.PERMANENT, error_code="statement")

@@ -4,7 +4,8 @@ from molecule.component.config import Config
 from molecule.component.contract import CallContext, Reply, Request, StepContext
 from molecule.component.registry import operation
 from molecule.component.spec import Example, Field, Spec
-from molecule.connectors.sql import Sql, readable
+from molecule.connectors.sql import Sql
+from molecule.connectors.sql_dialect import readable
 from molecule.connectors.sql_statement import Statement
 from molecule.expression.expression import data_error
 from molecule.model.document import Document

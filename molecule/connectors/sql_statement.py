@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from molecule.component.config import Config
 from molecule.component.contract import StepContext
-from molecule.connectors.sql import storable
+from molecule.connectors.sql_dialect import storable
 from molecule.expression.expression import Expressions, data_error
 from molecule.model.document import Document
 from molecule.model.errors import InvalidConfig

@@ -6,7 +6,8 @@ from molecule.component.config import Config
 from molecule.component.contract import CallContext, Reply, Request, StepContext
 from molecule.component.registry import operation
 from molecule.component.spec import Example, Field, Spec
-from molecule.connectors.sql import Sql, check_types, identifier, storable
+from molecule.connectors.sql import Sql
+from molecule.connectors.sql_dialect import identifier, is_identifier
 from molecule.expression.expression import data_error
 from molecule.model.document import Document
 from molecule.model.effect import Effect
@@ -70,7 +71,9 @@ class SqlUpsert:
         row = self._values.values(document, context.names) if self._values else document.value
         if not isinstance(row, dict) or not row:
             raise data_error("the document has no fields to write", field="values")
-        row = {name: storable(name, value) for name, value in row.items()}
+        for name in row:
+            if not is_identifier(name):
+                raise data_error(f"{name!r} is no name of a column", field=name)
         for name in self._match:
             if row.get(name) is None:
                 raise data_error(f"{name}: match needs a value, there is none", field=name)
@@ -83,16 +86,19 @@ class SqlUpsert:
 
         row: dict[str, Any] = dict(request.body)
         async with client.writing(call) as connection:
-            check_types(row, await client.columns(connection, self._table, row))
+            columns = await client.row(connection, self._table, row)
             if self._exactly_once and not await client.is_first(connection, call.effect_key):
                 return Reply(detail=f"{request.target}: was there already")
             target = table(
                 quoted_name(self._table, quote=True),
                 *(column(quoted_name(name, quote=True)) for name in row),
             )
-            where = [target.c[name] == row[name] for name in self._match]
-            rest = {name: value for name, value in row.items() if name not in self._match}
-            changed = await connection.execute(target.update().where(*where).values(rest or row))
+            await client.dialect.lock_row(connection, request.target)
+            where = [target.c[name] == columns[name] for name in self._match]
+            rest = {name: value for name, value in columns.items() if name not in self._match}
+            changed = await connection.execute(
+                target.update().where(*where).values(rest or columns)
+            )
             if changed.rowcount == 0:
-                await connection.execute(target.insert().values(row))
+                await connection.execute(target.insert().values(columns))
         return Reply(detail=f"{request.target}: {changed.rowcount or 'inserted'}")
