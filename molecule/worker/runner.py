@@ -48,8 +48,8 @@ from molecule.model.ids import Digest, EffectKey, ExecutionId
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker import components, speaker
-from molecule.worker.evidence import Evidence, TellStep
 from molecule.worker.cluster_clock import ClusterClock
+from molecule.worker.evidence import Evidence, TellStep
 from molecule.worker.kernel import Fenced, Lease
 from molecule.worker.packages import Opened, Packages
 from molecule.worker.processing import Processing
