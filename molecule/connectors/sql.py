@@ -54,7 +54,7 @@ _ROWS_MAX: Final = 1_000_000
                 "A query that gives more is an error.", default=10_000, minimum=1, maximum=_ROWS_MAX
             ),
         },
-        addresses=("url",),
+        addresses=("url", "password"),
         example=Example(config='{url: "sqlite:////srv/late.db", pool: 4}'),
     ),
 )

@@ -64,12 +64,8 @@ class AgentRounds:
                 for execution, held in self.held.items()
             ],
             triggers=[
-                p.Heartbeat.HeldTrigger(
-                    environment=held.run.environment,
-                    process=held.run.process,
-                    token=held.run.token,
-                )
-                for held in self.triggers.values()
+                p.Heartbeat.HeldTrigger(environment=place, process=process, token=held.run.token)
+                for (place, process), held in self.triggers.items()
             ],
             wall_clock_ms=wall_clock_ms,
         )
@@ -126,11 +122,9 @@ class AgentRounds:
         return True
 
     def _lease_message(self) -> w.ToWorker:
-        return w.ToWorker(
-            lease=w.LeaseRenewal(
-                until_boottime_us=self.lease_until_us, cluster_time_ms=self.cluster_time_ms
-            )
-        )
+        until_us, time_ms = self.lease_until_us, self.cluster_time_ms
+        renewal = w.LeaseRenewal(until_boottime_us=until_us, cluster_time_ms=time_ms)
+        return w.ToWorker(lease=renewal)
 
     def _take(self, run: w.RunExecution, out: AgentOutbox, *, now_us: int) -> None:
         # The leader does not know yet that the worker died. What it began may still arrive at its

@@ -393,12 +393,14 @@ class DeploymentRow(_message.Message):
     ACTIVATED_AT_MS_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     PAUSE_FIELD_NUMBER: _builtins.int
+    TRIGGER_SINCE_MS_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     process: _builtins.str
     version: _builtins.str
     trigger_on: _builtins.bool
     activated_at_ms: _builtins.int
     actor: _builtins.str
+    trigger_since_ms: _builtins.int
     @_builtins.property
     def pause(self) -> Global___PauseRow:
         """absent: not paused"""
@@ -413,10 +415,11 @@ class DeploymentRow(_message.Message):
         activated_at_ms: _builtins.int = ...,
         actor: _builtins.str = ...,
         pause: Global___PauseRow | None = ...,
+        trigger_since_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pause", b"pause"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at_ms", b"activated_at_ms", "actor", b"actor", "environment", b"environment", "pause", b"pause", "process", b"process", "trigger_on", b"trigger_on", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at_ms", b"activated_at_ms", "actor", b"actor", "environment", b"environment", "pause", b"pause", "process", b"process", "trigger_on", b"trigger_on", "trigger_since_ms", b"trigger_since_ms", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -468,6 +468,7 @@ class GroupState(_message.Message):
     FAILED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     known: _builtins.bool
     through: _builtins.int
     closed: _builtins.bool
@@ -475,6 +476,7 @@ class GroupState(_message.Message):
     failed: _builtins.int
     rejected: _builtins.int
     done: _builtins.bool
+    name: _builtins.str
     def __init__(
         self,
         *,
@@ -485,10 +487,11 @@ class GroupState(_message.Message):
         failed: _builtins.int = ...,
         rejected: _builtins.int = ...,
         done: _builtins.bool = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "done", b"done", "failed", b"failed", "known", b"known", "open", b"open", "rejected", b"rejected", "through", b"through"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "done", b"done", "failed", b"failed", "known", b"known", "name", b"name", "open", b"open", "rejected", b"rejected", "through", b"through"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -501,15 +504,19 @@ class LeaseRenewal(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     UNTIL_BOOTTIME_US_FIELD_NUMBER: _builtins.int
+    CLUSTER_TIME_MS_FIELD_NUMBER: _builtins.int
     until_boottime_us: _builtins.int
+    cluster_time_ms: _builtins.int
+    """as the leader said with this renewal"""
     def __init__(
         self,
         *,
         until_boottime_us: _builtins.int = ...,
+        cluster_time_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["until_boottime_us", b"until_boottime_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cluster_time_ms", b"cluster_time_ms", "until_boottime_us", b"until_boottime_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -746,11 +753,17 @@ class RunTrigger(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     ENVIRONMENT_DIGEST_FIELD_NUMBER: _builtins.int
     TOKEN_FIELD_NUMBER: _builtins.int
+    ON_SINCE_MS_FIELD_NUMBER: _builtins.int
+    ACTIVATED_AT_MS_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     process: _builtins.str
     version: _builtins.str
     environment_digest: _builtins.str
     token: _builtins.int
+    on_since_ms: _builtins.int
+    """since when the trigger is switched on"""
+    activated_at_ms: _builtins.int
+    """since when this version is active"""
     def __init__(
         self,
         *,
@@ -759,10 +772,12 @@ class RunTrigger(_message.Message):
         version: _builtins.str = ...,
         environment_digest: _builtins.str = ...,
         token: _builtins.int = ...,
+        on_since_ms: _builtins.int = ...,
+        activated_at_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "environment_digest", b"environment_digest", "process", b"process", "token", b"token", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at_ms", b"activated_at_ms", "environment", b"environment", "environment_digest", b"environment_digest", "on_since_ms", b"on_since_ms", "process", b"process", "token", b"token", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
