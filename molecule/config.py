@@ -84,6 +84,9 @@ class Limits(_Settings):
     drain_ms_default: int = 60_000
     drain_ms_max: int = 86_400_000
     drain_plan_items_max: int = 1_000
+    change_members_ms_max: int = 10_000
+    join_token_ms_default: int = 3_600_000
+    join_token_ms_max: int = 604_800_000
     documents_missing_told_max: int = 10_000
     documents_missing_ms_max: int = 10_000
     worker_word_ms_max: int = 60_000
@@ -277,12 +280,21 @@ class NodeConfig(_Settings):
     peers: tuple[Peer, ...] = Field(
         (), description="every voter, this node included; empty: a cluster of one"
     )
+    role: Literal["voter", "worker"] = Field(
+        "voter", description="worker: no vote, log or state; `peers` are voters, without this node"
+    )
+    join: bool = Field(
+        False, description="this node joins a cluster that exists; `peers` are members of it"
+    )
     labels: dict[str, str] = {}
     zone: str = ""
     slots: int = Field(128, ge=1, le=10_000, description="executions at once on this node")
     workers: int = Field(1, ge=1, le=64)
     tls: TlsFiles
     http_tls: TlsFiles | None = Field(None, description="default: the same files as `tls`")
+    ca_key: str | None = Field(
+        None, description="PEM key of the authority in `tls.ca`; a node that has it signs newcomers"
+    )
     admin_token_file: str = Field(description="holds the sha256 (hex) of the admin token")
     timing_profile: Literal["normal", "relaxed"] = "normal"
     timing: Timing = Timing()
@@ -293,6 +305,14 @@ class NodeConfig(_Settings):
 
     @model_validator(mode="after")
     def _self_among_peers(self) -> Self:
+        if self.join and self.role == "worker":
+            message = "a worker node needs no join: it has no vote"
+            raise ValueError(message)
+        if self.join or self.role == "worker":
+            if not self.peers or self.id in {peer.id for peer in self.peers}:
+                message = "with join or role: worker, peers must name members other than this node"
+                raise ValueError(message)
+            return self
         if self.peers and self.id not in {peer.id for peer in self.peers}:
             message = f"peers must name this node ({self.id}) too"
             raise ValueError(message)

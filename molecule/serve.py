@@ -94,7 +94,10 @@ def local_folder(data: str) -> Path:
 class Supervisor:
     """Owns the children of one node. Built once, run once."""
 
-    def __init__(self, folder: Path, programs: Programs | None = None) -> None:
+    def __init__(
+        self, folder: Path, programs: Programs | None = None, *, has_gateway: bool = True
+    ) -> None:
+        self._has_gateway = has_gateway
         self._programs = programs or Programs()
         self._environ = {
             **os.environ,
@@ -116,7 +119,8 @@ class Supervisor:
         """Keep the node running until `stop`; the exit code for the operating system."""
         async with self._group:
             self._group.create_task(self._keep_node())
-            self._group.create_task(self._keep_gateway())
+            if self._has_gateway:
+                self._group.create_task(self._keep_gateway())
         return self._exit_code
 
     # ---- the node process and its workers
@@ -293,13 +297,15 @@ def _say(event: str, **facts: object) -> None:
 
 
 async def _main() -> int:
-    data = json.loads(os.environ["MOLECULE_NODE_CONFIG"])["data"]
+    settings = json.loads(os.environ["MOLECULE_NODE_CONFIG"])
+    data = settings["data"]
     try:
         folder = local_folder(data)
     except OSError as error:
         print(f"molecule serve: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_CONFIG
-    supervisor = Supervisor(folder)
+    # A worker node has no copy of anything that a caller could ask for.
+    supervisor = Supervisor(folder, has_gateway=settings.get("role") != "worker")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)

@@ -25,6 +25,7 @@ class Action(StrEnum):
     PAUSE = "process.pause"
     SETTLE = "deadletter.settle"
     PURGE = "retention.purge"
+    MEMBERS = "cluster.members"
     READ = "read"
     READ_HEALTH = "health.read"
 

@@ -20,6 +20,7 @@ from molecule.api import (
     cluster,
     deadletters,
     executions,
+    members,
     nodes,
     probes,
     processes,
@@ -45,6 +46,8 @@ from molecule.api.requests import (
     CancelBody,
     DrainBody,
     EmptyBody,
+    JoinBody,
+    LeaveBody,
     PauseBody,
     PurgeBody,
     ReleaseBody,
@@ -52,6 +55,8 @@ from molecule.api.requests import (
     RetryBody,
     SettleKeyBody,
     SubmitBody,
+    TokenBody,
+    TransferBody,
 )
 from molecule.api.surface import Surface
 from molecule.config import Limits
@@ -74,6 +79,10 @@ _BODIES: Final = (
     ApplyBody,
     DrainBody,
     EmptyBody,
+    JoinBody,
+    LeaveBody,
+    TokenBody,
+    TransferBody,
     ProblemDocument,
 )
 
@@ -90,7 +99,16 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (executions, signals, processes, deadletters, nodes, cluster, retention):
+    for part in (
+        executions,
+        signals,
+        processes,
+        deadletters,
+        nodes,
+        members,
+        cluster,
+        retention,
+    ):
         app.include_router(part.router(surface), prefix="/api/v1")
     app.include_router(probes.router(surface, metrics))
     app.add_exception_handler(MoleculeError, answer_known)

@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from molecule.api import bodies, queries
 from molecule.api.documentation import answers, takes
+from molecule.api.member_shapes import DrainPlanShape
 from molecule.api.queries import FRESH, PAGE
 from molecule.api.requests import DrainBody, EmptyBody
-from molecule.api.shapes import DrainPlanShape, NodePage, NodeShape
+from molecule.api.shapes import NodePage, NodeShape
 from molecule.api.surface import Surface
 from molecule.wire.v1.door_pb2 import ActRequest
 

@@ -62,6 +62,7 @@ async def _health(surface: Surface, request: Request) -> dict[str, Any]:
         "ready": False,
         "started": False,
         "draining": False,
+        "role": "",
         "reasons": [],
         "node": "",
         "leader": "",

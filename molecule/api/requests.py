@@ -130,6 +130,41 @@ class PurgeBody(_Request):
     plan: bool = False
 
 
+NodeId = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Pem = Annotated[str, Field(min_length=1, max_length=16_384)]
+
+
+class TokenBody(_Request):
+    """A token that lets one node in."""
+
+    role: Literal["voter"] = "voter"
+    lifetime_ms: int | None = Field(None, gt=0, description="Default: join_token_ms_default.")
+
+
+class JoinBody(_Request):
+    """A newcomer: who it wants to be, its token's secret, and what is to be signed."""
+
+    cluster: Name
+    secret: Name
+    node: NodeId
+    role: Literal["voter"] = "voter"
+    addresses: Annotated[list[Name], Field(max_length=16)] = []
+    node_request: Pem
+    gateway_request: Pem
+
+
+class LeaveBody(_Request):
+    """A node leaves for good."""
+
+    dead: bool = Field(False, description="The node is lost and will not come back.")
+
+
+class TransferBody(_Request):
+    """Who is to lead."""
+
+    to: Text = Field("", description="Empty: the voter that is furthest.")
+
+
 class AnswerBody(_Request):
     """What a person found out about one effect in doubt."""
 

@@ -264,6 +264,7 @@ class NodeShape(_Answer):
     drain_actor: str
     leader: bool
     voter: bool
+    signs: bool
     labels: dict[str, str]
     zone: str
     slots: int
@@ -275,37 +276,6 @@ class NodeShape(_Answer):
     registered_at_ms: int
     lost_at_ms: int
     lost_reason: str
-
-
-class MoveShape(_Answer):
-    """Where an execution or a trigger would go; `goes_to` is empty when it would wait."""
-
-    execution: str
-    environment: str
-    process: str
-    goes_to: str
-    why: str
-
-
-class DrainPlanShape(_Answer):
-    """What draining a node would bring about. `refusals` tells why it would not be begun.
-
-    `moves` counts executions by the node that would get them, `waits` those that would wait, by
-    what they wait for.
-    """
-
-    node: str
-    draining: bool
-    refused: bool
-    refusals: list[str]
-    notes: list[str]
-    held: int
-    moves: dict[str, int]
-    waits: dict[str, int]
-    documents: int
-    documents_endangered: int
-    executions: list[MoveShape]
-    triggers: list[MoveShape]
 
 
 class NodePage(_Answer):
@@ -334,6 +304,16 @@ class GroupShape(_Answer):
     done: bool
 
 
+class LearnerShape(_Answer):
+    """A member without a vote yet; numbers are known to the leader only, else 0."""
+
+    id: str
+    log_index: int
+    log_end: int
+    missing_documents: int
+    waits_for: str
+
+
 class ClusterShape(_Answer):
     """The cluster as the node that answers sees it.
 
@@ -346,6 +326,7 @@ class ClusterShape(_Answer):
     index: int
     time_ms: int
     voters: list[str]
+    learners: list[LearnerShape]
     may_lose_voters: int
     nodes: list[NodeShape]
     counts: dict[str, int]
@@ -368,6 +349,7 @@ class Readiness(_Answer):
     ready: bool
     started: bool
     draining: bool
+    role: str
     reasons: list[str]
     node: str
     leader: str

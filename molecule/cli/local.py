@@ -86,6 +86,9 @@ class LocalCluster:
 
     async def ready(self, node: NodePlace, *, within_s: float = READY_WITHIN_S) -> None:
         """Wait until a node takes work; `LocalError` with the end of its log when it does not."""
+        if node.role == "worker":
+            await self._registered(node, within_s=within_s)
+            return
         async with self.client() as client:
             reasons = "it does not answer"
 
@@ -111,6 +114,28 @@ class LocalCluster:
             except NotInTime as error:
                 raise LocalError(f"{error}: {reasons}\n{_tail(node.log)}") from None
 
+    async def _registered(self, node: NodePlace, *, within_s: float) -> None:
+        """The voters must say it of a worker node: that answers nobody."""
+        voters = [each for each in self.place.nodes if each.role == "voter"]
+        async with self.client() as client:
+
+            async def look() -> bool | None:
+                if self.mark(node) is None:
+                    raise LocalError(f"node {node.id} ended at once.\n{_tail(node.log)}")
+                for voter in voters:
+                    try:
+                        answer = await client.get(f"{voter.url}/api/v1/nodes/{node.id}")
+                    except httpx2.TransportError:
+                        continue
+                    if answer.is_success:
+                        return bool(answer.json()["up"]) or None
+                return None
+
+            try:
+                await until(look, what=f"worker node {node.id} to register", within_s=within_s)
+            except NotInTime as error:
+                raise LocalError(f"{error}\n{_tail(node.log)}") from None
+
     def client(self, *, timeout_s: float = 5.0) -> httpx2.AsyncClient:
         """A client that trusts this cluster's authority and carries the admin token."""
         context = ssl.create_default_context(cafile=str(self.place.ca))
@@ -118,7 +143,7 @@ class LocalCluster:
             verify=context,
             timeout=timeout_s,
             trust_env=False,
-            headers={"authorization": f"Bearer {self.place.token}"},
+            headers={"authorization": f"Bearer {self.place.token}"} if self.place.token else {},
         )
 
 
@@ -126,12 +151,18 @@ async def up(
     folder: Path,
     *,
     nodes: int = 3,
+    worker_nodes: int = 0,
     first_port: int | None = None,
     timing_profile: str = "normal",
     say: Callable[[str], None] = _silent,
 ) -> LocalCluster:
     """Start the cluster of this folder, making it first if need be; returns when it takes work."""
-    layout = Layout(nodes=nodes, first_port=first_port, timing_profile=timing_profile)
+    layout = Layout(
+        nodes=nodes,
+        worker_nodes=worker_nodes,
+        first_port=first_port,
+        timing_profile=timing_profile,
+    )
     is_new = not local_files.exists(folder)
     cluster = LocalCluster.at(folder, layout)
     count = len(cluster.place.nodes)
@@ -146,8 +177,47 @@ async def up(
         await down(folder)
         raise LocalError(str(errors.exceptions[0])) from None
     for node in cluster.place.nodes:
-        say(f"{node.id} is ready at {node.url}, log {node.log}")
+        where = f"ready at {node.url}" if node.role == "voter" else "a worker node"
+        say(f"{node.id} is {where}, log {node.log}")
     return cluster
+
+
+async def started(
+    folder: Path, node_id: str, *, say: Callable[[str], None] = _silent
+) -> LocalCluster:
+    """Start a node that was let in; returns when it is a voter and takes work."""
+    cluster = LocalCluster.at(folder)
+    node = cluster.node(node_id)
+    cluster.start(node)
+    await cluster.ready(node)
+    say(f"{node_id} receives the log and the documents")
+    async with cluster.client() as client:
+
+        async def look() -> bool | None:
+            try:
+                answer = await client.get(f"{node.url}/readyz")
+                return answer.json().get("role") == "voter" or None
+            except (httpx2.TransportError, ValueError):
+                return None
+
+        try:
+            await until(look, what=f"{node_id} to become a voter", within_s=READY_WITHIN_S)
+        except NotInTime as error:
+            raise LocalError(f"{error}\n{_tail(node.log)}") from None
+    say(f"{node_id} is a voter at {node.url}, log {node.log}")
+    return cluster
+
+
+async def left(folder: Path, node_id: str) -> bool:
+    """Stop a node that is no member any more and take it off this folder's list, if it is there."""
+    if not local_files.exists(folder):
+        return False
+    cluster = LocalCluster.at(folder)
+    known = [node for node in cluster.place.nodes if node.id == node_id]
+    for node in known:
+        await cluster.stop(node)
+        local_files.forget(folder, node_id)
+    return bool(known)
 
 
 async def down(folder: Path, *, say: Callable[[str], None] = _silent) -> int:

@@ -24,6 +24,9 @@ def up(
         ),
     ] = FOLDER,
     nodes: Annotated[int, Parameter(help="Nodes of a new cluster: 1, 3 (default), 5 or 7.")] = 3,
+    worker_nodes: Annotated[
+        int, Parameter(help="Nodes without a vote beside them; default 0.")
+    ] = 0,
     first_port: Annotated[
         int | None,
         Parameter(help="Ports of a new cluster are counted from here; default: free ones."),
@@ -39,6 +42,7 @@ def up(
             local.up(
                 folder,
                 nodes=nodes,
+                worker_nodes=worker_nodes,
                 first_port=first_port,
                 timing_profile=timing_profile,
                 say=output.talk,

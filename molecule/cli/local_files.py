@@ -30,6 +30,7 @@ class Layout:
     """What a new local cluster should look like."""
 
     nodes: int = 3
+    worker_nodes: int = 0
     cluster: str = "local"
     first_port: int | None = None
     timing_profile: str = "normal"
@@ -46,6 +47,8 @@ class NodePlace:
     folder: Path
     http: str
     rpc: str
+    role: str = "voter"
+    """A worker node listens nowhere: `http` and `rpc` are not used."""
 
     @property
     def config(self) -> Path:
@@ -82,7 +85,9 @@ class ClusterPlace:
 
     @property
     def token(self) -> str:
-        """The admin token."""
+        """The admin token; empty when it is not kept here."""
+        if not (self.folder / "admin-token").exists():
+            return ""
         return (self.folder / "admin-token").read_text(encoding="ascii").strip()
 
 
@@ -100,26 +105,21 @@ def make(folder: Path, layout: Layout) -> ClusterPlace:
     token = new_token()
     _write_private(folder / "admin-token", f"{token}\n")
     _write_private(folder / "admin-token.sha256", hashlib.sha256(token.encode()).hexdigest())
-    ports = free_ports(2 * layout.nodes, first=layout.first_port)
+    count = layout.nodes + layout.worker_nodes
+    ports = free_ports(2 * count, first=layout.first_port)
     nodes = tuple(
         NodePlace(
             f"n{number + 1}",
             folder / f"n{number + 1}",
             http=f"{HOST}:{ports[2 * number]}",
             rpc=f"{HOST}:{ports[2 * number + 1]}",
+            role="voter" if number < layout.nodes else "worker",
         )
-        for number in range(layout.nodes)
+        for number in range(count)
     )
     for node in nodes:
         _make_node(node, nodes, layout, authority)
-    context = {
-        "urls": [node.url for node in nodes],
-        "ca": str((folder / "ca.pem").resolve()),
-        "token_file": str((folder / "admin-token").resolve()),
-    }
-    (folder / CONTEXT_FILE).write_text(json.dumps(context, indent=2) + "\n", encoding="utf-8")
-    listed = [{"id": node.id, "http": node.http, "rpc": node.rpc} for node in nodes]
-    (folder / _NODES_FILE).write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    _write_list(folder, nodes)
     return ClusterPlace(folder, nodes)
 
 
@@ -127,10 +127,82 @@ def load(folder: Path) -> ClusterPlace:
     """The cluster that was made in this folder."""
     listed = json.loads((folder / _NODES_FILE).read_text(encoding="utf-8"))
     nodes = tuple(
-        NodePlace(each["id"], folder / each["id"], http=each["http"], rpc=each["rpc"])
+        NodePlace(
+            each["id"],
+            folder / each["id"],
+            http=each["http"],
+            rpc=each["rpc"],
+            role=each.get("role", "voter"),
+        )
         for each in listed
     )
     return ClusterPlace(folder, nodes)
+
+
+def next_node(folder: Path, *, node: str, host: str, first_port: int | None) -> NodePlace:
+    """Where a newcomer will live in this folder; `ValueError` when its name is taken there."""
+    known = [each.id for each in load(folder).nodes] if exists(folder) else []
+    # The folder of a node that left may still be there.
+    free = (f"n{number}" for number in range(1, 10_000))
+    name = node or next(one for one in free if one not in known and not (folder / one).exists())
+    if name in known or (folder / name).exists():
+        message = f"{folder / name} is there already"
+        raise ValueError(message)
+    http, rpc = free_ports(2, first=first_port)
+    return NodePlace(name, folder / name, http=f"{host}:{http}", rpc=f"{host}:{rpc}")
+
+
+def write_joined(
+    folder: Path, node: NodePlace, told: Mapping[str, Any], *, keys: Mapping[str, bytes]
+) -> None:
+    """All files of a node that the cluster let in, and its line in the list of this folder."""
+    node.folder.mkdir(parents=True)
+    node.folder.chmod(0o700)
+    (node.folder / "ca.pem").write_text(told["ca"], encoding="ascii")
+    for kind, name in (("node", "node"), ("gateway", "gateway")):
+        pair = KeyPair(told[f"{kind}_certificate"].encode(), keys[kind])
+        certificates.write(pair, node.folder / f"{name}.pem", node.folder / f"{name}.key")
+    _write_private(node.folder / "admin-token.sha256", told["admin_token_digest"])
+    settings: dict[str, Any] = {
+        "cluster": told["cluster"],
+        "id": node.id,
+        "data": "data",
+        "rpc": node.rpc,
+        "http": node.http,
+        **({"role": "worker"} if told["role"] == "worker" else {"join": True}),
+        "peers": told["peers"],
+        "tls": {"ca": "ca.pem", "certificate": "node.pem", "key": "node.key"},
+        "http_tls": {"ca": "ca.pem", "certificate": "gateway.pem", "key": "gateway.key"},
+        "admin_token_file": "admin-token.sha256",
+        "timing_profile": told["timing_profile"],
+    }
+    if (folder / "ca.key").exists() and told["role"] == "voter":
+        settings["ca_key"] = "../ca.key"
+    node.config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    nodes = (*(load(folder).nodes if exists(folder) else ()), node)
+    if not (folder / "ca.pem").exists():
+        (folder / "ca.pem").write_text(told["ca"], encoding="ascii")
+    _write_list(folder, nodes)
+
+
+def forget(folder: Path, node: str) -> None:
+    """Take a node out of the list of this folder; its files stay."""
+    _write_list(folder, tuple(each for each in load(folder).nodes if each.id != node))
+
+
+def _write_list(folder: Path, nodes: Sequence[NodePlace]) -> None:
+    token = folder / "admin-token"
+    told: dict[str, Any] = {
+        "urls": [node.url for node in nodes if node.role == "voter"],
+        "ca": str((folder / "ca.pem").resolve()),
+    }
+    if token.exists():
+        told["token_file"] = str(token.resolve())
+    (folder / CONTEXT_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    listed = [
+        {"id": node.id, "http": node.http, "rpc": node.rpc, "role": node.role} for node in nodes
+    ]
+    (folder / _NODES_FILE).write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
 
 
 def new_token() -> str:
@@ -177,13 +249,21 @@ def _make_node(
         "data": "data",
         "rpc": node.rpc,
         "http": node.http,
-        "peers": [{"id": peer.id, "rpc": dialled.get(peer.id, peer.rpc)} for peer in nodes],
+        "peers": [
+            {"id": peer.id, "rpc": dialled.get(peer.id, peer.rpc)}
+            for peer in nodes
+            if peer.role == "voter"
+        ],
         "slots": layout.slots,
         "tls": {"ca": "../ca.pem", "certificate": "node.pem", "key": "node.key"},
         "http_tls": {"ca": "../ca.pem", "certificate": "gateway.pem", "key": "gateway.key"},
+        "ca_key": "../ca.key",
         "admin_token_file": "../admin-token.sha256",
         "timing_profile": layout.timing_profile,
     }
+    if node.role == "worker":
+        settings["role"] = "worker"
+        del settings["ca_key"]
     node.config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 

@@ -67,11 +67,7 @@ def drain(
         if plan:
             _show_plan(cluster, node, shared)
             return
-        body = {"timeout_ms": timeout_ms}
-        drained = cluster.ask(Call(f"drain {node}", "POST", f"{_PATH}/{node}/drain", body=body))
-        value = drained.value
-        if wait:
-            value = _until_drained(cluster, node, value, within_s=timeout_ms / 1000 + _SLACK_S)
+        value = drain_until_empty(cluster, node, timeout_ms=timeout_ms, wait=wait)
     output.show(value, form=shared.output)
 
 
@@ -82,6 +78,18 @@ def undrain(node: str, *, shared: Shared = SHARED) -> None:
         call = Call(f"undrain {node}", "POST", f"{_PATH}/{node}/undrain", body={})
         answer = cluster.ask(call)
     output.show(answer.value, form=shared.output)
+
+
+def drain_until_empty(
+    cluster: Cluster, node: str, *, timeout_ms: int, wait: bool = True
+) -> dict[str, Any]:
+    """Begin a drain and wait until the node holds nothing; the node as it is then."""
+    body = {"timeout_ms": timeout_ms}
+    drained = cluster.ask(Call(f"drain {node}", "POST", f"{_PATH}/{node}/drain", body=body))
+    value: dict[str, Any] = drained.value
+    if not wait:
+        return value
+    return _until_drained(cluster, node, value, within_s=timeout_ms / 1000 + _SLACK_S)
 
 
 def _show_plan(cluster: Cluster, node: str, shared: Shared) -> None:

@@ -72,4 +72,6 @@ def _resolved(config: NodeConfig, folder: Path) -> NodeConfig:
                     for kind, place in files.model_dump().items()
                 }
             )
+    if config.ca_key is not None:
+        absolute["ca_key"] = str((folder / config.ca_key).resolve())
     return config.model_copy(update=absolute)

@@ -7,7 +7,7 @@ incarnations only grow, and a life that ended never comes back.
 from dataclasses import asdict
 from typing import Final
 
-from molecule.cluster import apply_draining, bounds, records, tokens, transitions
+from molecule.cluster import apply_draining, apply_membership, bounds, records, tokens, transitions
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import Death, Execution
 from molecule.cluster.outcome import Applied, Outcome, Rejected
@@ -62,6 +62,8 @@ def register_node(state: ClusterState, command: wire.RegisterNode, changes: Chan
     """Mint the incarnation of a new life; what an earlier life held goes back."""
     if not command.node or not command.life:
         return Rejected("invalid", {"field": "node" if command.life else "life"})
+    if apply_membership.is_gone(state, NodeId(command.node)):
+        return Rejected("removed")
     known = state.nodes.get(NodeId(command.node))
     if known is not None:
         if known.life == command.life and known.is_up:
@@ -88,6 +90,7 @@ def register_node(state: ClusterState, command: wire.RegisterNode, changes: Chan
         software=command.software,
         voter=command.voter,
         registered_at_ms=state.time_ms,
+        signs=command.signs,
         past_lives=past,
     )
     apply_draining.carry_over(known, node)

@@ -11,6 +11,7 @@ from molecule.cluster import (
     apply_draining,
     apply_effects,
     apply_executions,
+    apply_membership,
     apply_nodes,
     apply_parked,
     apply_retention,
@@ -31,6 +32,7 @@ VERSION: Final = 1
 _OfDeployments = Literal[
     "put_version", "put_environment", "activate_version", "pause_process", "settle_key"
 ]
+_OfOthers = Literal["assign_trigger", "record_group", "settle_group", "purge_ended"]
 _OfNodes = Literal[
     "claim_leadership",
     "register_node",
@@ -39,6 +41,9 @@ _OfNodes = Literal[
     "report_worker_death",
     "drain_node",
     "undrain_node",
+    "create_join_token",
+    "admit_node",
+    "forget_node",
 ]
 
 
@@ -91,20 +96,17 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
             | "report_worker_death"
             | "drain_node"
             | "undrain_node"
+            | "create_join_token"
+            | "admit_node"
+            | "forget_node"
         ):
             return _of_nodes(state, kind, command, changes)
         case (
             "put_version" | "put_environment" | "activate_version" | "pause_process" | "settle_key"
         ):
             return _of_deployments(state, kind, command, changes)
-        case "assign_trigger":
-            return apply_triggers.assign_trigger(state, command.assign_trigger, changes)
-        case "record_group":
-            return apply_triggers.record_group(state, command.record_group, changes)
-        case "settle_group":
-            return apply_triggers.settle_group(state, command.settle_group, changes)
-        case "purge_ended":
-            return apply_retention.purge_ended(state, command.purge_ended, changes)
+        case "assign_trigger" | "record_group" | "settle_group" | "purge_ended":
+            return _of_others(state, kind, command, changes)
         case None:
             check_known(command)
             raise StopNode("a command without a kind")
@@ -130,6 +132,12 @@ def _of_nodes(
             return apply_draining.drain_node(state, command.drain_node, changes)
         case "undrain_node":
             return apply_draining.undrain_node(state, command.undrain_node, changes)
+        case "create_join_token":
+            return apply_membership.create_join_token(state, command.create_join_token, changes)
+        case "admit_node":
+            return apply_membership.admit_node(state, command.admit_node, changes)
+        case "forget_node":
+            return apply_membership.forget_node(state, command.forget_node, changes)
         case _:
             assert_never(kind)
 
@@ -148,5 +156,21 @@ def _of_deployments(
             return apply_deployments.pause_process(state, command.pause_process, changes)
         case "settle_key":
             return apply_deployments.settle_key(state, command.settle_key, changes)
+        case _:
+            assert_never(kind)
+
+
+def _of_others(
+    state: ClusterState, kind: _OfOthers, command: wire.Command, changes: Changes
+) -> Outcome:
+    match kind:
+        case "assign_trigger":
+            return apply_triggers.assign_trigger(state, command.assign_trigger, changes)
+        case "record_group":
+            return apply_triggers.record_group(state, command.record_group, changes)
+        case "settle_group":
+            return apply_triggers.settle_group(state, command.settle_group, changes)
+        case "purge_ended":
+            return apply_retention.purge_ended(state, command.purge_ended, changes)
         case _:
             assert_never(kind)

@@ -31,6 +31,7 @@ def broken(state: ClusterState) -> list[str]:
         *_groups(state),
         *_documents(state),
         *_retention(state),
+        *_members(state),
     ]
 
 
@@ -223,3 +224,18 @@ def _refers_to(execution: Execution) -> Iterator[str]:
     for signal in execution.signals.values():
         yield from signal.payload.digests
     yield from (item.request_digest for item in execution.intents.values() if item.request_digest)
+
+
+def _members(state: ClusterState) -> Iterator[str]:
+    """A node that left is in no table of nodes, and a token that was used says by whom."""
+    for name, known in state.admissions.items():
+        if known.gone and name in state.nodes:
+            yield f"{name} left and is among the nodes"
+        if known.node != name:
+            yield f"the admission of {name} names {known.node}"
+    for digest, token in state.join_tokens.items():
+        if token.digest != digest or bool(token.used_by) != bool(token.request):
+            yield f"join token {digest[:8]} is torn"
+    for node in state.nodes.values():
+        if node.drain_life and not node.is_draining:
+            yield f"{node.id} drains for a life and does not drain"

@@ -13,11 +13,13 @@ from molecule.cluster.execution import (
     Execution,
 )
 from molecule.cluster.state import (
+    Admission,
     ClusterState,
     Deployment,
     DocumentUse,
     Environment,
     Group,
+    JoinToken,
     KeyHold,
     KeyName,
     Node,
@@ -104,6 +106,26 @@ def _node(state: ClusterState, key: str, value: bytes) -> None:
         drain_at_ms=row.drain_at_ms,
         drain_until_ms=row.drain_until_ms,
         drain_actor=row.drain_actor,
+        signs=row.signs,
+    )
+
+
+def _join_token(state: ClusterState, key: str, value: bytes) -> None:
+    row = state_pb2.JoinTokenRow.FromString(value)
+    state.join_tokens[key] = JoinToken(
+        digest=row.digest,
+        role=row.role,
+        expires_at_ms=row.expires_at_ms,
+        actor=row.actor,
+        used_by=NodeId(row.used_by),
+        request=row.request,
+    )
+
+
+def _admission(state: ClusterState, key: str, value: bytes) -> None:
+    row = state_pb2.AdmissionRow.FromString(value)
+    state.admissions[NodeId(key)] = Admission(
+        node=NodeId(row.node), role=row.role, gone=row.gone, at_ms=row.at_ms
     )
 
 
@@ -232,6 +254,8 @@ def _forgotten(state: ClusterState, key: str, value: bytes) -> None:
 _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "header": _header,
     "nodes": _node,
+    "join_tokens": _join_token,
+    "admissions": _admission,
     "versions": _version,
     "environments": _environment,
     "deployments": _deployment,

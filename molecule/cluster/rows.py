@@ -32,6 +32,8 @@ def every(state: ClusterState) -> Iterator[Row]:
     yield "header", "", _header(state)
     for table, keys in (
         ("nodes", list(state.nodes)),
+        ("join_tokens", list(state.join_tokens)),
+        ("admissions", list(state.admissions)),
         ("versions", ["/".join(name) for name in state.versions]),
         ("environments", list(state.environments)),
         ("deployments", ["/".join(name) for name in state.deployments]),
@@ -102,6 +104,30 @@ def _node(state: ClusterState, key: str) -> bytes | None:
         drain_at_ms=node.drain_at_ms,
         drain_until_ms=node.drain_until_ms,
         drain_actor=node.drain_actor,
+        signs=node.signs,
+    ).SerializeToString(deterministic=True)
+
+
+def _join_token(state: ClusterState, key: str) -> bytes | None:
+    token = state.join_tokens.get(key)
+    if token is None:
+        return None
+    return state_pb2.JoinTokenRow(
+        digest=token.digest,
+        role=token.role,
+        expires_at_ms=token.expires_at_ms,
+        used_by=token.used_by,
+        request=token.request,
+        actor=token.actor,
+    ).SerializeToString(deterministic=True)
+
+
+def _admission(state: ClusterState, key: str) -> bytes | None:
+    known = state.admissions.get(NodeId(key))
+    if known is None:
+        return None
+    return state_pb2.AdmissionRow(
+        node=known.node, role=known.role, gone=known.gone, at_ms=known.at_ms
     ).SerializeToString(deterministic=True)
 
 
@@ -260,6 +286,8 @@ def _forgotten(state: ClusterState, key: str) -> bytes | None:
 _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "header": _header,
     "nodes": _node,
+    "join_tokens": _join_token,
+    "admissions": _admission,
     "versions": _version,
     "environments": _environment,
     "deployments": _deployment,

@@ -58,6 +58,8 @@ class Node:
     software: str
     voter: bool
     registered_at_ms: int
+    signs: bool = False
+    """True when it has the key of the cluster's authority."""
     is_up: bool = True
     is_draining: bool = False
     lost_at_ms: int = 0
@@ -80,6 +82,29 @@ class Node:
     def slots_free(self) -> int:
         """How many executions it can take now."""
         return self.slots - len(self.held) if self.is_schedulable else 0
+
+
+@dataclass(frozen=True, slots=True)
+class JoinToken:
+    """Lets one node in, once. The secret itself is nowhere in the cluster."""
+
+    digest: str
+    role: str
+    expires_at_ms: int
+    actor: str
+    used_by: NodeId = NO_NODE
+    request: str = ""
+    """Digest of what its holder wanted signed: that holder may ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What is known of a node that came by a token, or that has left."""
+
+    node: NodeId
+    role: str
+    gone: bool
+    at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +305,8 @@ class ClusterState:
     """Executions by state, moved by transitions; terminal ones count for ever."""
 
     nodes: dict[NodeId, Node] = field(default_factory=dict)
+    join_tokens: dict[str, JoinToken] = field(default_factory=dict)
+    admissions: dict[NodeId, Admission] = field(default_factory=dict)
     versions: dict[VersionName, Version] = field(default_factory=dict)
     environments: dict[str, Environment] = field(default_factory=dict)
     deployments: dict[DeploymentName, Deployment] = field(default_factory=dict)

@@ -136,6 +136,7 @@ def node(state: ClusterState, node: Node) -> dict[str, Any]:
         "drain_actor": node.drain_actor,
         "leader": node.id == state.leader,
         "voter": node.voter,
+        "signs": node.signs,
         "labels": dict(node.labels),
         "zone": node.zone,
         "slots": node.slots,

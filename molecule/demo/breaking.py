@@ -5,6 +5,7 @@ from the other nodes where its executions go, and brings the node back.
 """
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Mapping
 from typing import Final
@@ -16,6 +17,7 @@ from molecule.cli.waiting import until
 from molecule.demo import faults
 from molecule.demo.faults import FREEZE_S, Due, FaultKind, FaultRecord, Moved, Place
 from molecule.demo.observer import Observer
+from molecule.demo.replacing import Replacing
 
 MOVED_WITHIN_S: Final = 60.0
 PROBE: Final = "probe"
@@ -40,14 +42,21 @@ class Breaker:
         self._observer.avoid(node.id)
         began = loop.time()
         thawed = self._strike(due.kind, mark)
+        if due.kind is FaultKind.DISK_LOSS:
+            await local_process.until_gone(mark, within_s=10.0)
+            shutil.rmtree(node.data)
         async with asyncio.TaskGroup() as group:
             accepting = group.create_task(self._ms_to_accept(began))
             moving = group.create_task(self._moved(node.id, began))
             group.create_task(thawed.wait())
-        if due.kind is not FaultKind.FREEZE:
-            await local_process.until_gone(mark, within_s=10.0)
-            self._cluster.start(node)
-        await self._cluster.ready(node)
+        replaced_by = ""
+        if due.kind is FaultKind.DISK_LOSS:
+            replaced_by = await Replacing(self._cluster, node.id).carry_out()
+        else:
+            if due.kind is not FaultKind.FREEZE:
+                await local_process.until_gone(mark, within_s=10.0)
+                self._cluster.start(node)
+            await self._cluster.ready(node)
         self._observer.avoid("")
         moved = moving.result()
         return FaultRecord(
@@ -57,6 +66,8 @@ class Breaker:
             moved=moved.count,
             ms_to_next_accept=accepting.result(),
             ms_to_running=moved.ms_to_running,
+            replaced_by=replaced_by,
+            ms_to_replaced=_ms_since(began) if replaced_by else 0,
         )
 
     def _strike(self, kind: FaultKind, mark: ProcessMark) -> asyncio.Event:

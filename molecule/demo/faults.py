@@ -20,6 +20,8 @@ class FaultKind(StrEnum):
     LEADER_KILL = "leader_kill"
     NODE_KILL = "node_kill"
     FREEZE = "freeze"
+    DISK_LOSS = "disk_loss"
+    """Its data is deleted too: it never comes back, and a new node replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,10 @@ class PlannedFault:
 
 
 PLAN: Final = (
-    PlannedFault(FaultKind.LEADER_KILL, 25),
-    PlannedFault(FaultKind.NODE_KILL, 50),
-    PlannedFault(FaultKind.FREEZE, 75),
+    PlannedFault(FaultKind.LEADER_KILL, 20),
+    PlannedFault(FaultKind.NODE_KILL, 40),
+    PlannedFault(FaultKind.FREEZE, 60),
+    PlannedFault(FaultKind.DISK_LOSS, 75),
 )
 
 
@@ -78,6 +81,9 @@ class FaultRecord:
     moved: int
     ms_to_next_accept: int
     ms_to_running: int
+    replaced_by: str = ""
+    ms_to_replaced: int = 0
+    """From the loss until the new node votes."""
 
 
 @dataclass(frozen=True, slots=True)

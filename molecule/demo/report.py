@@ -38,6 +38,7 @@ class Report:
     leader_kills: int
     node_kills: int
     freezes: int
+    voters_replaced: int
     rows_expected: int
     rows_found: int
     faults: tuple[FaultRecord, ...]
@@ -64,6 +65,7 @@ def build(*, flights: int, ended: Ended, counts: Counts, faults: Sequence[FaultR
         leader_kills=kinds.count(FaultKind.LEADER_KILL),
         node_kills=kinds.count(FaultKind.NODE_KILL),
         freezes=kinds.count(FaultKind.FREEZE),
+        voters_replaced=sum(bool(fault.replaced_by) for fault in faults),
         rows_expected=counts.rows_expected,
         rows_found=counts.rows_found,
         faults=tuple(faults),
@@ -92,6 +94,11 @@ def objections(report: Report, *, flights: int, unexpected: int) -> list[str]:
     done = [fault.kind for fault in report.faults]
     found += [f"the fault {fault.kind} never came" for fault in PLAN if fault.kind not in done]
     found += [
+        f"{fault.node} was not replaced"
+        for fault in report.faults
+        if fault.kind is FaultKind.DISK_LOSS and not fault.replaced_by
+    ]
+    found += [
         f"the fault {fault.kind} moved nothing" for fault in report.faults if fault.moved == 0
     ]
     return found
@@ -109,5 +116,11 @@ def sentences(report: Report, *, seconds: float) -> list[str]:
         f"{fault.kind} of {fault.node}: {fault.in_flight} in flight, {fault.moved} moved; accepted "
         f"again after {fault.ms_to_next_accept} ms, running again after {fault.ms_to_running} ms"
         for fault in report.faults
+    ]
+    told += [
+        f"{fault.replaced_by} votes in the place of {fault.node}, whose data was deleted, "
+        f"{fault.ms_to_replaced} ms after the loss"
+        for fault in report.faults
+        if fault.replaced_by
     ]
     return told

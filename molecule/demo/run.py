@@ -89,7 +89,12 @@ class Demo:
             self._records.append(record)
             self._view.say(
                 f"{record.moved} moved, accepting after {record.ms_to_next_accept} ms, "
-                f"running after {record.ms_to_running} ms, {record.node} is back"
+                f"running after {record.ms_to_running} ms, "
+                + (
+                    f"{record.replaced_by} votes in its place"
+                    if record.replaced_by
+                    else f"{record.node} is back"
+                )
             )
         return await until(
             lambda: self._ended(observer, breaker),

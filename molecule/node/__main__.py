@@ -18,6 +18,7 @@ from molecule.config import NodeConfig
 from molecule.model.errors import BrokenInvariant, DamagedData, InvalidConfig
 from molecule.node.opening import Told, open_data
 from molecule.node.runtime import Runtime
+from molecule.node.worker_runtime import WorkerRuntime
 from molecule.serve import EXIT_CONFIG, EXIT_RESTART
 from molecule.telemetry import logs
 
@@ -72,6 +73,8 @@ async def _run(config: NodeConfig, told: Told) -> int:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, ending.asked)
     loop.add_signal_handler(signal.SIGINT, lambda: None)
+    if config.role == "worker":
+        return await _serve(_worker_node(config, told, ending), ending)
     opened = await open_data(config)
     gc.freeze()
     try:
@@ -83,14 +86,22 @@ async def _run(config: NodeConfig, told: Told) -> int:
             on_refused=ending.refused,
             on_restart=ending.restart,
         )
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(runtime.run())
-            await ending.event.wait()
-            if ending.code == 0:
-                await runtime.hand_over()
-            running.cancel()
+        return await _serve(runtime, ending)
     finally:
         await opened.close()
+
+
+def _worker_node(config: NodeConfig, told: Told, ending: _Ending) -> WorkerRuntime:
+    return WorkerRuntime(config, told, on_fatal=ending.fatal, on_refused=ending.refused)
+
+
+async def _serve(runtime: Runtime | WorkerRuntime, ending: _Ending) -> int:
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(runtime.run())
+        await ending.event.wait()
+        if ending.code == 0:
+            await runtime.hand_over.run()
+        running.cancel()
     return ending.code or 0
 
 

@@ -72,8 +72,10 @@ class Agent:
         send_worker: Callable[[str, w.ToWorker], None],
         on_worker_death: Callable[[str], None],
         on_fatal: Callable[[str], None],
+        on_refused: Callable[[str], None],
         disk: Callable[[], p.Heartbeat.Disk | None] = lambda: None,
     ) -> None:
+        self._on_refused = on_refused
         self.rounds = rounds
         self._registration = registration
         self._heartbeat_s = heartbeat_s
@@ -226,7 +228,13 @@ class Agent:
                 _log.info("node_registered", incarnation=value)
                 self._beat_now.set()
             else:
-                self._on_fatal(f"the cluster refused this node: {outcome}")
+                self._refused_because(outcome)
+
+    def _refused_because(self, outcome: object) -> None:
+        if getattr(outcome, "reason", "") == "removed":
+            self._on_refused("it was removed from the cluster; a join token lets it in again")
+        else:
+            self._on_fatal(f"the cluster refused this node: {outcome}")
 
     # ---- workers
 

@@ -41,6 +41,12 @@ class ClusterClock:
         self._base_ms = 0
         self._base_us = now_us()
 
+    def follow(self, voters: Collection[str]) -> None:
+        """These vote from now on."""
+        self._voters = frozenset(voters)
+        for gone in [node for node in self._ahead_ms if node not in self._voters]:
+            del self._ahead_ms[gone]
+
     def claim(self, *, state_ms: int) -> None:
         """Start counting: this node leads now, the state's newest instant is `state_ms`."""
         self._base_ms = state_ms or self._wall()

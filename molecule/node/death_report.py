@@ -11,6 +11,7 @@ import sys
 from molecule.config import NodeConfig
 from molecule.model.errors import MoleculeError
 from molecule.node import credentials
+from molecule.node.addresses import Addresses
 from molecule.node.peers import PeerClients
 from molecule.rpc.channel import PeerChannels
 from molecule.wire.v1 import commands_pb2 as c
@@ -21,9 +22,10 @@ _PAUSE_S = 0.1
 async def report(config: NodeConfig, life: str, evidence: str, *, within_s: float) -> bool:
     """True when a majority has it, False when nobody could be told in time."""
     channels = PeerChannels(credentials.load(config), limits=config.limits)
-    clients = PeerClients(config, channels)
+    addresses = Addresses(config)
+    clients = PeerClients(addresses, channels, config.limits)
     said = c.ReportNodeDeath(node=config.id, life=life, evidence=evidence)
-    others = [voter for voter in config.voters if voter != config.id]
+    others = [voter for voter in addresses.voters if voter != config.id]
     try:
         async with asyncio.timeout(within_s):
             while True:

@@ -28,6 +28,38 @@ _WORDS = frozenset(
 )
 
 
+ActiveVersion = Callable[[str, str], str | None]
+"""Of a deployment: environment and process; None when there is none."""
+
+ReadGroup = Callable[[str], Awaitable[w.GroupState]]
+
+
+class AskedState:
+    """What workers ask of the state, on a node that has a copy of it."""
+
+    def __init__(
+        self, state: Callable[[], ClusterState], read_behind: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._state = state
+        self._read_behind = read_behind
+
+    def active_version(self, environment: str, process: str) -> str | None:
+        """Of a deployment; None when there is none."""
+        known = self._state().deployments.get((environment, ProcessName(process)))
+        return known.version if known is not None else None
+
+    async def group(self, name: str) -> w.GroupState:
+        """How far a group is, read after everything committed before the call."""
+        await self._read_behind()
+        group = self._state().groups.get(GroupId(name))
+        if group is None:
+            return w.GroupState(known=False)
+        view = views.group(group)
+        numbers = ("through", "closed", "open", "failed", "rejected", "done")
+        told = {number: view[number] for number in numbers}
+        return w.GroupState(known=True, name=group.name, **told)
+
+
 class Desk:
     """One per node process; implements `worker_links.Desk`."""
 
@@ -35,17 +67,17 @@ class Desk:
         self,
         *,
         agent: Agent,
-        state: Callable[[], ClusterState],
+        versions: ActiveVersion,
+        groups: ReadGroup,
         forwarder: Forwarder,
         payloads: Payloads,
-        read_behind: Callable[[], Awaitable[None]],
         limits: Limits,
     ) -> None:
         self._agent = agent
-        self._state = state
+        self._versions = versions
+        self._groups = groups
         self._forwarder = forwarder
         self._payloads = payloads
-        self._read_behind = read_behind
         self._limits = limits
         # Longer than any lease: a worker that is alive after it has been told by its kernel timer.
         self._within_s = limits.worker_word_ms_max / 1000
@@ -111,17 +143,15 @@ class Desk:
                 allowed=limit,
                 asked=len(submit.submissions),
             )
-        deployment = self._state().deployments.get(
-            (submit.environment, ProcessName(submit.process))
-        )
-        if deployment is None:
+        version = self._versions(submit.environment, submit.process)
+        if version is None:
             raise InvalidInput(f"{submit.process} is not deployed in {submit.environment}")
         commands = []
         for submission in submit.submissions:
             submission.execution = new_execution_id(wall_ms())
             submission.environment = submit.environment
             submission.process = submit.process
-            submission.version = submission.version or deployment.version
+            submission.version = submission.version or version
             submission.trigger_token = submit.token
             submission.actor.CopyFrom(wire.actor_to_wire(actor))
             commands.append(c.Command(version=1, submit_execution=submission))
@@ -150,23 +180,7 @@ class Desk:
 
     async def group_get(self, get: w.GroupGet) -> w.CallAnswer:
         """How far a group is, read after everything committed before the call."""
-        await self._read_behind()
-        group = self._state().groups.get(GroupId(get.group))
-        if group is None:
-            return w.CallAnswer(group=w.GroupState(known=False))
-        view = views.group(group)
-        return w.CallAnswer(
-            group=w.GroupState(
-                known=True,
-                through=view["through"],
-                closed=view["closed"],
-                open=view["open"],
-                failed=view["failed"],
-                rejected=view["rejected"],
-                done=view["done"],
-                name=group.name,
-            )
-        )
+        return w.CallAnswer(group=await self._groups(get.group))
 
 
 def _is_over(outcome: Outcome) -> bool:

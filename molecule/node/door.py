@@ -22,6 +22,7 @@ from molecule.model.errors import (
 from molecule.model.execution import ACTIVE, ExecutionState
 from molecule.model.ids import ExecutionId
 from molecule.node.actions import Actions
+from molecule.node.cluster_actions import ClusterActions
 from molecule.node.deploy import DeployDoor
 from molecule.node.identify import Identifier
 from molecule.node.node_actions import NodeActions
@@ -56,6 +57,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         nodes: NodeActions,
         process_actions: ProcessActions,
         signals: Signals,
+        members: ClusterActions,
         reads: Reads,
         replica: Replica,
         store: StateStore,
@@ -75,6 +77,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         self._nodes = nodes
         self._process_actions = process_actions
         self._signals = signals
+        self._members = members
         self._reads = reads
         self._retries = Retries(reads=reads, store=store, payloads=payloads)
         self._replica = replica
@@ -190,17 +193,10 @@ class DoorService(door_pb2_grpc.DoorServicer):
                     await self._read_behind()
                 await self._actions.resolve(actor, request.id, fields, within_s=self._within_s)
                 view = await self._changed(request.id)
-            case "plan_drain":
-                await self._catch_up()
-                view = await self._nodes.plan(actor, request.id)
-            case "drain":
-                # Whether it may be drained depends on what others hold now.
-                await self._catch_up()
-                await self._nodes.drain(actor, request.id, fields, within_s=self._within_s)
-                view = await self._node_now(request.id)
-            case "undrain":
-                await self._nodes.undrain(actor, request.id, within_s=self._within_s)
-                view = await self._node_now(request.id)
+            case "plan_drain" | "drain" | "undrain" as what:
+                view = await self._act_on_node(what, actor, request.id, fields)
+            case "token" | "authority" | "join" | "leave" | "transfer" as what:
+                view = await self._act_on_members(what, actor, request.id, fields)
             case "pause" | "resume" | "settle_key":
                 view = await self._act_on_process(actor, request, fields)
             case "signal":
@@ -234,6 +230,36 @@ class DoorService(door_pb2_grpc.DoorServicer):
         with contextlib.suppress(MoleculeError, TimeoutError):
             async with asyncio.timeout(self._within_s):
                 await self._read_behind()
+
+    async def _act_on_node(
+        self, what: str, actor: Actor, name: str, fields: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        # What a drain would do depends on what others hold now.
+        await self._catch_up()
+        if what == "plan_drain":
+            return await self._nodes.plan(actor, name)
+        if what == "drain":
+            await self._nodes.drain(actor, name, fields, within_s=self._within_s)
+        else:
+            await self._nodes.undrain(actor, name, within_s=self._within_s)
+        return await self._node_now(name)
+
+    async def _act_on_members(
+        self, what: str, actor: Actor, name: str, fields: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        members, within_s = self._members, self._within_s
+        match what:
+            case "token":
+                return await members.token(actor, fields, within_s=within_s)
+            case "authority":
+                return await members.authority()
+            case "join":
+                return await members.join(fields, within_s=within_s)
+            case "leave":
+                await self._catch_up()
+                return await members.leave(actor, name, fields, within_s=within_s)
+            case _:
+                return await members.transfer(actor, str(fields.get("to", "")), within_s=within_s)
 
     async def _node_now(self, node: str) -> Mapping[str, Any]:
         with contextlib.suppress(MoleculeError):

@@ -7,11 +7,14 @@ from pathlib import Path
 from molecule.cluster.state import ClusterState
 from molecule.config import NodeConfig
 from molecule.node.actions import Actions
+from molecule.node.addresses import Addresses
+from molecule.node.cluster_actions import Change, ClusterActions
 from molecule.node.deploy import DeployDoor
 from molecule.node.door import DoorService, Health
 from molecule.node.forwarder import Forwarder
 from molecule.node.holders import Holders
 from molecule.node.identify import Identifier
+from molecule.node.membership import Membership
 from molecule.node.node_actions import NodeActions
 from molecule.node.payloads import Payloads
 from molecule.node.process_actions import ProcessActions
@@ -37,6 +40,9 @@ class Behind:
     holders: Holders
     room: Room
     retention: RetentionDoor
+    membership: Membership
+    change: Change
+    addresses: Addresses
     ask_worker: Callable[[w.WorkerRequest], Awaitable[w.WorkerReply]]
     leader: Callable[[], str | None]
     health: Health
@@ -76,12 +82,21 @@ def gateway_door(behind: Behind) -> DoorService:
             forwarder=forwarder, state=behind.state, holders=behind.holders, limits=limits
         ),
         signals=Signals(forwarder=forwarder, payloads=payloads, limits=limits),
+        members=ClusterActions(
+            config=config,
+            forwarder=forwarder,
+            state=behind.state,
+            addresses=behind.addresses,
+            holders=behind.holders,
+            change=behind.change,
+        ),
         reads=Reads(
             config=config,
             state=behind.state,
             store=behind.store,
             payloads=payloads,
             leader=behind.leader,
+            members=behind.membership.view,
         ),
         replica=behind.replica,
         store=behind.store,

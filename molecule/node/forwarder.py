@@ -40,7 +40,7 @@ class Forwarder:
         *,
         me: str,
         leader: Callable[[], str | None],
-        proposer: Proposer,
+        proposer: Proposer | None,
         send: SendGroups,
         limits: Limits,
     ) -> None:
@@ -74,7 +74,7 @@ class Forwarder:
         leader = self._leader()
         if leader is None:
             raise NoLeader("no node leads at the moment")
-        if leader == self._me:
+        if leader == self._me and self._proposer is not None:
             return await self._proposer.propose(commands)
         # Here and not only at the leader: groups that travel together would be refused together.
         size = check_size(commands, self._limits)

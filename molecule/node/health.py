@@ -5,11 +5,20 @@ from typing import Any
 
 
 def health(
-    node: str, *, leader: str | None, is_formed: bool, is_registered: bool, is_draining: bool
+    node: str,
+    *,
+    leader: str | None,
+    is_formed: bool,
+    is_registered: bool,
+    is_draining: bool,
+    role: str,
+    waits_because: str,
 ) -> Mapping[str, Any]:
     """The answer to `/readyz`: ready only while somebody leads and knows this life of the node."""
     reasons = []
-    if not is_formed:
+    if role == "newcomer":
+        reasons.append(f"this node waits to be let in: {waits_because or 'no member answered yet'}")
+    elif not is_formed:
         reasons.append("the voters have not all been seen yet: a new cluster needs all of them")
     elif leader is None:
         reasons.append("no node leads at the moment")
@@ -24,5 +33,6 @@ def health(
         "draining": is_only_draining,
         "reasons": reasons,
         "node": node,
+        "role": role,
         "leader": leader or "",
     }

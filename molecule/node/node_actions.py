@@ -51,8 +51,8 @@ class NodeActions:
         policy.check(actor, Action.DRAIN)
         timeout_ms = self._timeout_ms(fields)
         node = self._node(name)
-        if node.voter and node.is_up:
-            holdings = await self._holders.ask()
+        holdings = await self._holders.ask()
+        if name in holdings.voters and node.is_up:
             endangered = holdings.endangered_without(name)
             if endangered:
                 raise Conflict(_few_holders(name, endangered, holdings), documents=endangered)
@@ -90,7 +90,8 @@ class NodeActions:
                 raise _refused(name, rejected)
 
     def _told(self, node: Node, planned: DrainPlan, holdings: Holdings) -> View:
-        endangered = holdings.endangered_without(node.id) if node.voter else 0
+        is_voter = node.id in holdings.voters
+        endangered = holdings.endangered_without(node.id) if is_voter else 0
         refusals = [_refusal(node.id, planned.refusal).message] if planned.refusal else []
         if endangered:
             refusals.append(_few_holders(node.id, endangered, holdings))
@@ -117,9 +118,10 @@ class NodeActions:
             notes.append(f"{node.id} leads and goes on leading until it is stopped")
         if holdings.silent and holdings.referenced:
             notes.append(f"{', '.join(holdings.silent)} did not say which documents they have")
-        up = sum(other.is_up and other.voter for other in state.nodes.values())
+        voters = holdings.voters
+        up = sum(other.is_up and other.id in voters for other in state.nodes.values())
         needed = len(holdings.voters) // 2 + 1
-        if node.voter and node.is_up and up - 1 < needed:
+        if node.id in voters and node.is_up and up - 1 < needed:
             notes.append(
                 f"do not stop {node.id} after it is drained: {up - 1} of {len(holdings.voters)} "
                 f"voters would be left and {needed} are needed"

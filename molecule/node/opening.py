@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from molecule import __version__
 from molecule.cluster.apply import StateMachine
 from molecule.config import NodeConfig
 from molecule.node import clock
@@ -18,6 +19,7 @@ from molecule.storage.documents import DocumentStore
 from molecule.storage.reserve import Reserve
 from molecule.storage.rows import EMPTY_MARK
 from molecule.storage.state_store import StateStore
+from molecule.wire.v1 import commands_pb2 as c
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,22 @@ class Opened:
         await self.store.close()
         await self.documents.close()
         self.folder.close()
+
+
+def registration(config: NodeConfig, told: Told) -> c.RegisterNode:
+    """How this life of the node presents itself to the cluster."""
+    return c.RegisterNode(
+        node=config.id,
+        life=told.life,
+        labels=config.labels,
+        zone=config.zone,
+        slots=config.slots,
+        rpc_address=config.rpc if config.role == "voter" else "",
+        http_address=config.http if config.role == "voter" else "",
+        software=__version__,
+        voter=config.role == "voter",
+        signs=config.ca_key is not None,
+    )
 
 
 async def open_data(config: NodeConfig) -> Opened:

@@ -1,6 +1,6 @@
-"""Which packages a worker needs before it can do what it is told, from this node's store."""
+"""Which packages a worker needs before it can do what it is told, wherever they are read from."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
@@ -9,6 +9,32 @@ from molecule.node.payloads import Payloads
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import worker_pb2 as w
 
+ReadPackage = Callable[[str, str], Awaitable[bytes]]
+"""The bytes in a slot of a version or environment."""
+
+
+class StoredPackages:
+    """What lies in this voter's own store, or is a document of the voters."""
+
+    def __init__(
+        self, *, state: Callable[[], ClusterState], store: StateStore, payloads: Payloads
+    ) -> None:
+        self._state = state
+        self._store = store
+        self._payloads = payloads
+
+    async def read(self, owner: str, slot: str) -> bytes:
+        """The bytes; `NotFound` while this copy is behind."""
+        row = await self._store.payload(owner, slot)
+        if row is None:
+            raise NotFound(f"{owner} is not in this node's copy of the state yet")
+        return await self._payloads.kept(row)
+
+    def environment_digest(self, name: str) -> str:
+        """Of the environment's settings now; empty when nobody knows it."""
+        environment = self._state().environments.get(name)
+        return environment.digest if environment is not None else ""
+
 
 class Packages:
     """Built once; keeps the newest packages in memory, because every execution needs one."""
@@ -16,14 +42,12 @@ class Packages:
     def __init__(
         self,
         *,
-        state: Callable[[], ClusterState],
-        store: StateStore,
-        payloads: Payloads,
+        read: ReadPackage,
+        environment_digest: Callable[[str], str],
         limits: Limits,
     ) -> None:
-        self._state = state
-        self._store = store
-        self._payloads = payloads
+        self._read = read
+        self._environment_digest = environment_digest
         self._cached_max = limits.packages_cached_max
         self._cached: dict[tuple[str, str], bytes] = {}
 
@@ -38,9 +62,8 @@ class Packages:
                 names = (told.process, told.version, told.environment, told.environment_digest)
             case "request" if message.request.WhichOneof("kind") == "door":
                 door = message.request.door
-                environment = self._state().environments.get(door.environment)
-                if environment is not None and not door.environment_digest:
-                    door.environment_digest = environment.digest
+                if not door.environment_digest:
+                    door.environment_digest = self._environment_digest(door.environment)
                 names = (door.process, door.version, door.environment, door.environment_digest)
             case _:
                 return []
@@ -57,10 +80,7 @@ class Packages:
         key = (owner, digest)
         if key in self._cached:
             return self._cached[key]
-        row = await self._store.payload(owner, slot)
-        if row is None:
-            raise NotFound(f"{owner} is not in this node's copy of the state yet")
-        content = await self._payloads.kept(row)
+        content = await self._read(owner, slot)
         while len(self._cached) >= self._cached_max:
             self._cached.pop(next(iter(self._cached)))
         self._cached[key] = content

@@ -71,14 +71,14 @@ class Payloads:
         self,
         *,
         me: str,
-        voters: Sequence[str],
+        voters: Callable[[], Sequence[str]],
         documents: Documents,
         put_at: PutAt,
         get_from: GetFrom,
         limits: Limits,
     ) -> None:
-        self._others = [voter for voter in voters if voter != me]
-        self._needed = len(voters) // 2 + 1 - (1 if me in voters else 0)
+        self._me = me
+        self._voters = voters
         self._documents = documents
         self._put_at = put_at
         self._get_from = get_from
@@ -101,6 +101,9 @@ class Payloads:
         if len(content) > limit:
             raise LimitExceeded(limit="document_bytes_max", allowed=limit, asked=len(content))
         reference = await self._documents.put(content)
+        voters = self._voters()
+        others = [voter for voter in voters if voter != self._me]
+        needed = len(voters) // 2 + 1 - (1 if self._me in voters else 0)
         within_s = self._limits.document_put_ms_max / 1000
         answered: asyncio.Queue[bool] = asyncio.Queue()
         refusals: dict[str, MoleculeError] = {}
@@ -115,13 +118,13 @@ class Payloads:
         taken = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s), asyncio.TaskGroup() as group:
-                tasks = [group.create_task(put_at(voter)) for voter in self._others]
-                while taken < self._needed <= len(self._others) - len(refusals):
+                tasks = [group.create_task(put_at(voter)) for voter in others]
+                while taken < needed <= len(others) - len(refusals):
                     taken += await answered.get()
                 # A slow third voter fetches the document by the repair loop.
                 for task in tasks:
                     task.cancel()
-        if taken < self._needed:
+        if taken < needed:
             raise _not_taken(refusals)
         return reference
 
@@ -148,7 +151,7 @@ class Payloads:
     async def _fetch(self, digest: Digest) -> tuple[bytes | None, list[str]]:
         """The document from another voter, and those that did not answer before it was found."""
         silent = []
-        for voter in self._others:
+        for voter in [voter for voter in self._voters() if voter != self._me]:
             try:
                 # A frozen one must not be waited for while another has the document.
                 async with asyncio.timeout(self._limits.document_get_ms_max / 1000):
@@ -192,6 +195,11 @@ class Payloads:
             async with asyncio.TaskGroup() as group:
                 for digest in digests:
                     group.create_task(mend(digest))
+
+
+def digest_of(content: bytes) -> Digest:
+    """The name of a document: the sha256 of its bytes, hex."""
+    return Digest(hashlib.sha256(content).hexdigest())
 
 
 def _not_taken(refusals: Mapping[str, MoleculeError]) -> Unavailable:

@@ -5,19 +5,23 @@ A node speaks only for itself: what names a node in a message must be the node o
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from molecule.config import NodeConfig
+from molecule.config import Limits
 from molecule.model.errors import Forbidden, InvalidInput, NoLeader, Unavailable
 from molecule.node import wire
+from molecule.node.addresses import Addresses
 from molecule.node.forwarder import Commands
 from molecule.node.leader import Leader
+from molecule.node.membership import Membership
 from molecule.node.proposer import GroupResult, Proposer
 from molecule.rpc import errors, identity
 from molecule.rpc.channel import PeerChannels
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import peer_pb2_grpc
+from molecule.wire.v1 import worker_pb2 as w
 
 _ONLY_BY_LEADER = frozenset(
     {
@@ -32,6 +36,15 @@ _ONLY_BY_LEADER = frozenset(
 """Commands that a leader makes for itself: from a peer they are refused, whatever their epoch."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What nodes without a copy of the state may ask of this one."""
+
+    members: Callable[[], p.MembersReply]
+    package: Callable[[str, str], Awaitable[bytes]]
+    group: Callable[[str], Awaitable[w.GroupState]]
+
+
 class PeerService(peer_pb2_grpc.PeerServicer):
     """What other nodes may ask of this one."""
 
@@ -40,15 +53,28 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         *,
         proposer: Proposer,
         leader: Leader,
+        membership: Membership,
+        is_gone: Callable[[str], bool],
         barrier: Callable[[], Awaitable[int]],
+        answers: Answers,
     ) -> None:
+        self._answers = answers
         self._proposer = proposer
         self._leader = leader
+        self._membership = membership
+        self._is_gone = is_gone
         self._barrier = barrier
+
+    def _caller(self) -> str:
+        """The node that calls; `Forbidden` for one that left the cluster."""
+        node = identity.caller().name
+        if self._is_gone(node):
+            raise Forbidden(f"{node} was removed from the cluster; it may join again with a token")
+        return node
 
     async def Propose(self, request: p.ProposeRequest, _context: Any) -> p.ProposeReply:  # noqa: N802
         """Groups from another node's forwarder, together into the next entry."""
-        node = identity.caller().name
+        node = self._caller()
         for group in request.groups:
             for command in group.commands:
                 check_speaker(node, command)
@@ -63,7 +89,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         async def write(messages: Sequence[p.ToAgent]) -> None:
             await context.write(p.ToAgentBatch(messages=messages))
 
-        await self._leader.serve(identity.caller().name, request_iterator, write)
+        await self._leader.serve(self._caller(), request_iterator, write)
 
     async def ReportDeath(self, request: c.ReportNodeDeath, _context: Any) -> p.ReportDeathReply:  # noqa: N802
         """A node's supervisor tells the end of a life of that same node. `NoLeader` elsewhere.
@@ -76,9 +102,48 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         result = await self._proposer.propose([command])
         return p.ReportDeathReply(applied=wire.outcome_to_wire(result.outcomes[0]).applied)
 
+    async def Members(  # noqa: N802
+        self, _request: p.MembersRequest, _context: Any
+    ) -> p.MembersReply:
+        """Who leads and who votes, as far as this node knows."""
+        self._caller()
+        return self._answers.members()
+
+    async def Package(self, request: p.PackageRequest, _context: Any) -> p.PackageReply:  # noqa: N802
+        """A package of a version, or the settings of an environment."""
+        self._caller()
+        return p.PackageReply(content=await self._answers.package(request.owner, request.slot))
+
+    async def Group(self, request: p.GroupRequest, _context: Any) -> p.GroupReply:  # noqa: N802
+        """How far a group is, behind everything committed before the call."""
+        self._caller()
+        return p.GroupReply(group=await self._answers.group(request.group))
+
+    async def Join(self, request: p.JoinRequest, _context: Any) -> p.ChangeReply:  # noqa: N802
+        """A newcomer wants to receive the log."""
+        node = self._caller()
+        index = await self._membership.admit(node, birth=request.birth, address=request.address)
+        return p.ChangeReply(index=index)
+
+    async def Change(self, request: p.ChangeRequest, _context: Any) -> p.ChangeReply:  # noqa: N802
+        """What a person asked the caller for."""
+        self._caller()
+        return p.ChangeReply(index=await change_members(self._membership, request))
+
     async def ReadIndex(self, _request: p.ReadIndexRequest, _context: Any) -> p.ReadIndexReply:  # noqa: N802
         """An index that includes everything committed before the call."""
         return p.ReadIndexReply(index=await self._barrier())
+
+
+async def change_members(membership: Membership, request: p.ChangeRequest) -> int:
+    """Carry out a change on the leader; the index of the configuration then."""
+    match request.WhichOneof("kind"):
+        case "remove":
+            return await membership.remove(request.remove)
+        case "transfer":
+            return membership.transfer(request.transfer)
+        case _:
+            raise InvalidInput("a change of members of a kind that this version does not know")
 
 
 def check_speaker(node: str, command: c.Command) -> None:
@@ -96,15 +161,15 @@ def check_speaker(node: str, command: c.Command) -> None:
 class PeerClients:
     """Calls to other nodes by id."""
 
-    def __init__(self, config: NodeConfig, channels: PeerChannels) -> None:
-        self._addresses = {peer.id: peer.rpc for peer in config.peers}
+    def __init__(self, addresses: Addresses, channels: PeerChannels, limits: Limits) -> None:
+        self._addresses = addresses
         self._channels = channels
-        self._limits = config.limits
+        self._limits = limits
 
     def _stub(self, node: str) -> Any:
-        address = self._addresses.get(node)
+        address = self._addresses.of(node)
         if address is None:
-            raise NoLeader(f"no address of node {node} is configured")
+            raise NoLeader(f"no address of node {node} is known")
         return peer_pb2_grpc.PeerStub(self._channels.to(node, address))
 
     async def propose(self, node: str, groups: Sequence[Commands]) -> list[GroupResult]:
@@ -113,6 +178,46 @@ class PeerClients:
         with errors.translated():
             reply = await self._stub(node).Propose(request)
         return [wire.result_from_wire(group) for group in reply.groups]
+
+    async def members(self, node: str) -> p.MembersReply:
+        """Who leads and who votes, as `node` knows it."""
+        within_s = self._limits.read_index_ms_max / 1000
+        with errors.translated():
+            found: p.MembersReply = await self._stub(node).Members(
+                p.MembersRequest(), timeout=within_s
+            )
+        return found
+
+    async def package(self, node: str, owner: str, slot: str) -> bytes:
+        """A package or settings from a voter's store."""
+        request = p.PackageRequest(owner=owner, slot=slot)
+        within_s = self._limits.document_get_ms_max / 1000
+        with errors.translated():
+            reply = await self._stub(node).Package(request, timeout=within_s)
+        return bytes(reply.content)
+
+    async def group(self, node: str, name: str) -> w.GroupState:
+        """How far a group is, as the voter `node` sees it behind everything committed."""
+        within_s = self._limits.read_index_ms_max / 1000
+        with errors.translated():
+            reply = await self._stub(node).Group(p.GroupRequest(group=name), timeout=within_s)
+        found: w.GroupState = reply.group
+        return found
+
+    async def join(self, node: str, *, birth: str, address: str) -> int:
+        """Ask the leader `node` to let this newcomer receive the log."""
+        request = p.JoinRequest(birth=birth, address=address)
+        within_s = self._limits.change_members_ms_max / 1000
+        with errors.translated():
+            reply = await self._stub(node).Join(request, timeout=within_s)
+        return int(reply.index)
+
+    async def change(self, node: str, request: p.ChangeRequest) -> int:
+        """Ask the leader `node` for a change of members."""
+        within_s = self._limits.change_members_ms_max / 1000
+        with errors.translated():
+            reply = await self._stub(node).Change(request, timeout=within_s)
+        return int(reply.index)
 
     async def read_index(self, node: str) -> int:
         """The leader's confirmed commit index."""

@@ -35,12 +35,14 @@ class Reads:
         store: StateStore,
         payloads: Payloads,
         leader: Callable[[], str | None],
+        members: Callable[[], View],
     ) -> None:
         self._config = config
         self._state = state
         self._store = store
         self._payloads = payloads
         self._leader = leader
+        self._members = members
         self._resources: dict[str, Callable[[str, Mapping[str, str]], Awaitable[View]]] = {
             "cluster": self._cluster,
             "nodes": self._nodes,
@@ -64,17 +66,19 @@ class Reads:
     async def _cluster(self, _name: str, _query: Mapping[str, str]) -> View:
         state = self._state()
         sides = views.conservation(state)
-        up = sum(node.is_up and node.voter for node in state.nodes.values())
-        voters = self._config.voters
+        members = self._members()
+        voters = members["voters"]
+        up = sum(node.is_up and node.id in voters for node in state.nodes.values())
         return {
             "cluster": self._config.cluster,
             "leader": self._leader() or "",
             "epoch": state.epoch,
             "index": state.index,
             "time_ms": state.time_ms,
-            "voters": list(voters),
+            "voters": voters,
+            "learners": members["learners"],
             "may_lose_voters": max(0, up - (len(voters) // 2 + 1)),
-            "nodes": views.nodes(state),
+            "nodes": self._all_nodes(),
             "counts": {name.value: count for name, count in state.counts.items()},
             "totals": dict(state.totals),
             "accepted": sides["accepted"],
@@ -85,14 +89,18 @@ class Reads:
         }
 
     async def _nodes(self, _name: str, _query: Mapping[str, str]) -> View:
-        return {"items": views.nodes(self._state()), "next": None}
+        return {"items": self._all_nodes(), "next": None}
+
+    def _all_nodes(self) -> list[View]:
+        voters = self._members()["voters"]
+        return [{**view, "voter": view["id"] in voters} for view in views.nodes(self._state())]
 
     async def _node(self, name: str, _query: Mapping[str, str]) -> View:
         state = self._state()
         node = state.nodes.get(NodeId(name))
         if node is None:
             raise NotFound(f"no node {name} has registered")
-        return views.node(state, node)
+        return {**views.node(state, node), "voter": name in self._members()["voters"]}
 
     async def _processes(self, _name: str, query: Mapping[str, str]) -> View:
         wanted = query.get("environment", "")

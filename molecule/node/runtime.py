@@ -15,11 +15,12 @@ from molecule.cluster.outcome import Outcome
 from molecule.config import NodeConfig
 from molecule.model.errors import NoLeader
 from molecule.node import credentials
+from molecule.node.addresses import Addresses
 from molecule.node.agent import Agent, LeaderSession
 from molecule.node.agent_rounds import AgentRounds
 from molecule.node.clock import ClusterClock
 from molecule.node.control import Control
-from molecule.node.desk import Desk
+from molecule.node.desk import AskedState, Desk
 from molecule.node.document_peers import DocumentPeers
 from molecule.node.doors import Behind, gateway_door
 from molecule.node.forwarder import Forwarder
@@ -31,10 +32,11 @@ from molecule.node.leader import Leader
 from molecule.node.live_documents import LiveDocuments
 from molecule.node.local_session import LocalSession
 from molecule.node.measures import Measures
-from molecule.node.opening import Opened, Told
-from molecule.node.packages import Packages
+from molecule.node.member_parts import MemberParts
+from molecule.node.opening import Opened, Told, registration
+from molecule.node.packages import Packages, StoredPackages
 from molecule.node.payloads import Payloads
-from molecule.node.peers import PeerClients, PeerService
+from molecule.node.peers import Answers, PeerClients, PeerService
 from molecule.node.proposer import Proposer
 from molecule.node.replica import Replica
 from molecule.node.snapshots import DriverLinks, Snapshots
@@ -50,7 +52,6 @@ from molecule.rpc.raft_link import RaftLinks
 from molecule.rpc.server import LocalServer, PeerServer
 from molecule.storage.rows import EMPTY_MARK
 from molecule.telemetry.node_metrics import NodeMetrics
-from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.wire.v1.door_pb2_grpc import add_DoorServicer_to_server
 from molecule.wire.v1.peer_pb2_grpc import add_PeerServicer_to_server
@@ -77,15 +78,17 @@ class Runtime:
         self._told = told
         self._opened = opened
         self._on_fatal = on_fatal
+        self._on_refused = on_refused
         limits = config.limits
         self.metrics = NodeMetrics(software=__version__, limits=limits)
         self._credentials = credentials.load(config)
         self._channels = PeerChannels(self._credentials, limits=limits)
+        self._addresses = Addresses(config)
         self._replica = Replica(opened.machine, opened.store, limits)
-        self._clock = ClusterClock(config.voters)
+        self._clock = ClusterClock(self._addresses.voters)
         self._build_raft(on_refused, on_restart)
         self._proposer = Proposer(commit=self._commit, now_ms=self._clock.now_ms, limits=limits)
-        self._clients = PeerClients(config, self._channels)
+        self._clients = PeerClients(self._addresses, self._channels, limits)
         self._forwarder = Forwarder(
             me=config.id,
             leader=self._leader_id,
@@ -95,8 +98,20 @@ class Runtime:
         )
         self._build_leader()
         self._build_documents()
+        self._members = MemberParts(
+            config,
+            birth=opened.folder.identity.birth,
+            group=self._driver,
+            state=lambda: self._replica.state,
+            addresses=self._addresses,
+            clients=self._clients,
+            leader=self._leader_id,
+            missing_at=self._document_peers.missing_at,
+            clock=self._clock,
+        )
+        self._driver.on_configuration(self._members.changed)
         self._build_agent()
-        self._hand_over = HandOver(
+        self.hand_over = HandOver(
             node=config.id,
             life=told.life,
             forwarder=self._forwarder,
@@ -106,8 +121,6 @@ class Runtime:
         )
         self._build_servers()
         self._build_measures()
-
-    # ---- building
 
     def _build_leader(self) -> None:
         config, opened = self._config, self._opened
@@ -172,13 +185,12 @@ class Runtime:
         self._live_documents = LiveDocuments(
             self._replica, opened.documents, until_applied=self._driver.until_applied
         )
-        addresses = {peer.id: peer.rpc for peer in config.peers}
         self._document_peers = DocumentPeers(
-            address_of=addresses.get, channels=self._channels, limits=limits
+            address_of=self._addresses.of, channels=self._channels, limits=limits
         )
         self._payloads = Payloads(
             me=config.id,
-            voters=config.voters,
+            voters=lambda: self._addresses.voters,
             documents=opened.documents,
             put_at=self._document_peers.put_at,
             get_from=self._document_peers.get_from,
@@ -186,7 +198,7 @@ class Runtime:
         )
         self._holders = Holders(
             me=config.id,
-            voters=lambda: config.voters,
+            voters=lambda: self._addresses.voters,
             missing_at=self._document_peers.missing_at,
             missing_here=self._live_documents.lacking_at,
             referenced=self._live_documents.referenced,
@@ -195,10 +207,13 @@ class Runtime:
     def _build_agent(self) -> None:
         config, told = self._config, self._told
         timing = config.effective_timing
+        self._asked = AskedState(lambda: self._replica.state, self._read_behind)
+        self._stored = StoredPackages(
+            state=lambda: self._replica.state, store=self._opened.store, payloads=self._payloads
+        )
         self._packages = Packages(
-            state=lambda: self._replica.state,
-            store=self._opened.store,
-            payloads=self._payloads,
+            read=self._stored.read,
+            environment_digest=self._stored.environment_digest,
             limits=config.limits,
         )
         self._agent = Agent(
@@ -209,17 +224,7 @@ class Runtime:
                 lease_us=timing.lease_ms * 1000,
                 limits=config.limits,
             ),
-            registration=c.RegisterNode(
-                node=config.id,
-                life=told.life,
-                labels=config.labels,
-                zone=config.zone,
-                slots=config.slots,
-                rpc_address=config.rpc,
-                http_address=config.http,
-                software=__version__,
-                voter=True,
-            ),
+            registration=registration(config, told),
             heartbeat_s=timing.heartbeat_ms / 1000,
             memory_sample_s=config.limits.worker_memory_sample_ms / 1000,
             report_s=config.limits.report_ms_max / 1000,
@@ -231,13 +236,14 @@ class Runtime:
             disk=self._keeping.room.beat,
             on_worker_death=self.metrics.worker_died,
             on_fatal=self._on_fatal,
+            on_refused=self._on_refused,
         )
         desk = Desk(
             agent=self._agent,
-            state=lambda: self._replica.state,
+            versions=self._asked.active_version,
+            groups=self._asked.group,
             forwarder=self._forwarder,
             payloads=self._payloads,
-            read_behind=self._read_behind,
             limits=config.limits,
         )
         self._workers = WorkerLinks(desk, self._packages.needed_by, config.limits)
@@ -255,6 +261,9 @@ class Runtime:
                 holders=self._holders,
                 room=self._keeping.room,
                 retention=self._keeping.door(lambda: self._leader.disks),
+                membership=self._members.membership,
+                change=self._members.calls.change,
+                addresses=self._addresses,
                 ask_worker=self._ask_worker,
                 leader=self._leader_id,
                 health=self._health,
@@ -282,7 +291,14 @@ class Runtime:
             PeerService(
                 proposer=self._proposer,
                 leader=self._leader,
+                membership=self._members.membership,
+                is_gone=self._members.is_gone,
                 barrier=self._driver.barrier,
+                answers=Answers(
+                    members=lambda: self._addresses.told(leader=self._leader_id()),
+                    package=self._stored.read,
+                    group=self._asked.group,
+                ),
             ),
         )
 
@@ -312,6 +328,7 @@ class Runtime:
                 group.create_task(self._leader.run())
                 group.create_task(self._workers.run())
                 group.create_task(self._agent.run())
+                group.create_task(self._members.membership.run(self._members.joining))
                 group.create_task(self._save())
                 group.create_task(self._payloads.repair(self._live_documents.lacking))
                 group.create_task(self._payloads.collect(self._live_documents.is_referenced))
@@ -322,10 +339,6 @@ class Runtime:
             await self._server.stop()
             await self._driver.stop()
             await self._channels.close()
-
-    async def hand_over(self) -> None:
-        """Before a planned end: work and leadership go to others."""
-        await self._hand_over.run()
 
     async def _save(self) -> None:
         async for mark in self._replica.flushes():
@@ -339,15 +352,14 @@ class Runtime:
 
     def _role_changed(self, role: Role) -> None:
         self.metrics.raft.is_leader.set(1 if role.is_leader else 0)
-        self._hand_over.role_changed(is_leader=role.is_leader)
+        self.hand_over.role_changed(is_leader=role.is_leader)
         self._leader.role_changed(role.term if role.is_leader else None)
         self._forwarder.leader_changed()
         self._agent.leader_changed()
 
     async def _commit(self, entry: bytes) -> tuple[int, tuple[Outcome, ...]]:
         result: Any = await self._driver.propose(entry)
-        index, outcomes = result
-        return index, outcomes
+        return tuple(result)
 
     async def _open_session(self, leader: str) -> LeaderSession:
         if leader == self._config.id:
@@ -382,4 +394,6 @@ class Runtime:
             is_formed=self._driver.is_formed,
             is_registered=self._agent.rounds.incarnation > 0,
             is_draining=self._agent.rounds.draining.is_on,
+            role=self._members.role(),
+            waits_because=self._members.joining.reason or self._driver.waits_because or "",
         )

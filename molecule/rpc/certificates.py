@@ -87,8 +87,7 @@ def issue_node(
 ) -> KeyPair:
     """A node's certificate, for serving and dialling; `addresses` may carry ports."""
     member = Identity(cluster, identities.NODE, node)
-    both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    return _issue(authority, member, addresses, usages=both, now=now, days=days)
+    return _issue(authority, member, addresses, now=now, days=days)
 
 
 def issue_gateway(
@@ -102,8 +101,7 @@ def issue_gateway(
 ) -> KeyPair:
     """A certificate for HTTPS towards people and programs; the internal port refuses it."""
     member = Identity(cluster, identities.GATEWAY, name)
-    serving = [ExtendedKeyUsageOID.SERVER_AUTH]
-    return _issue(authority, member, addresses, usages=serving, now=now, days=days)
+    return _issue(authority, member, addresses, now=now, days=days)
 
 
 def write(pair: KeyPair, certificate: Path, key: Path) -> None:
@@ -182,20 +180,25 @@ def https_context(pair_certificate: Path, pair_key: Path) -> ssl.SSLContext:
     return context
 
 
-def _issue(
+def issue_for(
     authority: KeyPair,
     member: Identity,
-    addresses: Sequence[str],
+    public_key: ec.EllipticCurvePublicKey,
     *,
-    usages: list[x509.ObjectIdentifier],
-    now: datetime | None,
-    days: int,
-) -> KeyPair:
+    addresses: Sequence[str],
+    now: datetime,
+    days: int = LEAF_DAYS,
+) -> bytes:
+    """The certificate (PEM) of a member whose private key lies elsewhere."""
     issuer = x509.load_pem_x509_certificate(authority.certificate_pem)
     issuer_key = serialization.load_pem_private_key(authority.key_pem, password=None)
     if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
         raise InvalidConfig("the key of the authority is not an elliptic curve key")
-    key = ec.generate_private_key(ec.SECP256R1())
+    if issuer_key.public_key() != issuer.public_key():
+        raise InvalidConfig("the key of the authority does not belong to its certificate")
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH]
+    if member.role == identities.NODE:
+        usages.append(ExtendedKeyUsageOID.CLIENT_AUTH)
     subject = _name(f"{member.name}.{member.cluster}")
     names: list[x509.GeneralName] = [
         x509.UniformResourceIdentifier(member.uri),
@@ -203,13 +206,33 @@ def _issue(
     ]
     names.extend(name for address in addresses if (name := _address_name(address)) not in names)
     certificate = (
-        _builder(subject, issuer.subject, key.public_key(), now or datetime.now(UTC), days)
+        _builder(subject, issuer.subject, public_key, now, days)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         .sign(issuer_key, hashes.SHA256())
     )
-    return _pair(certificate, key)
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _issue(
+    authority: KeyPair,
+    member: Identity,
+    addresses: Sequence[str],
+    *,
+    now: datetime | None,
+    days: int,
+) -> KeyPair:
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = issue_for(
+        authority,
+        member,
+        key.public_key(),
+        addresses=addresses,
+        now=now or datetime.now(UTC),
+        days=days,
+    )
+    return KeyPair(made, _pem(key))
 
 
 def _builder(
@@ -247,13 +270,14 @@ def _address_name(address: str) -> x509.GeneralName:
 
 
 def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
-    return KeyPair(
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
+    return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
 
 

@@ -42,8 +42,12 @@ _MODULES: Final = {
 class Cluster:
     """Three nodes in one folder, a recording target beside them. An async context manager."""
 
-    def __init__(self, folder: Path, *, with_links: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, with_links: bool = False, nodes: int = 3, worker_nodes: int = 0
+    ) -> None:
         self._folder = folder
+        self._nodes = nodes
+        self._worker_nodes = worker_nodes
         self._links = Links(NODES) if with_links else None
         self._names = itertools.count(1)
         self.recorder = Recorder()
@@ -52,7 +56,9 @@ class Cluster:
     async def __aenter__(self) -> Self:
         await self.recorder.start()
         self.inbox.mkdir(parents=True)
-        layout = Layout(nodes=len(NODES), timing_profile="relaxed")
+        layout = Layout(
+            nodes=self._nodes, worker_nodes=self._worker_nodes, timing_profile="relaxed"
+        )
         if self._links is not None:
             peers = await self._links.listen()
             layout = Layout(nodes=len(NODES), timing_profile="relaxed", peers=peers)
@@ -247,7 +253,7 @@ class Cluster:
         if node:
             return await ask(self.local.node(node).url)
         for place in self.local.place.nodes:
-            if not self._runs(place.id):
+            if place.role != "voter" or not self._runs(place.id):
                 continue
             try:
                 answer = await ask(place.url)
@@ -357,9 +363,11 @@ class Cluster:
 
     def _runs(self, node: str) -> bool:
         """True when the node process lives and is not frozen."""
-        if self.local.mark(self.local.node(node)) is None:
-            return False
-        return any(member.state != "T" for member in self.members(node, "node"))
+        mark = self.local.mark(self.local.node(node))
+        return mark is not None and any(
+            member.state != "T" and _MODULES["node"] in member.command.split()
+            for member in local_process.members(mark)
+        )
 
     def _mark(self, node: str) -> ProcessMark:
         mark = self.local.mark(self.local.node(node))

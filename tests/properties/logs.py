@@ -370,9 +370,15 @@ _WRITERS: tuple[_Writer, ...] = (
     _group,
     _settle,
     _submit_of_group,
+    draining.token,
+    draining.admit,
+    draining.forget,
 )
 
-WEIGHTS = (12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 3, 2, 1, 3, 6, 3, 3, 2, 4, 1, 2, 3, 3, 2, 6)
+WEIGHTS = (
+    *(12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 3, 2, 1, 3, 6, 3, 3, 2, 4, 1, 2, 3, 3, 2, 6),
+    *(2, 2, 1),
+)
 
 KINDS_OF_THE_MODEL = _WRITERS.index(purge) + 1
 """The first ones; the model knows nothing of triggers and groups."""

@@ -58,6 +58,9 @@ class Command(_message.Message):
     REPORT_WORKER_DEATH_FIELD_NUMBER: _builtins.int
     DRAIN_NODE_FIELD_NUMBER: _builtins.int
     UNDRAIN_NODE_FIELD_NUMBER: _builtins.int
+    CREATE_JOIN_TOKEN_FIELD_NUMBER: _builtins.int
+    ADMIT_NODE_FIELD_NUMBER: _builtins.int
+    FORGET_NODE_FIELD_NUMBER: _builtins.int
     PUT_VERSION_FIELD_NUMBER: _builtins.int
     PUT_ENVIRONMENT_FIELD_NUMBER: _builtins.int
     ACTIVATE_VERSION_FIELD_NUMBER: _builtins.int
@@ -99,6 +102,12 @@ class Command(_message.Message):
     def drain_node(self) -> Global___DrainNode: ...
     @_builtins.property
     def undrain_node(self) -> Global___UndrainNode: ...
+    @_builtins.property
+    def create_join_token(self) -> Global___CreateJoinToken: ...
+    @_builtins.property
+    def admit_node(self) -> Global___AdmitNode: ...
+    @_builtins.property
+    def forget_node(self) -> Global___ForgetNode: ...
     @_builtins.property
     def put_version(self) -> Global___PutVersion:
         """what is deployed"""
@@ -164,6 +173,9 @@ class Command(_message.Message):
         report_worker_death: Global___ReportWorkerDeath | None = ...,
         drain_node: Global___DrainNode | None = ...,
         undrain_node: Global___UndrainNode | None = ...,
+        create_join_token: Global___CreateJoinToken | None = ...,
+        admit_node: Global___AdmitNode | None = ...,
+        forget_node: Global___ForgetNode | None = ...,
         put_version: Global___PutVersion | None = ...,
         put_environment: Global___PutEnvironment | None = ...,
         activate_version: Global___ActivateVersion | None = ...,
@@ -188,11 +200,11 @@ class Command(_message.Message):
         settle_group: Global___SettleGroup | None = ...,
         purge_ended: Global___PurgeEnded | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "signal_execution", "assign_trigger", "record_group", "settle_group", "purge_ended"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "create_join_token", "admit_node", "forget_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "signal_execution", "assign_trigger", "record_group", "settle_group", "purge_ended"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -407,6 +419,7 @@ class RegisterNode(_message.Message):
     HTTP_ADDRESS_FIELD_NUMBER: _builtins.int
     SOFTWARE_FIELD_NUMBER: _builtins.int
     VOTER_FIELD_NUMBER: _builtins.int
+    SIGNS_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     life: _builtins.str
     """made by the supervisor for each start of the node process"""
@@ -416,6 +429,8 @@ class RegisterNode(_message.Message):
     http_address: _builtins.str
     software: _builtins.str
     voter: _builtins.bool
+    signs: _builtins.bool
+    """it has the key of the cluster's authority"""
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -430,10 +445,11 @@ class RegisterNode(_message.Message):
         http_address: _builtins.str = ...,
         software: _builtins.str = ...,
         voter: _builtins.bool = ...,
+        signs: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_address", b"http_address", "labels", b"labels", "life", b"life", "node", b"node", "rpc_address", b"rpc_address", "slots", b"slots", "software", b"software", "voter", b"voter", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["http_address", b"http_address", "labels", b"labels", "life", b"life", "node", b"node", "rpc_address", b"rpc_address", "signs", b"signs", "slots", b"slots", "software", b"software", "voter", b"voter", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -620,6 +636,96 @@ class UndrainNode(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UndrainNode: _TypeAlias = UndrainNode  # noqa: Y015
+
+@_typing.final
+class CreateJoinToken(_message.Message):
+    """A secret that lets one node in, once. Only its digest is in the log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    LIFETIME_MS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """sha256 of the secret, hex"""
+    role: _builtins.str
+    """voter | worker"""
+    lifetime_ms: _builtins.int
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+        role: _builtins.str = ...,
+        lifetime_ms: _builtins.int = ...,
+        actor: Global___Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "digest", b"digest", "lifetime_ms", b"lifetime_ms", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateJoinToken: _TypeAlias = CreateJoinToken  # noqa: Y015
+
+@_typing.final
+class AdmitNode(_message.Message):
+    """The holder of a token asks for a certificate. The same request again gets the same answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    """of the token"""
+    node: _builtins.str
+    role: _builtins.str
+    request: _builtins.str
+    """digest of what is to be signed"""
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+        node: _builtins.str = ...,
+        role: _builtins.str = ...,
+        request: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "node", b"node", "request", b"request", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdmitNode: _TypeAlias = AdmitNode  # noqa: Y015
+
+@_typing.final
+class ForgetNode(_message.Message):
+    """The node left: it is refused from now on, until a token lets it in again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        actor: Global___Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetNode: _TypeAlias = ForgetNode  # noqa: Y015
 
 @_typing.final
 class VersionOptions(_message.Message):

@@ -55,6 +55,31 @@ class PeerStub:
                 request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ReadIndexRequest.SerializeToString,
                 response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ReadIndexReply.FromString,
                 _registered_method=True)
+        self.Members = channel.unary_unary(
+                '/molecule.wire.v1.Peer/Members',
+                request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.MembersRequest.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.MembersReply.FromString,
+                _registered_method=True)
+        self.Package = channel.unary_unary(
+                '/molecule.wire.v1.Peer/Package',
+                request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.PackageRequest.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.PackageReply.FromString,
+                _registered_method=True)
+        self.Group = channel.unary_unary(
+                '/molecule.wire.v1.Peer/Group',
+                request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GroupRequest.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GroupReply.FromString,
+                _registered_method=True)
+        self.Join = channel.unary_unary(
+                '/molecule.wire.v1.Peer/Join',
+                request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.JoinRequest.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.FromString,
+                _registered_method=True)
+        self.Change = channel.unary_unary(
+                '/molecule.wire.v1.Peer/Change',
+                request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeRequest.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.FromString,
+                _registered_method=True)
 
 
 class PeerServicer:
@@ -88,6 +113,39 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Members(self, request, context):
+        """What a node without a copy of the state asks: who leads and votes, packages, how far a group is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Package(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Group(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Join(self, request, context):
+        """From a newcomer with an empty folder: let me receive the log. Only the leader does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Change(self, request, context):
+        """A change of members that a person asked another node for. Only the leader does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -110,6 +168,31 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.ReadIndex,
                     request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ReadIndexRequest.FromString,
                     response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ReadIndexReply.SerializeToString,
+            ),
+            'Members': grpc.unary_unary_rpc_method_handler(
+                    servicer.Members,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.MembersRequest.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.MembersReply.SerializeToString,
+            ),
+            'Package': grpc.unary_unary_rpc_method_handler(
+                    servicer.Package,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.PackageRequest.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.PackageReply.SerializeToString,
+            ),
+            'Group': grpc.unary_unary_rpc_method_handler(
+                    servicer.Group,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GroupRequest.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GroupReply.SerializeToString,
+            ),
+            'Join': grpc.unary_unary_rpc_method_handler(
+                    servicer.Join,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.JoinRequest.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.SerializeToString,
+            ),
+            'Change': grpc.unary_unary_rpc_method_handler(
+                    servicer.Change,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeRequest.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -220,6 +303,141 @@ class Peer:
             '/molecule.wire.v1.Peer/ReadIndex',
             molecule_dot_wire_dot_v1_dot_peer__pb2.ReadIndexRequest.SerializeToString,
             molecule_dot_wire_dot_v1_dot_peer__pb2.ReadIndexReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Members(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/molecule.wire.v1.Peer/Members',
+            molecule_dot_wire_dot_v1_dot_peer__pb2.MembersRequest.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_peer__pb2.MembersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Package(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/molecule.wire.v1.Peer/Package',
+            molecule_dot_wire_dot_v1_dot_peer__pb2.PackageRequest.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_peer__pb2.PackageReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Group(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/molecule.wire.v1.Peer/Group',
+            molecule_dot_wire_dot_v1_dot_peer__pb2.GroupRequest.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_peer__pb2.GroupReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Join(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/molecule.wire.v1.Peer/Join',
+            molecule_dot_wire_dot_v1_dot_peer__pb2.JoinRequest.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Change(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/molecule.wire.v1.Peer/Change',
+            molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeRequest.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.FromString,
             options,
             channel_credentials,
             insecure,

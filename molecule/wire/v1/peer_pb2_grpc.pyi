@@ -40,6 +40,14 @@ class PeerStub:
     """From a node's own supervisor, to any voter."""
     ReadIndex: _grpc.UnaryUnaryMultiCallable[_peer_pb2.ReadIndexRequest, _peer_pb2.ReadIndexReply]
     """A commit index confirmed by a majority round begun after the call."""
+    Members: _grpc.UnaryUnaryMultiCallable[_peer_pb2.MembersRequest, _peer_pb2.MembersReply]
+    """What a node without a copy of the state asks: who leads and votes, packages, how far a group is."""
+    Package: _grpc.UnaryUnaryMultiCallable[_peer_pb2.PackageRequest, _peer_pb2.PackageReply]
+    Group: _grpc.UnaryUnaryMultiCallable[_peer_pb2.GroupRequest, _peer_pb2.GroupReply]
+    Join: _grpc.UnaryUnaryMultiCallable[_peer_pb2.JoinRequest, _peer_pb2.ChangeReply]
+    """From a newcomer with an empty folder: let me receive the log. Only the leader does."""
+    Change: _grpc.UnaryUnaryMultiCallable[_peer_pb2.ChangeRequest, _peer_pb2.ChangeReply]
+    """A change of members that a person asked another node for. Only the leader does."""
 
 @_typing.type_check_only
 class PeerAsyncStub(PeerStub):
@@ -52,6 +60,14 @@ class PeerAsyncStub(PeerStub):
     """From a node's own supervisor, to any voter."""
     ReadIndex: _aio.UnaryUnaryMultiCallable[_peer_pb2.ReadIndexRequest, _peer_pb2.ReadIndexReply]  # type: ignore[assignment]
     """A commit index confirmed by a majority round begun after the call."""
+    Members: _aio.UnaryUnaryMultiCallable[_peer_pb2.MembersRequest, _peer_pb2.MembersReply]  # type: ignore[assignment]
+    """What a node without a copy of the state asks: who leads and votes, packages, how far a group is."""
+    Package: _aio.UnaryUnaryMultiCallable[_peer_pb2.PackageRequest, _peer_pb2.PackageReply]  # type: ignore[assignment]
+    Group: _aio.UnaryUnaryMultiCallable[_peer_pb2.GroupRequest, _peer_pb2.GroupReply]  # type: ignore[assignment]
+    Join: _aio.UnaryUnaryMultiCallable[_peer_pb2.JoinRequest, _peer_pb2.ChangeReply]  # type: ignore[assignment]
+    """From a newcomer with an empty folder: let me receive the log. Only the leader does."""
+    Change: _aio.UnaryUnaryMultiCallable[_peer_pb2.ChangeRequest, _peer_pb2.ChangeReply]  # type: ignore[assignment]
+    """A change of members that a person asked another node for. Only the leader does."""
 
 class PeerServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -85,5 +101,43 @@ class PeerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_peer_pb2.ReadIndexReply, _abc.Awaitable[_peer_pb2.ReadIndexReply]]:
         """A commit index confirmed by a majority round begun after the call."""
+
+    @_abc_1.abstractmethod
+    def Members(
+        self,
+        request: _peer_pb2.MembersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_pb2.MembersReply, _abc.Awaitable[_peer_pb2.MembersReply]]:
+        """What a node without a copy of the state asks: who leads and votes, packages, how far a group is."""
+
+    @_abc_1.abstractmethod
+    def Package(
+        self,
+        request: _peer_pb2.PackageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_pb2.PackageReply, _abc.Awaitable[_peer_pb2.PackageReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Group(
+        self,
+        request: _peer_pb2.GroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_pb2.GroupReply, _abc.Awaitable[_peer_pb2.GroupReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Join(
+        self,
+        request: _peer_pb2.JoinRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_pb2.ChangeReply, _abc.Awaitable[_peer_pb2.ChangeReply]]:
+        """From a newcomer with an empty folder: let me receive the log. Only the leader does."""
+
+    @_abc_1.abstractmethod
+    def Change(
+        self,
+        request: _peer_pb2.ChangeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_pb2.ChangeReply, _abc.Awaitable[_peer_pb2.ChangeReply]]:
+        """A change of members that a person asked another node for. Only the leader does."""
 
 def add_PeerServicer_to_server(servicer: PeerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

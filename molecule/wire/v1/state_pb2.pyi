@@ -202,6 +202,7 @@ class NodeRow(_message.Message):
     DRAIN_AT_MS_FIELD_NUMBER: _builtins.int
     DRAIN_UNTIL_MS_FIELD_NUMBER: _builtins.int
     DRAIN_ACTOR_FIELD_NUMBER: _builtins.int
+    SIGNS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     life: _builtins.str
     incarnation: _builtins.int
@@ -220,6 +221,7 @@ class NodeRow(_message.Message):
     drain_at_ms: _builtins.int
     drain_until_ms: _builtins.int
     drain_actor: _builtins.str
+    signs: _builtins.bool
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
     @_builtins.property
@@ -247,10 +249,11 @@ class NodeRow(_message.Message):
         drain_at_ms: _builtins.int = ...,
         drain_until_ms: _builtins.int = ...,
         drain_actor: _builtins.str = ...,
+        signs: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain_actor", b"drain_actor", "drain_at_ms", b"drain_at_ms", "drain_life", b"drain_life", "drain_until_ms", b"drain_until_ms", "http_address", b"http_address", "id", b"id", "incarnation", b"incarnation", "is_draining", b"is_draining", "is_up", b"is_up", "labels", b"labels", "life", b"life", "lost_at_ms", b"lost_at_ms", "lost_reason", b"lost_reason", "past_lives", b"past_lives", "registered_at_ms", b"registered_at_ms", "rpc_address", b"rpc_address", "slots", b"slots", "software", b"software", "voter", b"voter", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain_actor", b"drain_actor", "drain_at_ms", b"drain_at_ms", "drain_life", b"drain_life", "drain_until_ms", b"drain_until_ms", "http_address", b"http_address", "id", b"id", "incarnation", b"incarnation", "is_draining", b"is_draining", "is_up", b"is_up", "labels", b"labels", "life", b"life", "lost_at_ms", b"lost_at_ms", "lost_reason", b"lost_reason", "past_lives", b"past_lives", "registered_at_ms", b"registered_at_ms", "rpc_address", b"rpc_address", "signs", b"signs", "slots", b"slots", "software", b"software", "voter", b"voter", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1031,3 +1034,65 @@ class DocumentUseRow(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DocumentUseRow: _TypeAlias = DocumentUseRow  # noqa: Y015
+
+@_typing.final
+class JoinTokenRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIGEST_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    USED_BY_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    digest: _builtins.str
+    role: _builtins.str
+    expires_at_ms: _builtins.int
+    used_by: _builtins.str
+    request: _builtins.str
+    actor: _builtins.str
+    def __init__(
+        self,
+        *,
+        digest: _builtins.str = ...,
+        role: _builtins.str = ...,
+        expires_at_ms: _builtins.int = ...,
+        used_by: _builtins.str = ...,
+        request: _builtins.str = ...,
+        actor: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "digest", b"digest", "expires_at_ms", b"expires_at_ms", "request", b"request", "role", b"role", "used_by", b"used_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JoinTokenRow: _TypeAlias = JoinTokenRow  # noqa: Y015
+
+@_typing.final
+class AdmissionRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ROLE_FIELD_NUMBER: _builtins.int
+    GONE_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    role: _builtins.str
+    gone: _builtins.bool
+    at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        role: _builtins.str = ...,
+        gone: _builtins.bool = ...,
+        at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "gone", b"gone", "node", b"node", "role", b"role"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdmissionRow: _TypeAlias = AdmissionRow  # noqa: Y015

@@ -68,3 +68,23 @@ def test_a_folder_without_a_cluster_says_how_to_start_one(tmp_path: Path) -> Non
 def test_ports_are_counted_from_the_first(tmp_path: Path) -> None:
     place = local_files.make(tmp_path, Layout(nodes=2, first_port=17_400))
     assert [node.http for node in place.nodes] == ["127.0.0.1:17400", "127.0.0.1:17402"]
+
+
+def test_a_newcomer_gets_a_name_that_no_folder_has(tmp_path: Path) -> None:
+    made = local_files.make(tmp_path, Layout(nodes=3))
+    local_files.forget(made.folder, "n1")
+    assert [node.id for node in local_files.load(tmp_path).nodes] == ["n2", "n3"]
+    place = local_files.next_node(tmp_path, node="", host="127.0.0.1", first_port=None)
+    assert place.id == "n4"
+    with pytest.raises(ValueError, match="n2 is there already"):
+        local_files.next_node(tmp_path, node="n2", host="127.0.0.1", first_port=None)
+
+
+def test_worker_nodes_dial_the_voters_and_are_no_address_for_callers(tmp_path: Path) -> None:
+    made = local_files.make(tmp_path, Layout(nodes=1, worker_nodes=1))
+    settings = yaml.safe_load(made.nodes[1].config.read_text())
+    assert (settings["role"], [peer["id"] for peer in settings["peers"]]) == ("worker", ["n1"])
+    assert "ca_key" not in settings
+    context = json.loads((tmp_path / "context.json").read_text())
+    assert context["urls"] == [made.nodes[0].url]
+    assert [node.role for node in local_files.load(tmp_path).nodes] == ["voter", "worker"]

@@ -58,7 +58,7 @@ class OneNode:
         )
         self.payloads = Payloads(
             me="n1",
-            voters=("n1",),
+            voters=lambda: ("n1",),
             documents=self.documents,
             put_at=self._put_nowhere,
             get_from=self._nowhere,
@@ -143,7 +143,7 @@ async def one_node(folder: Path, limits: Limits | None = None) -> AsyncIterator[
     config = NodeConfig(
         id="n1",
         data=str(folder),
-        tls=TlsFiles(ca="", certificate="", key=""),
+        tls=TlsFiles(ca=str(folder / "ca.pem"), certificate="", key=""),
         admin_token_file="",
         limits=limits,
     )

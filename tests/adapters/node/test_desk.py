@@ -12,7 +12,7 @@ from molecule.model.ids import ExecutionId
 from molecule.node.agent import Agent, LeaderSession
 from molecule.node.agent_rounds import AgentRounds
 from molecule.node.control import Control
-from molecule.node.desk import Desk
+from molecule.node.desk import AskedState, Desk
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
@@ -43,6 +43,7 @@ def agent(node: OneNode) -> Iterator[Agent]:
             send_worker=lambda _worker, _message: None,
             on_worker_death=pytest.fail,
             on_fatal=pytest.fail,
+            on_refused=pytest.fail,
         )
 
 
@@ -51,12 +52,13 @@ def desk(node: OneNode, agent: Agent) -> Desk:
     async def nothing_is_behind() -> None:
         return
 
+    asked = AskedState(lambda: node.state, nothing_is_behind)
     return Desk(
         agent=agent,
-        state=lambda: node.state,
+        versions=asked.active_version,
+        groups=asked.group,
         forwarder=node.forwarder,
         payloads=node.payloads,
-        read_behind=nothing_is_behind,
         limits=node.limits,
     )
 

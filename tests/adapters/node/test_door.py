@@ -9,8 +9,10 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from molecule.model.errors import Conflict, NoLeader, NotFound, Unauthenticated
+from molecule.model.errors import Conflict, InvalidInput, NoLeader, NotFound, Unauthenticated
 from molecule.node.actions import Actions
+from molecule.node.addresses import Addresses
+from molecule.node.cluster_actions import ClusterActions
 from molecule.node.deploy import DeployDoor
 from molecule.node.door import DoorService
 from molecule.node.holders import Holders
@@ -20,9 +22,12 @@ from molecule.node.process_actions import ProcessActions
 from molecule.node.reads import Reads
 from molecule.node.signals import Signals
 from molecule.node.submit import SubmitDoor
+from molecule.rpc import certificates
+from molecule.rpc.certificates import KeyPair
 from molecule.rpc.documents import MissingDocuments
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import door_pb2 as d
+from molecule.wire.v1 import peer_pb2 as p
 from tests.adapters.node.one_node import OneNode, one_node
 
 TOKEN = "mol_test"
@@ -61,6 +66,7 @@ class Doors:
         self.node = node
         self.behind: list[str] = []
         self.caught_up = 0
+        self.changes: list[p.ChangeRequest] = []
         limits = node.limits
         self.door = DoorService(
             identifier=Identifier(hashlib.sha256(TOKEN.encode()).hexdigest()),
@@ -89,12 +95,21 @@ class Doors:
                 forwarder=node.forwarder, state=lambda: node.state, limits=limits
             ),
             signals=Signals(forwarder=node.forwarder, payloads=node.payloads, limits=limits),
+            members=ClusterActions(
+                config=node.config,
+                forwarder=node.forwarder,
+                state=lambda: node.state,
+                addresses=Addresses(node.config),
+                holders=holders(node),
+                change=self._change,
+            ),
             reads=Reads(
                 config=node.config,
                 state=lambda: node.state,
                 store=node.store,
                 payloads=node.payloads,
                 leader=lambda: "n1",
+                members=lambda: {"voters": ["n1"], "learners": []},
             ),
             replica=node.replica,
             store=node.store,
@@ -106,6 +121,11 @@ class Doors:
             limits=limits,
         )
 
+    def with_authority(self, ca: KeyPair) -> None:
+        """Give the node the certificate of an authority, without its key."""
+        folder = Path(self.node.config.data)
+        (folder / "ca.pem").write_bytes(ca.certificate_pem)
+
     async def act(self, action: str, name: str, **fields: object) -> Any:
         request = d.ActRequest(credentials=ADMIN, action=action, id=name, json=orjson.dumps(fields))
         return orjson.loads((await self.door.Act(request, Call())).json)
@@ -115,6 +135,10 @@ class Doors:
         behind, self.behind = self.behind, []
         for name in behind:
             await self.node.submit(name)
+
+    async def _change(self, request: p.ChangeRequest) -> int:
+        self.changes.append(request)
+        return 1
 
     async def _until_applied(self, _index: int) -> None:
         return
@@ -252,3 +276,68 @@ async def test_a_key_is_settled_once_and_only_when_it_is_held(doors: Doors) -> N
     assert orjson.loads(settled.json)["held_keys"] == []
     with pytest.raises(NotFound, match="held for dead letters"):
         await doors.door.Act(acts("settle_key", "ledger", concurrency_key="N14228"), Call())
+
+
+async def test_a_token_is_shown_once_and_only_its_digest_is_kept(doors: Doors) -> None:
+    ca = certificates.create_authority(doors.node.config.cluster)
+    doors.with_authority(ca)
+    told = await doors.act("token", "", lifetime_ms=60_000)
+    kind, cluster, fingerprint, secret = told["token"].split("_", 3)
+    assert (kind, cluster) == ("mjt", doors.node.config.cluster)
+    assert fingerprint == certificates.fingerprint(ca.certificate_pem)
+    assert list(doors.node.state.join_tokens) == [hashlib.sha256(secret.encode()).hexdigest()]
+
+
+async def test_a_node_without_the_authoritys_key_says_who_has_it(doors: Doors) -> None:
+    doors.with_authority(certificates.create_authority(doors.node.config.cluster))
+    await doors.node.say(
+        register_node=c.RegisterNode(
+            node="n2", life="1", slots=1, signs=True, http_address="10.0.0.2:7443"
+        )
+    )
+    fields = {"cluster": doors.node.config.cluster, "node": "n4", "role": "voter"}
+    with pytest.raises(Conflict, match=r"ask n2 at https://10\.0\.0\.2:7443"):
+        await doors.act("join", "", **fields)
+
+
+async def test_a_newcomer_of_another_cluster_is_refused(doors: Doors) -> None:
+    with pytest.raises(InvalidInput, match="'other'"):
+        await doors.act("join", "", cluster="other")
+
+
+async def test_a_node_that_holds_work_does_not_leave(doors: Doors) -> None:
+    await doors.node.start("e1")
+    with pytest.raises(Conflict, match="drain it first"):
+        await doors.act("leave", "n1")
+    assert doors.changes == []
+
+
+@pytest.mark.parametrize(
+    ("dead", "ended", "reason"),
+    [(True, False, "is up"), (False, True, "is lost")],
+)
+async def test_whether_a_node_that_leaves_is_dead_must_be_said_rightly(
+    doors: Doors,
+    dead: bool,
+    ended: bool,
+    reason: str,
+) -> None:
+    await doors.node.say(register_node=c.RegisterNode(node="n2", life="1", slots=1))
+    if ended:
+        await doors.node.say(report_node_death=c.ReportNodeDeath(node="n2", life="1"))
+    with pytest.raises(Conflict, match=reason):
+        await doors.act("leave", "n2", dead=dead)
+
+
+async def test_a_dead_worker_node_leaves_without_a_change_of_voters(doors: Doors) -> None:
+    await doors.node.say(register_node=c.RegisterNode(node="n2", life="1", slots=1))
+    await doors.node.say(report_node_death=c.ReportNodeDeath(node="n2", life="1"))
+    assert await doors.act("leave", "n2", dead=True) == {"node": "n2", "left": True}
+    assert (doors.changes, "n2" in doors.node.state.nodes) == ([], False)
+
+
+async def test_leadership_moves_only_to_a_voter(doors: Doors) -> None:
+    with pytest.raises(NotFound, match="voters are n1"):
+        await doors.act("transfer", "", to="n7")
+    await doors.act("transfer", "", to="n1")
+    assert [change.transfer for change in doors.changes] == ["n1"]

@@ -3,7 +3,7 @@
 import pytest
 
 from molecule.model.errors import NotFound
-from molecule.node.packages import Packages
+from molecule.node.packages import Packages, StoredPackages
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from tests.adapters.node.one_node import ENVIRONMENT, PACKAGE, SETTINGS, OneNode
@@ -15,8 +15,9 @@ NEEDED = [
 
 
 def packages(node: OneNode) -> Packages:
+    stored = StoredPackages(state=lambda: node.state, store=node.store, payloads=node.payloads)
     return Packages(
-        state=lambda: node.state, store=node.store, payloads=node.payloads, limits=node.limits
+        read=stored.read, environment_digest=stored.environment_digest, limits=node.limits
     )
 
 

@@ -69,6 +69,7 @@ class Keeper:
             store=node.store,
             payloads=node.payloads,
             leader=lambda: "n1",
+            members=lambda: {"voters": ["n1"], "learners": []},
         )
 
     async def _propose(self, commands: Sequence[c.Command]) -> Sequence[Outcome]:

@@ -22,6 +22,7 @@ def retries(node: OneNode) -> Retries:
         store=node.store,
         payloads=node.payloads,
         leader=lambda: "n1",
+        members=lambda: {"voters": ["n1"], "learners": []},
     )
     return Retries(reads=reads, store=node.store, payloads=node.payloads)
 

@@ -166,7 +166,12 @@ async def test_resource_is_told_as_the_node_process_gives_it(
     unused: Any = None
     state = _state()
     reads = Reads(
-        config=config, state=lambda: state, store=unused, payloads=unused, leader=lambda: "n1"
+        config=config,
+        state=lambda: state,
+        store=unused,
+        payloads=unused,
+        leader=lambda: "n1",
+        members=lambda: {"voters": ["n1"], "learners": []},
     )
 
     _told(await reads.read(resource, name, {}), model)

@@ -21,6 +21,7 @@ NODE = {
     "drain_actor": "",
     "leader": True,
     "voter": True,
+    "signs": True,
     "labels": {"zone": "a"},
     "zone": "",
     "slots": 128,
@@ -266,6 +267,7 @@ def test_cluster_status_says_what_may_be_lost(shell: Shell, door: FakeDoor) -> N
         "index": 90,
         "time_ms": 0,
         "voters": ["n1", "n2", "n3"],
+        "learners": [],
         "may_lose_voters": 1,
         "nodes": [NODE],
         "counts": {"COMPLETED": 3, "FAILED": 0},
@@ -276,9 +278,10 @@ def test_cluster_status_says_what_may_be_lost(shell: Shell, door: FakeDoor) -> N
     }
     said = shell.run("cluster", "status")
 
-    assert said.out.splitlines()[:9] == [
+    assert said.out.splitlines()[:10] == [
         "cluster      local",
         "leader       n1",
+        "voters       n1 n2 n3",
         "may lose     1 voter",
         "epoch        2",
         "log index    90",

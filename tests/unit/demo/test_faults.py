@@ -10,7 +10,7 @@ from molecule.demo.faults import PLAN, ClusterView, Due, FaultKind, NodeView, Pl
 LEADER = NodeView("n1", is_ready=True, in_flight=80)
 BUSY = NodeView("n2", is_ready=True, in_flight=90)
 QUIET = NodeView("n3", is_ready=True, in_flight=10)
-VIEW = ClusterView(leader="n1", nodes=(LEADER, BUSY, QUIET), accepted=1000, ended=250)
+VIEW = ClusterView(leader="n1", nodes=(LEADER, BUSY, QUIET), accepted=1000, ended=200)
 HELD = Place("ASSIGNED", "n1", 1)
 
 
@@ -18,22 +18,26 @@ def due(done: int, view: ClusterView) -> Due | None:
     return faults.due(PLAN, done, view, work=1000)
 
 
-def test_the_leader_is_killed_after_a_quarter_of_the_work() -> None:
+def test_the_leader_is_killed_after_a_fifth_of_the_work() -> None:
     assert due(0, VIEW) == Due(FaultKind.LEADER_KILL, LEADER)
-    assert due(0, replace(VIEW, ended=249)) is None
+    assert due(0, replace(VIEW, ended=199)) is None
 
 
-def test_the_busiest_follower_is_killed_after_half_of_the_work() -> None:
-    assert due(1, replace(VIEW, ended=500)) == Due(FaultKind.NODE_KILL, BUSY)
+def test_the_busiest_follower_is_killed_after_two_fifths_of_the_work() -> None:
+    assert due(1, replace(VIEW, ended=400)) == Due(FaultKind.NODE_KILL, BUSY)
     assert due(1, VIEW) is None
 
 
-def test_a_follower_is_frozen_after_three_quarters_of_the_work() -> None:
-    assert due(2, replace(VIEW, ended=750)) == Due(FaultKind.FREEZE, BUSY)
+def test_a_follower_is_frozen_after_three_fifths_of_the_work() -> None:
+    assert due(2, replace(VIEW, ended=600)) == Due(FaultKind.FREEZE, BUSY)
+
+
+def test_a_follower_loses_its_disk_after_three_quarters_of_the_work() -> None:
+    assert due(3, replace(VIEW, ended=750)) == Due(FaultKind.DISK_LOSS, BUSY)
 
 
 def test_nothing_is_broken_after_the_plan_is_done() -> None:
-    assert due(3, replace(VIEW, ended=1000)) is None
+    assert due(4, replace(VIEW, ended=1000)) is None
 
 
 def test_nothing_is_broken_while_a_node_is_away() -> None:

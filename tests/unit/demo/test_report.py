@@ -21,7 +21,15 @@ COUNTS = Counts(
     questions=7,
 )
 FAULTS = tuple(
-    FaultRecord(kind, "n1", in_flight=80, moved=60, ms_to_next_accept=400, ms_to_running=3000)
+    FaultRecord(
+        kind,
+        "n1",
+        in_flight=80,
+        moved=60,
+        ms_to_next_accept=400,
+        ms_to_running=3000,
+        replaced_by="n4" if kind is FaultKind.DISK_LOSS else "",
+    )
     for kind in FaultKind
 )
 
@@ -44,12 +52,16 @@ def test_the_report_file_holds_these_fields() -> None:
     told = json.loads(a_report().json())
     names = (
         "executions completed failed lost duplicates_target duplicates_table in_doubt "
-        "resolved_by_verify leader_kills node_kills freezes rows_expected rows_found faults"
+        "resolved_by_verify leader_kills node_kills freezes voters_replaced rows_expected "
+        "rows_found faults"
     )
-    fault_names = "kind node in_flight moved ms_to_next_accept ms_to_running"
+    fault_names = (
+        "kind node in_flight moved ms_to_next_accept ms_to_running replaced_by ms_to_replaced"
+    )
     assert list(told) == names.split()
     assert list(told["faults"][0]) == fault_names.split()
-    assert (told["leader_kills"], told["node_kills"], told["freezes"]) == (1, 1, 1)
+    counted = ("leader_kills", "node_kills", "freezes", "voters_replaced")
+    assert [told[name] for name in counted] == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +76,8 @@ def test_the_report_file_holds_these_fields() -> None:
         a_report(counts=replace(COUNTS, duplicates_target=1)),
         a_report(counts=replace(COUNTS, rows_found=199)),
         a_report(faults=FAULTS[:2]),
-        a_report(faults=(*FAULTS[:2], replace(FAULTS[2], moved=0))),
+        a_report(faults=(*FAULTS[:3], replace(FAULTS[3], moved=0))),
+        a_report(faults=(*FAULTS[:3], replace(FAULTS[3], replaced_by=""))),
     ],
 )
 def test_anything_lost_doubled_or_unproved_is_an_objection(told: Report) -> None:

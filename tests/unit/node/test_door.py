@@ -60,6 +60,7 @@ async def submitted(parts: Parts) -> d.SubmitReply:
         nodes=anything,
         process_actions=anything,
         signals=anything,
+        members=anything,
         reads=anything,
         replica=anything,
         store=anything,

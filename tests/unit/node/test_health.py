@@ -4,15 +4,18 @@ import pytest
 
 from molecule.node.health import health
 
+VOTER = {"role": "voter", "waits_because": ""}
+
 
 def test_node_is_ready_once_somebody_leads_and_knows_it() -> None:
-    told = health("n1", leader="n2", is_formed=True, is_registered=True, is_draining=False)
+    told = health("n1", leader="n2", is_formed=True, is_registered=True, is_draining=False, **VOTER)
     assert told == {
         "ready": True,
         "started": True,
         "draining": False,
         "reasons": [],
         "node": "n1",
+        "role": "voter",
         "leader": "n2",
     }
 
@@ -29,7 +32,12 @@ def test_node_that_is_not_ready_says_why(
     leader: str | None, is_formed: bool, is_registered: bool, reason: str
 ) -> None:
     told = health(
-        "n1", leader=leader, is_formed=is_formed, is_registered=is_registered, is_draining=False
+        "n1",
+        leader=leader,
+        is_formed=is_formed,
+        is_registered=is_registered,
+        is_draining=False,
+        **VOTER,
     )
     assert not told["ready"]
     assert [each for each in told["reasons"] if reason in each] == told["reasons"]
@@ -40,6 +48,21 @@ def test_node_that_drains_is_not_ready_and_says_so(
     leader: str | None,
     only_draining: bool,
 ) -> None:
-    told = health("n1", leader=leader, is_formed=True, is_registered=True, is_draining=True)
+    told = health(
+        "n1", leader=leader, is_formed=True, is_registered=True, is_draining=True, **VOTER
+    )
     assert (told["ready"], told["draining"]) == (False, only_draining)
     assert "draining" in told["reasons"][-1]
+
+
+def test_a_newcomer_says_why_it_is_not_let_in() -> None:
+    told = health(
+        "n4",
+        leader=None,
+        is_formed=False,
+        is_registered=False,
+        is_draining=False,
+        role="newcomer",
+        waits_because="no token",
+    )
+    assert "waits to be let in: no token" in told["reasons"][0]

@@ -48,7 +48,7 @@ async def asked(n2: Found, n3: Found, limits: Limits | None = None) -> bytes:
 
     found = Payloads(
         me="n1",
-        voters=("n1", "n2", "n3"),
+        voters=lambda: ("n1", "n2", "n3"),
         documents=Nothing(),
         put_at=put_at,
         get_from=get_from,
@@ -90,7 +90,7 @@ async def put(n2: MoleculeError | object | None, n3: MoleculeError | object | No
 
     found = Payloads(
         me="n1",
-        voters=("n1", "n2", "n3"),
+        voters=lambda: ("n1", "n2", "n3"),
         documents=Nothing(),
         put_at=put_at,
         get_from=get_from,
@@ -132,7 +132,7 @@ async def test_a_full_disk_does_not_end_the_repair_of_documents() -> None:
 
     found = Payloads(
         me="n1",
-        voters=("n1", "n2", "n3"),
+        voters=lambda: ("n1", "n2", "n3"),
         documents=Full(),
         put_at=put_at,
         get_from=get_from,

@@ -1,0 +1,61 @@
+"""A cluster whose nodes come and go."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+
+from molecule.cli import joining, local, local_files
+from molecule.cli.joining import JoinToken
+from molecule.cli.local import LocalCluster
+from molecule.cli.waiting import until
+from tests.cluster.cluster import MOVED_WITHIN_S, Cluster
+
+
+class Growing(Cluster):
+    """The same, with these deeds."""
+
+    async def token(self, **fields: Any) -> str:
+        """A join token."""
+        answer = await self.post("/api/v1/cluster/tokens", fields)
+        assert answer.is_success, answer.text
+        return str(answer.json()["token"])
+
+    async def join(self, node: str, *, at: str) -> None:
+        """A new node in this folder joins through the node `at`; returns when it votes."""
+        token = JoinToken.parse(await self.token())
+        folder = self.local.place.folder
+        place = local_files.next_node(folder, node=node, host="127.0.0.1", first_port=None)
+        await asyncio.to_thread(
+            joining.obtain, self.place(at).http, token, node=place, folder=folder
+        )
+        self.local = await local.started(folder, node)
+
+    async def leave(self, node: str, *, dead: bool = False) -> httpx2.Response:
+        """Drain a node and take it out; stop it when it left."""
+        others = [each.id for each in self.local.place.nodes if each.id != node]
+        if not dead:
+            drained = await self.post(f"/api/v1/nodes/{node}/drain", {"timeout_ms": 20_000})
+            assert drained.is_success, drained.text
+
+            async def look() -> bool | None:
+                shown = await self.get(f"/api/v1/nodes/{node}", fresh="true")
+                return (shown.is_success and bool(shown.json()["drained"])) or None
+
+            await until(look, what=f"{node} to be drained", within_s=60)
+        runs = next(each for each in others if self._runs(each))
+        answer = await self.post(f"/api/v1/cluster/leave/{node}", {"dead": dead}, at=runs)
+        if answer.is_success:
+            await self.local.stop(self.local.node(node))
+            local_files.forget(self.local.place.folder, node)
+            self.local = LocalCluster.at(self.local.place.folder)
+        return answer
+
+    async def becomes_lost(self, node: str) -> None:
+        """Wait until the cluster says so."""
+
+        async def look() -> bool | None:
+            shown = await self.get(f"/api/v1/nodes/{node}")
+            return (shown.is_success and not shown.json()["up"]) or None
+
+        await until(look, what=f"{node} to be lost", within_s=MOVED_WITHIN_S)
