@@ -27,6 +27,7 @@ from molecule.api.shapes import (
     Submitted,
     TimelinePage,
 )
+from molecule.api.shapes_of_reasons import Why
 from molecule.api.submissions import Answered, Target
 from molecule.api.surface import Surface, asker, json_answer, nothing_happened
 from molecule.config import Limits
@@ -132,6 +133,14 @@ def _add_reads(routes: APIRouter, surface: Surface) -> None:
         """What happened to one execution, oldest first, also what was refused."""
         query = queries.accept(request, PAGE, limits=limits)
         return await surface.read(request, "timeline", name=execution, query=query)
+
+    @routes.get(
+        "/executions/{execution}/why", **answers(Why), openapi_extra=queries.documented(_FRESH)
+    )
+    async def why(request: Request, execution: ExecutionName) -> Response:
+        """Why it is where it is: answers, each with the log index of the decision behind it."""
+        query = queries.accept(request, _FRESH, limits=limits)
+        return await surface.read(request, "why", name=execution, query=query)
 
     @routes.get(
         "/executions/{execution}/result",

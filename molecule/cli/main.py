@@ -28,6 +28,7 @@ _COMMANDS: Final = (
     ("apply", "molecule.cli.apply:apply", "Deploy a folder of processes.", _CLUSTER),
     ("process", "molecule.cli.process:app", "Look at processes.", _CLUSTER),
     ("execution", "molecule.cli.execution_actions:app", "Submit, find, watch, cancel.", _CLUSTER),
+    ("why", "molecule.cli.why:why", "Tell why an execution is where it is.", _CLUSTER),
     ("deadletter", "molecule.cli.deadletter:app", "Look at documents that failed.", _CLUSTER),
     ("retention", "molecule.cli.retention:app", "Look at what is kept, and purge.", _CLUSTER),
     ("node", "molecule.cli.node:app", "Look at nodes.", _CLUSTER),

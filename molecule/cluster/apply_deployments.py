@@ -161,7 +161,9 @@ def pause_process(state: ClusterState, command: wire.PauseProcess, changes: Chan
 
     changes.dirty.mark("deployments", "/".join(name))
     reason = records.text(state, command.reason)
-    pause = Pause(state.time_ms, actor_text(command.actor), reason) if command.paused else None
+    pause = None
+    if command.paused:
+        pause = Pause(state.time_ms, actor_text(command.actor), reason, index=state.index)
     state.deployments[name] = replace(known, pause=pause)
     return Applied()
 

@@ -187,7 +187,7 @@ def _deployment(state: ClusterState, _key: str, value: bytes) -> None:
 
 
 def _pause(row: state_pb2.PauseRow) -> Pause:
-    return Pause(at_ms=row.at_ms, actor=row.actor, reason=row.reason)
+    return Pause(at_ms=row.at_ms, actor=row.actor, reason=row.reason, index=row.index)
 
 
 def _key_hold(state: ClusterState, _key: str, value: bytes) -> None:

@@ -198,7 +198,9 @@ def _deployment(state: ClusterState, key: str) -> bytes | None:
 def _pause(pause: Pause | None) -> state_pb2.PauseRow | None:
     if pause is None:
         return None
-    return state_pb2.PauseRow(at_ms=pause.at_ms, actor=pause.actor, reason=pause.reason)
+    return state_pb2.PauseRow(
+        at_ms=pause.at_ms, actor=pause.actor, reason=pause.reason, index=pause.index
+    )
 
 
 def _key_hold(state: ClusterState, key: str) -> bytes | None:

@@ -161,6 +161,8 @@ class Pause:
     at_ms: int
     actor: str
     reason: str
+    index: int = 0
+    """Log index of the command."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import ClassVar, NoReturn
+from typing import ClassVar, Final, NoReturn
 
 from molecule.model.effect import ErrorClass
 
@@ -309,6 +309,22 @@ class StepError(MoleculeError):
         super().__init__(message, **facts)
         self.error_class = error_class
         self.error_code = error_code or error_class.value
+
+
+ADVICE: Final[Mapping[str, str]] = {
+    "internal": "a fault of the software: report it with the log of the node that answered",
+    "invalid_input": "mend the request as the message says; unchanged it fails again",
+    "denied": "ask for the right that the message names, or use another token",
+    "not_found": "check the name; what was purged or never accepted is not found either",
+    "conflict": "look at what stands against it, then decide anew; unchanged it fails again",
+    "too_old": "make a new key if it shall happen, after checking that it has not happened",
+    "unavailable": "wait and repeat the same request with the same key; nothing happened",
+    "outcome_unknown": "repeat it with the same key: the one answer comes back",
+    "deadline_exceeded": "ask for the execution again, or repeat with the same key",
+    "damaged_data": "mend what the message names on that node's disk, or replace the node",
+    "step_error": "look at the step and its error in the timeline, mend the process or the target",
+}
+"""What to do, by the code of the nearest kind above."""
 
 
 class BrokenInvariant(BaseException):

@@ -15,7 +15,8 @@ from molecule.config import NodeConfig
 from molecule.model.errors import InvalidInput, NotFound, Purged
 from molecule.model.ids import ExecutionId, IdempotencyKey, NodeId
 from molecule.model.retention import RetentionClass, of_documents
-from molecule.node import searches
+from molecule.node import explaining, searches
+from molecule.node.explaining import Explaining
 from molecule.node.payloads import Payloads
 from molecule.node.submit import submitted_at_ms
 from molecule.storage.rows import DeadLetterQuery, DeadLetterRow
@@ -43,6 +44,9 @@ class Reads:
         self._payloads = payloads
         self._leader = leader
         self._members = members
+        explained = Explaining(
+            state=state, store=store, execution=self._execution, limits=config.limits
+        )
         self._resources: dict[str, Callable[[str, Mapping[str, str]], Awaitable[View]]] = {
             "cluster": self._cluster,
             "nodes": self._nodes,
@@ -52,6 +56,7 @@ class Reads:
             "executions": self._executions,
             "execution": self._execution,
             "timeline": self._timeline,
+            "why": explained.why,
             "deadletters": self._dead_letters,
             "deadletter": self._dead_letter,
         }
@@ -193,16 +198,7 @@ class Reads:
         if not rows and not cursor:
             await self._execution(name, {})
             raise Purged(f"the timeline of {name} was purged")
-        items = [
-            {
-                "index": row.log_index,
-                "number": row.position,
-                "at_ms": row.at_ms,
-                "kind": row.event,
-                **orjson.loads(row.body),
-            }
-            for row in rows[:limit]
-        ]
+        items = [explaining.line(row) for row in rows[:limit]]
         last = items[-1] if items else None
         following = f"{last['index']}.{last['number']}" if last and len(rows) > limit else None
         return {"items": items, "next": following}

@@ -6,6 +6,7 @@ from molecule.cluster import views
 from molecule.config import Limits
 from molecule.model.ids import ExecutionId, GroupId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
+from tests.scenarios.asking import Asking
 from tests.scenarios.process_verbs import ProcessVerbs
 from tests.scenarios.retention_verbs import RetentionVerbs
 from tests.scenarios.script import Command, milliseconds, parse, render
@@ -21,7 +22,7 @@ def run(text: str) -> str:
     return render(blocks, [runner.block(block.commands) for block in blocks])
 
 
-class Runner(RetentionVerbs, ProcessVerbs, Waiting):
+class Runner(Asking, RetentionVerbs, ProcessVerbs, Waiting):
     """Carries out the commands of one scenario on a world of its own."""
 
     def block(self, commands: tuple[Command, ...]) -> list[str]:

@@ -1,0 +1,46 @@
+"""The verbs of the scenario language that ask for reasons: why, and what a loss came to."""
+
+from typing import Any
+
+from molecule.scheduler import standing, why
+from tests.scenarios.process_verbs import ProcessVerbs
+from tests.scenarios.script import Command
+
+
+class Asking(ProcessVerbs):
+    """A part of `Runner`."""
+
+    def do_why(self, command: Command) -> None:
+        """why e1 here moved: only these questions; each answer with its place in the log."""
+        name, *wanted = command.words
+        told = self._explained(name)
+        for answer in told["answers"]:
+            if not wanted or answer["question"] in wanted:
+                source = "log" if answer["decided"] else "now"
+                place = f"{answer['question']} {source} {answer['index']}"
+                self.world.output.append(f"{place}: {answer['text']}")
+        if told["incomplete"]:
+            self.world.output.append(told["incomplete"])
+
+    def _explained(self, name: str) -> dict[str, Any]:
+        state = self.world.state
+        lines = self._lines(name)
+        blockers: dict[str, int] = {
+            holder: self._lines(holder)[0]["index"] for holder in standing.holders(state, name)
+        }
+        return why.explain(self.world.view(name), lines, state, blockers=blockers, postmortems={})
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        return [
+            {
+                "index": row.index,
+                "at_ms": row.at_ms,
+                "kind": row.kind,
+                "node": row.node,
+                "token": row.token,
+                "attempt": row.attempt,
+                "facts": dict(row.facts),
+            }
+            for row in self.world.timeline
+            if row.execution == name
+        ]
