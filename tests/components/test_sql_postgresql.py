@@ -88,7 +88,9 @@ async def test_two_workers_at_once_write_each_row_and_each_key_once(
     other = a_sql(server)
     await other.open()
     calls = [
-        perform(sql, UPSERT, {"flight": f"F{n % 7}", "minutes": n}, key=f"e{n}/store/0")
+        perform(
+            sql, UPSERT, {"flight": f"F{n % 7}", "minutes": n}, key=f"e{n}/store/0", timeout_s=60
+        )
         for n in range(40)
         for sql in (client, other)
     ]

@@ -67,4 +67,5 @@ def _refers_to(execution: Execution) -> list[str]:
     progress = execution.progress
     position = progress.position.digests if progress is not None else ()
     requests = [item.request_digest for item in execution.intents.values() if item.request_digest]
-    return [*execution.input.digests, *position, *requests]
+    told = [digest for item in execution.signals.values() for digest in item.payload.digests]
+    return [*execution.input.digests, *position, *requests, *told]

@@ -22,7 +22,9 @@ def faults(page: str) -> list[str]:
             continue
         named = NAMED.findall(row["tests"])
         if not named and not LATER.fullmatch(row["tests"].strip()):
-            found.append(f"line {number}: {row['sentence']}: names neither a test nor what brings it")
+            found.append(
+                f"line {number}: {row['sentence']}: names neither a test nor what brings it"
+            )
         found += [f"line {number}: {name} does not exist" for name in named if not _exists(name)]
     return found
 
@@ -32,7 +34,11 @@ def _exists(name: str) -> bool:
     file = ROOT / "tests" / path
     if not file.is_file():
         return False
-    return not function or re.search(rf"^(?:async )?def {re.escape(function)}\(", file.read_text(), re.M) is not None
+    return (
+        not function
+        or re.search(rf"^(?:async )?def {re.escape(function)}\(", file.read_text(), re.M)
+        is not None
+    )
 
 
 def test_every_sentence_of_the_contract_has_a_test_that_exists() -> None:
