@@ -36,7 +36,7 @@ def _exists(name: str) -> bool:
         return False
     return (
         not function
-        or re.search(rf"^(?:async )?def {re.escape(function)}\(", file.read_text(), re.M)
+        or re.search(rf"^(?:async )?def {re.escape(function)}\(", file.read_text(), re.MULTILINE)
         is not None
     )
 
