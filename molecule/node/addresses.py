@@ -9,11 +9,10 @@ import json
 from pathlib import Path
 
 from molecule.config import NodeConfig
+from molecule.model.members_file import FILE
 from molecule.raft.configuration import Configuration
 from molecule.raft.files import replace_file
 from molecule.wire.v1 import peer_pb2 as p
-
-FILE = "members.json"
 
 
 class Addresses:

@@ -227,13 +227,6 @@ class PeerClients:
             reply = await self._stub(node).ReadIndex(p.ReadIndexRequest(), timeout=within_s)
         return int(reply.index)
 
-    async def report_death(self, node: str, report: c.ReportNodeDeath) -> bool:
-        """Tell the end of a life of this node at the voter `node`."""
-        timeout_s = self._limits.death_report_call_ms_max / 1000
-        with errors.translated():
-            reply = await self._stub(node).ReportDeath(report, timeout=timeout_s)
-        return bool(reply.applied)
-
     def session(self, node: str) -> "RemoteSession":
         """A session with the leader `node`, opened by its first message."""
         return RemoteSession(self._stub(node).Session())

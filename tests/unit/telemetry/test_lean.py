@@ -30,3 +30,7 @@ def test_a_process_that_speaks_to_its_own_node_alone_makes_no_certificates(root:
 def test_a_worker_has_no_http_server_and_a_gateway_no_engine() -> None:
     assert loaded("molecule.worker.__main__", "fastapi", "uvicorn") == ""
     assert loaded("molecule.gateway", "molecule.engine", "jlens") == ""
+
+
+def test_work_of_a_dead_node_does_not_wait_for_what_its_report_does_not_need() -> None:
+    assert loaded("molecule.node.death_report", "pydantic", "structlog", "cryptography") == ""
