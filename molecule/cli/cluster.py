@@ -14,6 +14,7 @@ from molecule.cli.local import LocalError
 from molecule.cli.local_commands import FOLDER
 from molecule.cli.node import drain_until_empty
 from molecule.cli.options import SHARED, Shared, confirm, milliseconds
+from molecule.cli.postmortem import postmortem
 
 app = App(name="cluster", help="Look at the whole cluster; let nodes join and leave.")
 
@@ -30,6 +31,9 @@ def status(*, shared: Shared = SHARED) -> None:
     output.facts(_summary(told))
     print()
     output.table(told["nodes"], node.COLUMNS)
+
+
+app.command(postmortem)
 
 
 @app.command

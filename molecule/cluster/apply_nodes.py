@@ -7,9 +7,18 @@ incarnations only grow, and a life that ended never comes back.
 from dataclasses import asdict
 from typing import Final
 
-from molecule.cluster import apply_draining, apply_membership, bounds, records, tokens, transitions
+from molecule.cluster import (
+    apply_draining,
+    apply_membership,
+    bounds,
+    losses,
+    records,
+    tokens,
+    transitions,
+)
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import Death, Execution
+from molecule.cluster.losses import Evidence
 from molecule.cluster.outcome import Applied, Outcome, Rejected
 from molecule.cluster.state import (
     ClusterState,
@@ -34,6 +43,9 @@ def claim_leadership(
     former = _former_leases(state)
 
     changes.dirty.mark("header", "")
+    state.claim_former = state.leader
+    state.claim_at_ms = state.time_ms
+    state.claim_leaderless_ms = bounds.duration(command.leaderless_ms)
     state.epoch = Epoch(state.epoch + 1)
     state.leader = NodeId(command.node)
     state.bounds = given
@@ -72,7 +84,7 @@ def register_node(state: ClusterState, command: wire.RegisterNode, changes: Chan
             return Rejected("ended_life", {"incarnation": known.incarnation})
 
     if known is not None and known.is_up:
-        _lose_node(state, known, changes, reason="higher_incarnation")
+        _lose_node(state, known, changes, Evidence("higher_incarnation", f"life {command.life}"))
     past = known.past_lives if known is not None else ()
     if known is not None and known.life != command.life:
         past = (*past, known.life)[-_PAST_LIVES_MAX:]
@@ -116,7 +128,8 @@ def report_node_death(
     node.past_lives = (*node.past_lives, node.life)[-_PAST_LIVES_MAX:]
     if not node.is_up:
         return Applied(node.incarnation, {"moved": 0})
-    moved = _lose_node(state, node, changes, reason="node_dead")
+    evidence = Evidence("node_dead", records.text(state, command.evidence))
+    moved = _lose_node(state, node, changes, evidence)
     return Applied(node.incarnation, {"moved": moved})
 
 
@@ -129,7 +142,8 @@ def expire_node(state: ClusterState, command: wire.ExpireNode, changes: Changes)
         return Rejected("unknown_node")
     if node.incarnation != command.incarnation or not node.is_up:
         return Rejected("stale_incarnation", {"current": node.incarnation, "up": node.is_up})
-    moved = _lose_node(state, node, changes, reason="lease_expired")
+    evidence = Evidence("lease_expired", silent_for_ms=command.silent_for_ms)
+    moved = _lose_node(state, node, changes, evidence)
     return Applied(node.incarnation, {"moved": moved})
 
 
@@ -184,16 +198,19 @@ def _held(state: ClusterState, execution_id: str, node: Node, *, token: int) -> 
     return execution if execution.node == node.id else None
 
 
-def _lose_node(state: ClusterState, node: Node, changes: Changes, *, reason: str) -> int:
+def _lose_node(state: ClusterState, node: Node, changes: Changes, evidence: Evidence) -> int:
     """Mark it lost and take its executions and triggers away; returns how many executions moved."""
     changes.dirty.mark("nodes", node.id)
     changes.nodes[node.id] = None
     node.is_up = False
     node.lost_at_ms = state.time_ms
-    node.lost_reason = reason
+    node.lost_reason = evidence.reason
+    loss = losses.begin(state, node, changes, evidence)
     held = [state.executions[execution_id] for execution_id in node.held]
     for execution in held:
-        transitions.lose(state, execution, changes, reason=reason)
+        doubts = sum(intent.is_in_doubt for intent in execution.intents.values())
+        transitions.lose(state, execution, changes, reason=evidence.reason)
+        losses.moved(loss, execution, doubts=doubts)
     apply_draining.take_triggers(state, node, changes)
     return len(held)
 

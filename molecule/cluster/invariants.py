@@ -6,7 +6,7 @@ Nothing here is used to decide. What stays true: each index and counter equals w
 from collections import Counter
 from collections.abc import Iterator
 
-from molecule.cluster import queues, transitions, views
+from molecule.cluster import losses, queues, transitions, views
 from molecule.cluster.execution import (
     Execution,
 )
@@ -31,6 +31,7 @@ def broken(state: ClusterState) -> list[str]:
         *_groups(state),
         *_documents(state),
         *_retention(state),
+        *_losses(state),
         *_members(state),
     ]
 
@@ -239,3 +240,17 @@ def _members(state: ClusterState) -> Iterator[str]:
     for node in state.nodes.values():
         if node.drain_life and not node.is_draining:
             yield f"{node.id} drains for a life and does not drain"
+
+
+def _losses(state: ClusterState) -> Iterator[str]:
+    """Post-mortems are bounded, in order, and count at least what they name."""
+    if len(state.losses) > losses.LOSSES_MAX:
+        yield f"{len(state.losses)} post-mortems"
+    if list(state.losses.values()) != sorted(state.losses.values(), key=lambda loss: loss.index):
+        yield "post-mortems are out of order"
+    for loss in state.losses.values():
+        doubts = sum(known.doubts for known in loss.executions.values())
+        if len(loss.executions) > loss.moved or doubts > loss.doubts:
+            yield f"post-mortem {loss.id} names more than it counts"
+        if loss.repeated > loss.moved:
+            yield f"post-mortem {loss.id}: {loss.repeated} repeated of {loss.moved} moved"

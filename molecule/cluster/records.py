@@ -4,10 +4,10 @@ Both go into rows, only their numbers stay in the state. What stays true: a dead
 with the word that reports it, so a repeat of that word writes no second one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from molecule.cluster import documents
+from molecule.cluster import documents, losses
 from molecule.cluster.changes import Changes, DeadLetterRow
 from molecule.cluster.execution import (
     Execution,
@@ -29,9 +29,11 @@ def text(state: ClusterState, value: str) -> str:
 
 
 def tell_steps(
-    state: ClusterState, execution: Execution, steps: Iterable[wire.StepRecord], changes: Changes
+    state: ClusterState, execution: Execution, steps: Sequence[wire.StepRecord], changes: Changes
 ) -> None:
     """One line of the timeline for each step that ended."""
+    if steps and execution.progress is not None and execution.progress.lost_with:
+        losses.went_on(state, execution, changes)
     for step in steps:
         facts: dict[str, Any] = {"step": step.step}
         facts.update((name, getattr(step, name)) for name in _STEP_FIELDS)

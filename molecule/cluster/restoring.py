@@ -7,7 +7,7 @@ the one before, because it is carried by serial numbers and tokens, never by the
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from molecule.cluster import bounds, dedup, execution_rows, queues, row_parts
+from molecule.cluster import bounds, dedup, execution_rows, loss_rows, queues, row_parts
 from molecule.cluster.changes import Row
 from molecule.cluster.execution import (
     Execution,
@@ -73,6 +73,9 @@ def _header(state: ClusterState, _key: str, value: bytes) -> None:
     state.epoch = Epoch(row.epoch)
     state.leader = NodeId(row.leader)
     state.bounds = bounds.from_wire(row.bounds)
+    state.claim_former = NodeId(row.claim_former)
+    state.claim_at_ms = row.claim_at_ms
+    state.claim_leaderless_ms = row.claim_leaderless_ms
     state.lease_hold_ms = row.lease_hold_ms
     state.former_leases = tuple((lease.hold_ms, lease.until_ms) for lease in row.former_leases)
     state.token_last = Token(row.token_last)
@@ -264,6 +267,7 @@ _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "ended": execution_rows.restore_ended,
     "groups": _group,
     "documents": _document,
+    "losses": loss_rows.restore,
     "key_holds": _key_hold,
     "retained": _retained,
     "forgotten": _forgotten,
@@ -272,6 +276,7 @@ _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
 
 def _rebuild(state: ClusterState) -> None:
     """Make the indexes from the tables."""
+    loss_rows.put_in_order(state)
     executions = list(state.executions.values())
     for execution in sorted(executions, key=lambda execution: execution.accepted_serial):
         _share_names(state, execution)

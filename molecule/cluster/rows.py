@@ -7,7 +7,7 @@ give equal rows.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from molecule.cluster import execution_rows, retention, row_parts
+from molecule.cluster import execution_rows, loss_rows, retention, row_parts
 from molecule.cluster.bounds import NAMES
 from molecule.cluster.changes import Row
 from molecule.cluster.state import (
@@ -42,6 +42,7 @@ def every(state: ClusterState) -> Iterator[Row]:
         ("ended", list(state.ended)),
         ("groups", list(state.groups)),
         ("documents", list(state.documents)),
+        ("losses", list(state.losses)),
         ("key_holds", [row_parts.joined(key) for key in state.key_holds]),
         ("retained", [id_ for kept in state.retained.values() for id_ in kept]),
         ("forgotten", ["/".join(name) for name in state.keys_forgotten]),
@@ -57,6 +58,9 @@ def _header(state: ClusterState, _key: str = "") -> bytes:
         epoch=state.epoch,
         leader=state.leader,
         bounds=commands_pb2.Bounds(**{name: getattr(state.bounds, name) for name in NAMES}),
+        claim_former=state.claim_former,
+        claim_at_ms=state.claim_at_ms,
+        claim_leaderless_ms=state.claim_leaderless_ms,
         lease_hold_ms=state.lease_hold_ms,
         token_last=state.token_last,
         incarnation_last=state.incarnation_last,
@@ -298,6 +302,7 @@ _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "ended": execution_rows.encode_ended,
     "groups": _group,
     "documents": _document,
+    "losses": loss_rows.encode,
     "key_holds": _key_hold,
     "retained": _retained,
     "forgotten": _forgotten,

@@ -276,6 +276,37 @@ class Share:
     """Its turns, each counted as one by its weight; who is behind comes first."""
 
 
+class Moved(NamedTuple):
+    """An execution that a lost node held: its token there, the state it went to, its doubts."""
+
+    token: Token
+    became: str
+    doubts: int
+
+
+@dataclass(slots=True)
+class Loss:
+    """The post-mortem of one lost life of a node. Only apply changes it (`losses.py`)."""
+
+    id: str
+    node: NodeId
+    incarnation: Incarnation
+    reason: str
+    evidence: str
+    silent_for_ms: int
+    index: int
+    at_ms: int
+    registered_at_ms: int
+    epoch: Epoch
+    led: bool
+    without_leader_ms: int = 0
+    moved: int = 0
+    doubts: int = 0
+    repeated: int = 0
+    late_words: int = 0
+    executions: dict[ExecutionId, Moved] = field(default_factory=dict)
+
+
 DeploymentName = tuple[str, ProcessName]
 VersionName = tuple[ProcessName, VersionId]
 Ids = OrderedDict[ExecutionId, None]
@@ -292,6 +323,10 @@ class ClusterState:
     epoch: Epoch = NO_EPOCH
     leader: NodeId = NO_NODE
     bounds: Bounds = field(default_factory=Bounds)
+    claim_former: NodeId = NO_NODE
+    """Who led before the newest claim, when that was and how long nobody had led by then."""
+    claim_at_ms: int = 0
+    claim_leaderless_ms: int = 0
     lease_hold_ms: int = 0
     """The longest lease plus margin that is granted now or may not be over yet."""
     former_leases: tuple[tuple[int, int], ...] = ()
@@ -317,6 +352,8 @@ class ClusterState:
     ended: OrderedDict[ExecutionId, Ended] = field(default_factory=OrderedDict)
     groups: dict[GroupId, Group] = field(default_factory=dict)
     documents: dict[Digest, DocumentUse] = field(default_factory=dict)
+    losses: dict[str, Loss] = field(default_factory=dict)
+    """Post-mortems of lost lives of nodes, the oldest first."""
     key_holds: dict[KeyName, KeyHold] = field(default_factory=dict)
     """Concurrency keys that are held for dead letters until those are settled."""
     retained: dict[RetentionClass, OrderedDict[ExecutionId, Retained]] = field(

@@ -7,6 +7,7 @@ changes anything.
 
 from dataclasses import replace
 
+from molecule.cluster import losses
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import (
     Execution,
@@ -75,6 +76,7 @@ def refuse(
     execution = state.executions.get(ExecutionId(execution_id))
     if execution is not None:
         state.totals["late_words"] += 1
+        losses.refused(state, execution.id, token, changes)
         changes.touch(execution)
         facts = {"word": word, "said_token": token, "reason": "stale_token"}
         changes.tell(state, execution, "refused", facts)
@@ -83,6 +85,7 @@ def refuse(
     if ended is None:
         return Rejected("unknown_execution")
     state.totals["late_words"] += 1
+    losses.refused(state, ended.id, token, changes)
     if ended.late_words < state.bounds.late_words_told_max:
         changes.dirty.mark("ended", ended.id)
         state.ended[ended.id] = replace(ended, late_words=ended.late_words + 1)

@@ -17,6 +17,7 @@ from molecule.cluster.state import (
     ClusterState,
     Deployment,
     Group,
+    Loss,
     Node,
 )
 from molecule.model.execution import ACTIVE, PARKED, ExecutionState
@@ -265,3 +266,34 @@ def group(group: Group) -> dict[str, Any]:
         "dead_letters": group.dead_letters,
         "done": group.is_done,
     }
+
+
+def postmortem(loss: Loss) -> dict[str, Any]:
+    """What the loss of one life of a node was known by and what it cost."""
+    return {
+        "id": loss.id,
+        "node": loss.node,
+        "incarnation": loss.incarnation,
+        "reason": loss.reason,
+        "evidence": loss.evidence,
+        "silent_for_ms": loss.silent_for_ms,
+        "index": loss.index,
+        "at_ms": loss.at_ms,
+        "registered_at_ms": loss.registered_at_ms,
+        "epoch": loss.epoch,
+        "led": loss.led,
+        "without_leader_ms": loss.without_leader_ms,
+        "moved": loss.moved,
+        "effects_in_doubt": loss.doubts,
+        "steps_repeated": loss.repeated,
+        "late_words_refused": loss.late_words,
+        "executions": [
+            {"execution": name, "token": one.token, "became": one.became, "doubts": one.doubts}
+            for name, one in loss.executions.items()
+        ],
+    }
+
+
+def postmortems(state: ClusterState) -> list[dict[str, Any]]:
+    """All that are remembered, the newest first."""
+    return [postmortem(loss) for loss in reversed(state.losses.values())]

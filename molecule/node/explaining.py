@@ -8,8 +8,10 @@ from typing import Any
 
 import orjson
 
+from molecule.cluster import losses, views
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
+from molecule.model.errors import NotFound
 from molecule.scheduler import standing, why
 from molecule.storage.rows import TimelineRow
 from molecule.storage.state_store import StateStore
@@ -41,7 +43,21 @@ class Explaining:
         blockers: dict[str, int] = {
             holder: await self._index_of(holder) for holder in standing.holders(self._state(), name)
         }
-        return why.explain(view, lines, self._state(), blockers=blockers, postmortems={})
+        return why.explain(view, lines, self._state(), blockers=blockers)
+
+    async def postmortems(self, _name: str, _query: Mapping[str, str]) -> View:
+        """Lost nodes, the newest first."""
+        return {"items": views.postmortems(self._state()), "next": None}
+
+    async def postmortem(self, name: str, _query: Mapping[str, str]) -> View:
+        """What one loss was known by and what it cost."""
+        loss = self._state().losses.get(name)
+        if loss is None:
+            raise NotFound(
+                f"there is no post-mortem {name}; ids are NODE.INCARNATION, and the newest "
+                f"{losses.LOSSES_MAX} are kept"
+            )
+        return views.postmortem(loss)
 
     async def _lines(self, name: str) -> list[View]:
         """The whole timeline: it is bounded for each execution."""

@@ -57,6 +57,8 @@ class Reads:
             "execution": self._execution,
             "timeline": self._timeline,
             "why": explained.why,
+            "postmortems": explained.postmortems,
+            "postmortem": explained.postmortem,
             "deadletters": self._dead_letters,
             "deadletter": self._dead_letter,
         }

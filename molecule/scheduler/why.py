@@ -43,18 +43,16 @@ def explain(
     state: ClusterState,
     *,
     blockers: Mapping[str, int],
-    postmortems: Mapping[int, str],
 ) -> dict[str, Any]:
     """All answers for an execution, as plain JSON.
 
     `blockers`: log index of the decision by which others hold its key, by execution.
-    `postmortems`: ids of the post-mortems by the index of the loss.
     """
     answers: list[Answer] = [
         *_accepted(lines),
         *_pending(view, lines, state, blockers),
         *_here(view, lines),
-        *_moves(lines, postmortems),
+        *_moves(lines, state),
         *_repeats(lines),
         *_waits(view, lines),
         *_parked(view, lines),
@@ -142,9 +140,10 @@ def _here(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
     )
 
 
-def _moves(lines: Sequence[Line], postmortems: Mapping[int, str]) -> Iterator[Answer]:
+def _moves(lines: Sequence[Line], state: ClusterState) -> Iterator[Answer]:
     """Each time it was taken from a holder, and on which evidence."""
     died: Line | None = None
+    by_place = {(loss.index, loss.node): loss for loss in state.losses.values()}
     for line in lines:
         if line["kind"] == "worker_died":
             died = line
@@ -153,19 +152,21 @@ def _moves(lines: Sequence[Line], postmortems: Mapping[int, str]) -> Iterator[An
             continue
         if reason not in _LOSSES and reason not in ("drained", "handed_back"):
             continue
-        evidence = {
-            name: line["facts"][name] for name in ("silent_for_ms",) if name in line["facts"]
-        }
         text = f"left {line['node']} (token {line['token']}): {reasons.told(reason)}"
-        if "silent_for_ms" in evidence:
-            text += f" ({evidence['silent_for_ms']} ms)"
+        evidence: dict[str, Any] = {}
+        loss = by_place.get((line["index"], line["node"]))
         if reason == "worker_died" and died is not None and died["index"] == line["index"]:
             text += f": {died['facts'].get('evidence') or died['facts'].get('cause')}"
-            evidence = {**evidence, "death": dict(died["facts"])}
-        postmortem = postmortems.get(line["index"], "") if reason in _LOSSES else ""
-        if postmortem and reason != "worker_died":
-            text += f"; see post-mortem {postmortem}"
-            evidence["postmortem"] = postmortem
+            evidence["death"] = dict(died["facts"])
+        elif reason in _LOSSES and loss is not None:
+            known_by = loss.evidence or (f"{loss.silent_for_ms} ms" if loss.silent_for_ms else "")
+            text += f" ({known_by})" if known_by else ""
+            text += f"; post-mortem {loss.id}"
+            evidence = {
+                "postmortem": loss.id,
+                "evidence": loss.evidence,
+                "silent_for_ms": loss.silent_for_ms,
+            }
         yield _of(
             line,
             "moved",

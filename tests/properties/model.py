@@ -30,6 +30,8 @@ class Model(Waits):
         self.token = 0
         self.incarnation = 0
         self.members: dict[str, Member] = {}
+        self.losses: list[tuple[str, int]] = []
+        """Lost lives: which, and how many executions they had."""
 
     def apply(self, at_ms: int, command: wire.Command) -> bool:
         self.time = max(self.time, at_ms)
@@ -118,6 +120,9 @@ class Model(Waits):
         return True
 
     def _lose_member(self, name: str) -> None:
+        held = [run for run in self.runs if run.state == "ASSIGNED" and run.node == name]
+        if self.members[name].up:
+            self.losses.append((f"{name}.{self.members[name].incarnation}", len(held)))
         self.members[name].up = False
         for run in self.runs:
             if run.state == "ASSIGNED" and run.node == name:

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from molecule.cluster import invariants
+from molecule.cluster import invariants, losses
 from molecule.cluster.apply import StateMachine
 from molecule.cluster.execution import (
     Execution,
@@ -45,6 +45,7 @@ def test_machine_agrees_with_the_model(steps: list[tuple[int, logs.Choice]]) -> 
         assert not result.changes.alarms
         assert invariants.broken(machine.state) == []
         assert told(machine) == expected(model)
+        assert lost(machine) == model.losses[-losses.LOSSES_MAX :]
         assert able(machine) == {run.name for run in model.runs if model.may_start(run)}
 
 
@@ -76,6 +77,11 @@ def expected(model: Model) -> dict[str, tuple[object, ...]]:
 
 def _effects(run: Run) -> dict[str, tuple[int, str]]:
     return {key: (effect.token, effect.known) for key, effect in run.effects.items()}
+
+
+def lost(machine: StateMachine) -> list[tuple[str, int]]:
+    """The lost lives it remembers, and how many executions each had."""
+    return [(loss.id, loss.moved) for loss in machine.state.losses.values()]
 
 
 def able(machine: StateMachine) -> set[str]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from molecule.cluster import views
 from molecule.scheduler import standing, why
 from tests.scenarios.process_verbs import ProcessVerbs
 from tests.scenarios.script import Command
@@ -22,13 +23,23 @@ class Asking(ProcessVerbs):
         if told["incomplete"]:
             self.world.output.append(told["incomplete"])
 
+    def do_postmortem(self, command: Command) -> None:
+        """postmortem n2: the newest loss of the node, without instants."""
+        told = next(
+            view for view in views.postmortems(self.world.state) if view["node"] == command.words[0]
+        )
+        executions = [f"{one['execution']}->{one['became']}" for one in told.pop("executions")]
+        shown = {name: value for name, value in told.items() if not name.endswith("at_ms")}
+        facts = [f"{name}={value}" for name, value in shown.items() if value not in ("", 0, False)]
+        self.world.output.append(" ".join([*facts, *executions]))
+
     def _explained(self, name: str) -> dict[str, Any]:
         state = self.world.state
         lines = self._lines(name)
         blockers: dict[str, int] = {
             holder: self._lines(holder)[0]["index"] for holder in standing.holders(state, name)
         }
-        return why.explain(self.world.view(name), lines, state, blockers=blockers, postmortems={})
+        return why.explain(self.world.view(name), lines, state, blockers=blockers)
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         return [

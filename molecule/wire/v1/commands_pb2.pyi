@@ -306,10 +306,13 @@ class ClaimLeadership(_message.Message):
     LIFE_FIELD_NUMBER: _builtins.int
     TERM_FIELD_NUMBER: _builtins.int
     BOUNDS_FIELD_NUMBER: _builtins.int
+    LEADERLESS_MS_FIELD_NUMBER: _builtins.int
     node: _builtins.str
     life: _builtins.str
     term: _builtins.int
     """for the log only; no decision reads it"""
+    leaderless_ms: _builtins.int
+    """since this node heard the leader before; 0: it heard none. For people"""
     @_builtins.property
     def bounds(self) -> Global___Bounds:
         """of this leader's configuration; without it the former ones stay"""
@@ -321,10 +324,11 @@ class ClaimLeadership(_message.Message):
         life: _builtins.str = ...,
         term: _builtins.int = ...,
         bounds: Global___Bounds | None = ...,
+        leaderless_ms: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "life", b"life", "node", b"node", "term", b"term"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "leaderless_ms", b"leaderless_ms", "life", b"life", "node", b"node", "term", b"term"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -106,6 +106,9 @@ class HeaderRow(_message.Message):
     TOTALS_FIELD_NUMBER: _builtins.int
     ENDED_COUNTS_FIELD_NUMBER: _builtins.int
     FORMER_LEASES_FIELD_NUMBER: _builtins.int
+    CLAIM_FORMER_FIELD_NUMBER: _builtins.int
+    CLAIM_AT_MS_FIELD_NUMBER: _builtins.int
+    CLAIM_LEADERLESS_MS_FIELD_NUMBER: _builtins.int
     HORIZONS_FIELD_NUMBER: _builtins.int
     time_ms: _builtins.int
     rules_version: _builtins.int
@@ -115,6 +118,9 @@ class HeaderRow(_message.Message):
     token_last: _builtins.int
     incarnation_last: _builtins.int
     serial_last: _builtins.int
+    claim_former: _builtins.str
+    claim_at_ms: _builtins.int
+    claim_leaderless_ms: _builtins.int
     @_builtins.property
     def bounds(self) -> _commands_pb2.Bounds: ...
     @_builtins.property
@@ -144,11 +150,14 @@ class HeaderRow(_message.Message):
         totals: _abc.Iterable[Global___Counted] | None = ...,
         ended_counts: _abc.Iterable[Global___Counted] | None = ...,
         former_leases: _abc.Iterable[Global___FormerLeaseRow] | None = ...,
+        claim_former: _builtins.str = ...,
+        claim_at_ms: _builtins.int = ...,
+        claim_leaderless_ms: _builtins.int = ...,
         horizons: _abc.Iterable[Global___Counted] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "ended_counts", b"ended_counts", "epoch", b"epoch", "former_leases", b"former_leases", "horizons", b"horizons", "incarnation_last", b"incarnation_last", "leader", b"leader", "lease_hold_ms", b"lease_hold_ms", "rules_version", b"rules_version", "serial_last", b"serial_last", "time_ms", b"time_ms", "token_last", b"token_last", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounds", b"bounds", "claim_at_ms", b"claim_at_ms", "claim_former", b"claim_former", "claim_leaderless_ms", b"claim_leaderless_ms", "ended_counts", b"ended_counts", "epoch", b"epoch", "former_leases", b"former_leases", "horizons", b"horizons", "incarnation_last", b"incarnation_last", "leader", b"leader", "lease_hold_ms", b"lease_hold_ms", "rules_version", b"rules_version", "serial_last", b"serial_last", "time_ms", b"time_ms", "token_last", b"token_last", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -604,6 +613,7 @@ class ProgressRow(_message.Message):
     KEY_SERIAL_FIELD_NUMBER: _builtins.int
     AWAITED_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
+    LOST_WITH_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     steps: _builtins.int
     dead_letters: _builtins.int
@@ -617,6 +627,8 @@ class ProgressRow(_message.Message):
     once_begun: _builtins.bool
     key_serial: _builtins.int
     """its place in the queue of its key, when it joined anew; 0: as accepted"""
+    lost_with: _builtins.str
+    """the loss of its last node, until its next attempt told a step"""
     @_builtins.property
     def position(self) -> Global___PayloadMarkRow: ...
     @_builtins.property
@@ -651,10 +663,11 @@ class ProgressRow(_message.Message):
         key_serial: _builtins.int = ...,
         awaited: _abc.Iterable[_commands_pb2.Awaited] | None = ...,
         signals: _abc.Iterable[Global___SignalRow] | None = ...,
+        lost_with: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_death", b"last_death", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "signals", b"signals", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "lost_with", b"lost_with", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "signals", b"signals", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1100,3 +1113,99 @@ class AdmissionRow(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AdmissionRow: _TypeAlias = AdmissionRow  # noqa: Y015
+
+@_typing.final
+class LossRow(_message.Message):
+    """Key: node.incarnation. The post-mortem of a lost life of a node."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Moved(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        EXECUTION_FIELD_NUMBER: _builtins.int
+        TOKEN_FIELD_NUMBER: _builtins.int
+        BECAME_FIELD_NUMBER: _builtins.int
+        DOUBTS_FIELD_NUMBER: _builtins.int
+        execution: _builtins.str
+        token: _builtins.int
+        became: _builtins.str
+        doubts: _builtins.int
+        def __init__(
+            self,
+            *,
+            execution: _builtins.str = ...,
+            token: _builtins.int = ...,
+            became: _builtins.str = ...,
+            doubts: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["became", b"became", "doubts", b"doubts", "execution", b"execution", "token", b"token"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    INCARNATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    SILENT_FOR_MS_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    REGISTERED_AT_MS_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    LED_FIELD_NUMBER: _builtins.int
+    WITHOUT_LEADER_MS_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
+    DOUBTS_FIELD_NUMBER: _builtins.int
+    REPEATED_FIELD_NUMBER: _builtins.int
+    LATE_WORDS_FIELD_NUMBER: _builtins.int
+    EXECUTIONS_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    node: _builtins.str
+    incarnation: _builtins.int
+    reason: _builtins.str
+    evidence: _builtins.str
+    silent_for_ms: _builtins.int
+    index: _builtins.int
+    at_ms: _builtins.int
+    registered_at_ms: _builtins.int
+    epoch: _builtins.int
+    led: _builtins.bool
+    without_leader_ms: _builtins.int
+    moved: _builtins.int
+    doubts: _builtins.int
+    repeated: _builtins.int
+    late_words: _builtins.int
+    @_builtins.property
+    def executions(self) -> _containers.RepeatedCompositeFieldContainer[Global___LossRow.Moved]: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        node: _builtins.str = ...,
+        incarnation: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        evidence: _builtins.str = ...,
+        silent_for_ms: _builtins.int = ...,
+        index: _builtins.int = ...,
+        at_ms: _builtins.int = ...,
+        registered_at_ms: _builtins.int = ...,
+        epoch: _builtins.int = ...,
+        led: _builtins.bool = ...,
+        without_leader_ms: _builtins.int = ...,
+        moved: _builtins.int = ...,
+        doubts: _builtins.int = ...,
+        repeated: _builtins.int = ...,
+        late_words: _builtins.int = ...,
+        executions: _abc.Iterable[Global___LossRow.Moved] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "doubts", b"doubts", "epoch", b"epoch", "evidence", b"evidence", "executions", b"executions", "id", b"id", "incarnation", b"incarnation", "index", b"index", "late_words", b"late_words", "led", b"led", "moved", b"moved", "node", b"node", "reason", b"reason", "registered_at_ms", b"registered_at_ms", "repeated", b"repeated", "silent_for_ms", b"silent_for_ms", "without_leader_ms", b"without_leader_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LossRow: _TypeAlias = LossRow  # noqa: Y015

@@ -200,6 +200,8 @@ ADDRESSES = {
     "/api/v1/nodes/{node}/drain": {"post"},
     "/api/v1/nodes/{node}/undrain": {"post"},
     "/api/v1/executions/{execution}/why": {"get"},
+    "/api/v1/cluster/postmortems": {"get"},
+    "/api/v1/cluster/postmortems/{postmortem}": {"get"},
     "/api/v1/cluster": {"get"},
     "/api/v1/retention": {"get"},
     "/api/v1/retention/purge": {"post"},

@@ -76,3 +76,41 @@ def test_every_error_of_the_tree_has_a_meaning_and_advice() -> None:
         assert meaning is not None
         assert meaning["means"]
         assert meaning["then"]
+
+
+LOSS = {
+    "id": "n2.2",
+    "node": "n2",
+    "reason": "lease_expired",
+    "evidence": "",
+    "silent_for_ms": 2750,
+    "index": 20,
+    "at_ms": 1,
+    "led": False,
+    "without_leader_ms": 0,
+    "moved": 2,
+    "effects_in_doubt": 1,
+    "steps_repeated": 1,
+    "late_words_refused": 1,
+    "executions": [{"execution": "e1", "token": 2, "became": "PENDING", "doubts": 0}],
+}
+
+
+def test_the_last_post_mortem_is_told_in_words(shell: Shell, door: FakeDoor) -> None:
+    door.resources["postmortems"] = {"items": [LOSS], "next": None}
+    out = shell.run("cluster", "postmortem", "--last").out
+    assert "2750 ms" in out
+    assert reasons.TEXTS["lease_expired"] in out
+    assert "execution=e1" in out
+
+
+def test_one_post_mortem_is_asked_for_by_its_id(shell: Shell, door: FakeDoor) -> None:
+    door.resources["postmortem/n2.2"] = LOSS
+    assert json.loads(shell.run("cluster", "postmortem", "n2.2", "-o", "json").out) == LOSS
+
+
+def test_without_losses_the_last_post_mortem_says_so(shell: Shell, door: FakeDoor) -> None:
+    door.resources["postmortems"] = {"items": [], "next": None}
+    said = shell.run("cluster", "postmortem", "--last")
+    assert said.code == 0
+    assert "no node was lost" in said.talk
