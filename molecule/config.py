@@ -117,6 +117,7 @@ class Limits(_Settings):
     http_idle_ms_max: int = 75_000
     http_stop_ms_max: int = 5_000
     http_bind_ms_max: int = 3_000
+    listeners_kept_ms: int = 1_000
     answers_per_resolution_max: int = 1_000
     files_per_package_max: int = 1_000
     filter_length_max: int = 512

@@ -20,6 +20,7 @@ from molecule.api import (
     cluster,
     deadletters,
     executions,
+    listening,
     members,
     nodes,
     probes,
@@ -110,6 +111,7 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
         retention,
     ):
         app.include_router(part.router(surface), prefix="/api/v1")
+    app.include_router(listening.router(surface))
     app.include_router(probes.router(surface, metrics))
     app.add_exception_handler(MoleculeError, answer_known)
     app.add_exception_handler(HTTPException, answer_http)

@@ -27,7 +27,8 @@ async def read(request: Request, model: type[Body], *, limits: Limits, limit: st
     if declared not in _JSON:
         message = f"send the body as application/json, not as {declared}"
         raise UnsupportedMediaType(message)
-    payload = await _receive(request, limits=limits, limit=limit)
+    allowed: int = getattr(limits, limit)
+    payload = await receive(request, limits=limits, limit=limit, allowed=allowed)
     return check(parse(payload), model)
 
 
@@ -37,12 +38,13 @@ async def read_value(request: Request, *, limits: Limits, limit: str) -> Any:
     if declared not in _JSON:
         message = f"send the body as application/json, not as {declared}"
         raise UnsupportedMediaType(message)
-    payload = await _receive(request, limits=limits, limit=limit)
+    allowed: int = getattr(limits, limit)
+    payload = await receive(request, limits=limits, limit=limit, allowed=allowed)
     return parse(payload) if payload.strip() else None
 
 
-async def _receive(request: Request, *, limits: Limits, limit: str) -> bytes:
-    allowed: int = getattr(limits, limit)
+async def receive(request: Request, *, limits: Limits, limit: str, allowed: int) -> bytes:
+    """The bytes of a body, at most `allowed`; a refusal names `limit`."""
     declared = request.headers.get("content-length", "")
     parts: list[bytes] = []
     size = 0

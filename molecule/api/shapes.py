@@ -184,6 +184,7 @@ class DeploymentShape(_Answer):
     actor: str
     has_trigger: bool
     trigger_on: bool
+    listener: str
     trigger_node: str
     trigger_token: int
     failover: str

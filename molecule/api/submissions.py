@@ -43,6 +43,8 @@ class Target:
     version: str
     retry_of: str = ""
     """An execution that has ended: the process, the environment and the input are its own."""
+    listener: str = ""
+    """The listener that the submission came to, whose rules hold: `POST /orders/{order}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +136,13 @@ async def submit(
     wait_ms: int,
     patience: Patience,
     limits: Limits,
+    as_refused: bool = False,
 ) -> list[Answered]:
     """The answer to each submission, in order, before the caller's deadline.
 
     The deadline is the caller's wait, or `door_wait_for_leader_ms` for one that only wants to be
-    accepted. Refusals that may pass are asked again until then, alone, with their keys.
+    accepted. Refusals that may pass are asked again until then, alone, with their keys; at the end
+    they are told like silence or, `as_refused`, as they are when it is certain that none is kept.
     """
     answers: dict[str, Answered] = {}
     within_ms = wait_ms or limits.door_wait_for_leader_ms
@@ -158,6 +162,7 @@ async def submit(
             process=target.process,
             version=target.version,
             retry_of=target.retry_of,
+            listener=target.listener,
             submissions=open_ones,
             wait_ms=min(wait_ms, int(left_s * 1000)),
         )
@@ -174,15 +179,13 @@ async def submit(
     except MoleculeError as error:
         passes = may_pass(type(error), repeat_unknown=True)
         if was_unknown and error.definite:
-            # It is true of the last call only: an earlier one may have been carried out.
-            error = OutcomeUnknown(
-                f"{_UNKNOWN} ({error.message})", last_code=error.code, last_reason=error.message
-            )
+            error = _no_longer_definite(error)
         if not passes and not any(answer.result for answer in answers.values()):
             raise _with_key(error, submissions) from None
         for item in submissions:
             answers.setdefault(item.idempotency_key, _left_open(item, error))
-    return [_settled(answers[item.idempotency_key]) for item in submissions]
+    told = [answers[item.idempotency_key] for item in submissions]
+    return told if as_refused and not was_unknown else [_settled(answer) for answer in told]
 
 
 def _note(
@@ -220,6 +223,13 @@ def _settled(answer: Answered) -> Answered:
         last_reason=last.detail,
     )
     return Answered(answer.idempotency_key, problem=problem_of(error))
+
+
+def _no_longer_definite(error: MoleculeError) -> MoleculeError:
+    """It is true of the last call only: an earlier one may have been carried out."""
+    return OutcomeUnknown(
+        f"{_UNKNOWN} ({error.message})", last_code=error.code, last_reason=error.message
+    )
 
 
 def _with_key(error: MoleculeError, submissions: Sequence[Submission]) -> MoleculeError:

@@ -7,7 +7,7 @@ changes, and an active version exists.
 from dataclasses import replace
 from typing import Final
 
-from molecule.cluster import documents, queues, records, row_parts
+from molecule.cluster import documents, listening, queues, records, row_parts
 from molecule.cluster.bounds import duration
 from molecule.cluster.changes import Changes
 from molecule.cluster.outcome import Applied, Outcome, Rejected
@@ -54,6 +54,8 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         return Rejected("invalid", {"field": "on_park"})
     if options.spread not in _SPREADS:
         return Rejected("invalid", {"field": "spread"})
+    if options.HasField("listener") and not listening.is_sound(options.listener):
+        return Rejected("invalid", {"field": "listener"})
     name = (ProcessName(command.process), VersionId(command.version))
     if name in state.versions:
         return Applied(0, {"repeated": True})
@@ -88,6 +90,7 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         ),
         put_at_ms=state.time_ms,
         actor=actor_text(command.actor),
+        listener=listening.listener(options.listener) if options.HasField("listener") else None,
     )
     return Applied()
 
@@ -132,6 +135,11 @@ def activate_version(
     wanted = (version.id, command.trigger_on)
     if known is not None and (known.version, known.trigger_on) == wanted:
         return Applied(0, {"repeated": True})
+    if command.trigger_on and version.listener is not None:
+        holder = listening.holder(state, command.environment, version.listener)
+        if holder not in (None, name[1]):
+            path = f"{version.listener.method} {version.listener.path}"
+            return Rejected("path_taken", {"process": holder, "path": path})
 
     changes.dirty.mark("deployments", "/".join(name))
     state.deployments[name] = Deployment(

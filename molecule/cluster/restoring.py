@@ -7,7 +7,7 @@ the one before, because it is carried by serial numbers and tokens, never by the
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from molecule.cluster import bounds, dedup, execution_rows, loss_rows, queues, row_parts
+from molecule.cluster import bounds, dedup, execution_rows, listening, loss_rows, queues, row_parts
 from molecule.cluster.changes import Row
 from molecule.cluster.execution import (
     Execution,
@@ -160,6 +160,7 @@ def _version(state: ClusterState, _key: str, value: bytes) -> None:
         package=row_parts.mark(row.package),
         put_at_ms=row.put_at_ms,
         actor=row.actor,
+        listener=listening.listener(row.listener) if row.HasField("listener") else None,
     )
     state.versions[version.process, version.id] = version
 

@@ -7,7 +7,7 @@ give equal rows.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from molecule.cluster import execution_rows, loss_rows, retention, row_parts
+from molecule.cluster import execution_rows, listening, loss_rows, retention, row_parts
 from molecule.cluster.bounds import NAMES
 from molecule.cluster.changes import Row
 from molecule.cluster.state import (
@@ -166,6 +166,7 @@ def _version(state: ClusterState, key: str) -> bytes | None:
         package=row_parts.mark_row(version.package),
         put_at_ms=version.put_at_ms,
         actor=version.actor,
+        listener=listening.listener_row(version.listener),
     ).SerializeToString(deterministic=True)
 
 

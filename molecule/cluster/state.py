@@ -20,6 +20,7 @@ from molecule.cluster.execution import (
     Execution,
     PayloadMark,
 )
+from molecule.cluster.listener import Listener
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import (
     Digest,
@@ -141,6 +142,7 @@ class Version:
     """Executions that have not begun so long after they were accepted do not begin; 0: no limit."""
     dedup_window_ms: int = 0
     """How long keys count after the end; 0: the cluster's own window."""
+    listener: Listener | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ What stays true: an execution looks the same while it lives and in history.
 from dataclasses import asdict
 from typing import Any
 
-from molecule.cluster import queues
+from molecule.cluster import listening, queues
 from molecule.cluster.execution import (
     Ended,
     Execution,
@@ -207,8 +207,9 @@ def deployments(state: ClusterState) -> list[dict[str, Any]]:
                 "version": deployment.version,
                 "activated_at_ms": deployment.activated_at_ms,
                 "actor": deployment.actor,
-                "has_trigger": version.has_trigger,
+                "has_trigger": version.has_trigger or version.listener is not None,
                 "trigger_on": deployment.trigger_on,
+                "listener": listening.address(deployment.environment, version.listener),
                 "trigger_node": trigger.node if trigger else "",
                 "trigger_token": trigger.token if trigger else 0,
                 "failover": version.failover,

@@ -187,10 +187,12 @@ class Stamp:
 
     concurrency_key: str = ""
     track: Mapping[str, str] = field(default_factory=dict)
+    idempotency_key: str = ""
+    """What a listener's `dedup` gives; empty: the submission keeps its own."""
 
 
 class Door(Protocol):
-    """Evaluates `concurrency.by` and `track`."""
+    """Evaluates `concurrency.by` and `track`, and what a listener asks of its requests."""
 
     def stamp(self, documents: Sequence[Document], *, now_ms: int) -> Stamp:
         """Reads the first document. Raises `StepError` (data) for a value that is no text."""
@@ -297,6 +299,31 @@ class TriggerContext(Protocol):
 
     def now_ms(self) -> int:
         """Cluster time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What the gateways of all nodes take for a process; fields as in the wire's `Listener`."""
+
+    method: str
+    path: str
+    reply: str
+    auth: str
+    timeout_ms: int
+    body_bytes_max: int
+    checked: bool
+    """True: a worker must look at each request before it is accepted."""
+
+
+@runtime_checkable
+class ListeningTrigger(Protocol):
+    """A trigger that runs nowhere: the gateways of all nodes listen for it."""
+
+    listening: Listening
+
+    def admit(self, document: Document, names: Names) -> str:
+        """The request's idempotency key, or nothing. Raises `StepError` (data) to refuse it."""
         ...
 
 

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from molecule.component.config import Config
-from molecule.component.contract import TRIGGER_PROPERTY, Connector, Stamp, Table
+from molecule.component.contract import (
+    TRIGGER_PROPERTY,
+    Connector,
+    Listening,
+    ListeningTrigger,
+    Stamp,
+    Table,
+)
 from molecule.component.registry import Component
 from molecule.config import Limits
 from molecule.definition.definition import Options, ProcessDefinition
@@ -41,6 +48,7 @@ class BuiltOptions:
     spread: str = ""
     expires_ms: int = 0
     dedup_window_ms: int = 0
+    listening: Listening | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +103,18 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class ProcessDoor:
-    """Evaluates `concurrency.by` and `track` on the first document of a submission."""
+    """Evaluates `concurrency.by` and `track` on the first document of a submission.
+
+    What a trigger asks of its requests holds only for those: another way in is another contract.
+    """
 
     options: Options
     environment: Environment
     process: ProcessName
     version: VersionId
     limits: Limits
+    trigger: Any = None
+    """The trigger's component."""
 
     def stamp(self, documents: Sequence[Document], *, now_ms: int) -> Stamp:
         """The stamp; empty without documents. Raises `StepError`, naming the field.
@@ -117,6 +130,9 @@ class ProcessDoor:
             environment=self.environment.bound,
             now_ms=now_ms,
         )
+        own = ""
+        if isinstance(self.trigger, ListeningTrigger) and TRIGGER_PROPERTY in first.properties:
+            own = self.trigger.admit(first, names)
         by, track = self.options.concurrency_by, self.options.track
         key = by.text(first, names) if by else ""
         texts = _texts(track.values(first, names)) if track else {}
@@ -124,7 +140,7 @@ class ProcessDoor:
         _bound("options.concurrency.by", key, "concurrency_key_length_max", limits)
         for name, text in texts.items():
             _bound(f"options.track.{name}", text, "track_value_length_max", limits)
-        return Stamp(key, texts)
+        return Stamp(key, texts, own)
 
 
 def _bound(field: str, text: str, limit: str, limits: Limits) -> None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from molecule.component.config import Config
+from molecule.component.contract import Listening
 from molecule.component.spec import Spec
 from molecule.expression.expression import Expression, Expressions
 from molecule.model.effect import Effect
@@ -156,6 +157,8 @@ class TriggerNode:
     place: Place
     consumes: bool
     """True: it must run on exactly one node; False: executions are only asked for (`manual`)."""
+    listening: Listening | None = None
+    """What the gateways take for it."""
 
 
 @dataclass(frozen=True, slots=True)

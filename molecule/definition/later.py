@@ -33,7 +33,7 @@ STEPS: Final = frozenset(
 )  # fmt: skip
 TRIGGERS: Final = frozenset(
     {
-        "http.listen", "sftp.watch", "object.watch", "sql.watch", "kafka",
+        "sftp.watch", "object.watch", "sql.watch", "kafka",
         "amqp", "mqtt", "nats", "redis", "mail", "queue", "process",
     }
 )  # fmt: skip

@@ -89,7 +89,14 @@ def open_package(
         environment,
         connections,
         {name: building.tables[name] for name in definition.tables},
-        ProcessDoor(definition.options, environment, definition.name, version, limits),
+        ProcessDoor(
+            definition.options,
+            environment,
+            definition.name,
+            version,
+            limits,
+            definition.trigger.component,
+        ),
     )
 
 
@@ -255,14 +262,14 @@ class _Building:
             self.findings.append(
                 Finding(file, 1, 1, "", f"the package is larger than package_bytes_max, {bound}")
             )
-        consumes = definition.trigger.consumes
+        trigger = definition.trigger
         switched_on = environment.triggers.get(definition.name, False)
         return BuiltVersion(
             definition.name,
             version_of(package),
             _options(definition),
             package,
-            trigger_on=consumes and switched_on,
+            trigger_on=switched_on and (trigger.consumes or trigger.listening is not None),
         )
 
     def _below(self, folder: str, suffix: str) -> list[str]:
@@ -297,6 +304,7 @@ def _options(definition: ProcessDefinition) -> BuiltOptions:
         options.spread,
         options.expires_ms,
         options.dedup_window_ms,
+        definition.trigger.listening,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from molecule.component.contract import ListeningTrigger
 from molecule.component.registry import Registry
 from molecule.component.spec import Spec
 from molecule.config import Limits
@@ -157,4 +158,13 @@ class _Process:
         if config is None or made is None:
             return None
         place = Place(self.steps.file, node.line, node.column)
-        return TriggerNode(type_, made, config, connection, place, consumes=spec.runs)
+        listening = made.listening if isinstance(made, ListeningTrigger) else None
+        return TriggerNode(
+            type_,
+            made,
+            config,
+            connection,
+            place,
+            consumes=spec.runs,
+            listening=listening,
+        )

@@ -4,12 +4,14 @@ All or nothing: a fault in any file changes nothing, and all faults are told at 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from molecule.access import policy
 from molecule.access.policy import Action, Actor
-from molecule.cluster.outcome import Applied
+from molecule.cluster import listening
+from molecule.cluster.outcome import Applied, Rejected
+from molecule.cluster.state import ClusterState
 from molecule.config import Limits
 from molecule.model.errors import (
     Conflict,
@@ -18,6 +20,7 @@ from molecule.model.errors import (
     InvalidProcess,
     LimitExceeded,
 )
+from molecule.model.ids import ProcessName
 from molecule.node import wire
 from molecule.node.forwarder import Forwarder
 from molecule.node.payloads import Payloads
@@ -35,8 +38,10 @@ class DeployDoor:
         forwarder: Forwarder,
         payloads: Payloads,
         ask_worker: AskWorker,
+        state: Callable[[], ClusterState],
         limits: Limits,
     ) -> None:
+        self._state = state
         self._forwarder = forwarder
         self._payloads = payloads
         self._ask_worker = ask_worker
@@ -63,9 +68,13 @@ class DeployDoor:
             raise InvalidProcess(_findings(reply.findings))
         if reply.code:
             raise InvalidInput(reply.message)
+        self._check_paths(environment, reply.versions)
         commands = await self._commands(actor, environment, reply)
         result = await self._forwarder.insist(commands, within_s=within_s)
         for outcome in result.outcomes:
+            if isinstance(outcome, Rejected) and outcome.reason == "path_taken":
+                # Another apply was faster than this one's look at the paths.
+                raise _path_taken(str(outcome.facts["path"]), str(outcome.facts["process"]))
             if not isinstance(outcome, Applied):
                 raise Conflict(f"the cluster refused: {outcome.reason}", **outcome.facts)
         return {
@@ -76,12 +85,48 @@ class DeployDoor:
                     "process": built.process,
                     "version": built.version,
                     "trigger_on": built.trigger_on,
-                    "has_trigger": built.options.has_trigger,
+                    "has_trigger": built.options.has_trigger or built.options.HasField("listener"),
                 }
                 for built in reply.versions
             ],
             "warnings": [str(warning) for warning in _findings(reply.warnings)],
         }
+
+    def _check_paths(self, environment: str, versions: Sequence[w.BuiltVersion]) -> None:
+        """No two processes may listen at the same path; nothing was proposed yet."""
+        own = {built.process for built in versions}
+        taken = {
+            listening.claim(found.method, found.path): deployment.process
+            for deployment, found in listening.active(self._state())
+            if deployment.environment == environment and deployment.process not in own
+        }
+        for built in versions:
+            if not built.trigger_on or not built.options.HasField("listener"):
+                continue
+            wanted = built.options.listener
+            holder = taken.setdefault(
+                listening.claim(wanted.method, wanted.path), ProcessName(built.process)
+            )
+            if holder != built.process:
+                raise _path_taken(f"{wanted.method} {wanted.path}", holder)
+
+    def _ordered(
+        self, environment: str, versions: Sequence[w.BuiltVersion]
+    ) -> list[w.BuiltVersion]:
+        """Who gives a path up comes before who takes it, where that is possible at all."""
+        taken = {
+            (deployment.process, listening.claim(found.method, found.path))
+            for deployment, found in listening.active(self._state())
+            if deployment.environment == environment
+        }
+
+        def waits(built: w.BuiltVersion) -> bool:
+            if not built.trigger_on or not built.options.HasField("listener"):
+                return False
+            wanted = listening.claim(built.options.listener.method, built.options.listener.path)
+            return any(claim == wanted for process, claim in taken if process != built.process)
+
+        return sorted(versions, key=waits)
 
     async def _commands(
         self, actor: Actor, environment: str, reply: w.WorkerReply
@@ -95,7 +140,7 @@ class DeployDoor:
             actor=who,
         )
         commands = [c.Command(version=1, put_environment=put)]
-        for built in reply.versions:
+        for built in self._ordered(environment, reply.versions):
             version = c.PutVersion(
                 process=built.process,
                 version=built.version,
@@ -113,6 +158,15 @@ class DeployDoor:
             commands.append(c.Command(version=1, put_version=version))
             commands.append(c.Command(version=1, activate_version=activate))
         return commands
+
+
+def _path_taken(path: str, process: str) -> Conflict:
+    return Conflict(
+        f"{path} is taken by process {process} in this environment: use another path, or switch "
+        f"the trigger of {process} off first",
+        path=path,
+        process=process,
+    )
 
 
 def _findings(told: Iterable[w.FoundFault]) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ import orjson
 
 from molecule.access import policy
 from molecule.access.policy import Action, Actor
+from molecule.cluster import listening
 from molecule.config import Limits
 from molecule.model.errors import (
     InvalidInput,
@@ -21,6 +22,7 @@ from molecule.model.errors import (
 )
 from molecule.model.execution import ACTIVE, ExecutionState
 from molecule.model.ids import ExecutionId
+from molecule.node import listeners
 from molecule.node.actions import Actions
 from molecule.node.cluster_actions import ClusterActions
 from molecule.node.deploy import DeployDoor
@@ -104,19 +106,18 @@ class DoorService(door_pb2_grpc.DoorServicer):
         """Accept, and wait for the end when asked."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + left_s
-        actor = self._identifier.actor(request.credentials.bearer)
         if request.retry_of:
-            policy.check(actor, Action.SUBMIT)
+            policy.check(self._identifier.actor(request.credentials.bearer), Action.SUBMIT)
             # It may have ended on another node a moment ago.
             await self._catch_up()
             request = await self._retries.filled(request)
         try:
-            answers, index = await self._submit.submit(actor, request, within_s=self._within_s)
+            answers, index = await self._submitted(request)
         except NotFound:
             # Nothing was proposed. What was deployed through another node may not be here yet.
             async with _bounded(self._within_s):
                 await self._read_behind()
-            answers, index = await self._submit.submit(actor, request, within_s=self._within_s)
+            answers, index = await self._submitted(request)
         results = [_result(answer) for answer in answers]
         try:
             if request.wait_ms:
@@ -128,6 +129,10 @@ class DoorService(door_pb2_grpc.DoorServicer):
             # They are accepted, so nothing that fails from here on is definite.
             raise OutcomeUnknown(f"the end cannot be told now: {error.message}") from error
         return d.SubmitReply(results=results)
+
+    async def _submitted(self, request: d.SubmitRequest) -> tuple[list[Accepted], int]:
+        actor = listeners.actor(self._replica.state, request, self._identifier)
+        return await self._submit.submit(actor, request, within_s=self._within_s)
 
     async def Await(self, request: d.AwaitRequest, context: Any) -> d.AwaitReply:  # noqa: N802
         """Executions as they stand at the end of the wait."""
@@ -148,6 +153,12 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 return d.ReadReply(json=orjson.dumps(self._health()))
             case "metrics":
                 return d.ReadReply(json=orjson.dumps({"text": self._metrics().decode()}))
+            case "listeners":
+                # For the gateway itself, before it knows whose rules hold for its caller.
+                if request.fresh:
+                    await self._catch_up()
+                found = listening.views(self._replica.state)
+                return d.ReadReply(json=orjson.dumps({"items": found}))
         policy.check(self._identifier.actor(request.credentials.bearer), Action.READ)
         if request.fresh:
             await self._catch_up()
@@ -344,7 +355,11 @@ def _cut(wait_ms: int, left_s: float) -> int:
 
 def _result(answer: Accepted) -> d.SubmitResult:
     if answer.refusal is None:
-        return d.SubmitResult(execution=answer.execution, repeated_key=answer.repeated_key)
+        return d.SubmitResult(
+            execution=answer.execution,
+            repeated_key=answer.repeated_key,
+            idempotency_key=answer.idempotency_key,
+        )
     refused = answer.refusal
     return d.SubmitResult(
         refused_code=refused.code,

@@ -74,6 +74,7 @@ def gateway_door(behind: Behind) -> DoorService:
             forwarder=forwarder,
             payloads=payloads,
             ask_worker=behind.ask_worker,
+            state=behind.state,
             limits=limits,
         ),
         actions=Actions(forwarder=forwarder, state=behind.state, limits=limits),

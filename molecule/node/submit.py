@@ -8,7 +8,7 @@ import hashlib
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from molecule.access import policy
 from molecule.access.policy import Action, Actor
@@ -29,7 +29,7 @@ from molecule.model.errors import (
     Unavailable,
 )
 from molecule.model.ids import NodeId, ProcessName, VersionId
-from molecule.node import wire
+from molecule.node import listeners, wire
 from molecule.node.clock import wall_ms
 from molecule.node.forwarder import Forwarder
 from molecule.node.payloads import Payloads
@@ -50,6 +50,8 @@ class Accepted:
 
     execution: str = ""
     repeated_key: bool = False
+    idempotency_key: str = ""
+    """When the process gave it another one than its caller."""
     refusal: MoleculeError | None = None
 
 
@@ -137,12 +139,18 @@ class SubmitDoor:
         commands: list[c.Command | None] = []
         reserved: Counter[NodeId] = Counter()
         answers: list[Accepted] = []
-        for submission, stamp in zip(request.submissions, stamps, strict=True):
+        own_keys: dict[int, str] = {}
+        for place, (submission, stamp) in enumerate(zip(request.submissions, stamps, strict=True)):
             if stamp.code:
                 commands.append(None)
                 answers.append(Accepted(refusal=InvalidInput(stamp.message)))
                 continue
+            if stamp.idempotency_key:
+                own_keys[place] = listeners.own_key(
+                    deployment.environment, version.process, stamp.idempotency_key
+                )
             asked = await self._command(actor, submission, stamp, deployment, version)
+            asked.idempotency_key = own_keys.get(place, asked.idempotency_key)
             chosen = hint.choose(self._state(), asked, reserved=reserved, near=self._node)
             if chosen is not None:
                 asked.hint.CopyFrom(chosen)
@@ -156,7 +164,9 @@ class SubmitDoor:
         outcomes = iter(result.outcomes)
         for place, command in enumerate(commands):
             if command is not None:
-                answers[place] = accepted(command.submit_execution, next(outcomes))
+                told = accepted(command.submit_execution, next(outcomes))
+                own = own_keys.get(place, "")
+                answers[place] = replace(told, idempotency_key=own) if own else told
         return answers, result.index
 
     def _check_sizes(self, submissions: Sequence[d.Submission]) -> None:
@@ -206,7 +216,9 @@ class SubmitDoor:
         self, request: d.SubmitRequest, deployment: Deployment, version: Version
     ) -> Sequence[w.DoorStamp]:
         """Concurrency keys and business keys, evaluated by a worker: never in this loop."""
-        if not version.keyed and not version.tracked:
+        listener = listeners.of(self._state(), request)
+        is_checked = listener is not None and listener.checked
+        if not version.keyed and not version.tracked and not is_checked:
             return [w.DoorStamp() for _ in request.submissions]
         door = w.EvaluateDoor(
             version=version.id,
@@ -232,7 +244,11 @@ class SubmitDoor:
         return c.SubmitExecution(
             execution=new_execution_id(wall_ms()),
             idempotency_key=submission.idempotency_key,
-            body_digest=body_digest(deployment.environment, version.process, submission.input),
+            body_digest=body_digest(
+                deployment.environment,
+                version.process,
+                submission.content.encode() or submission.input,
+            ),
             environment=deployment.environment,
             process=version.process,
             version=version.id,

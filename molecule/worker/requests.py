@@ -7,7 +7,9 @@ files hold, the answer is a reply with findings or a code, never the end of the 
 import asyncio
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 
+from molecule.component.contract import Listening
 from molecule.component.registry import Registry
 from molecule.config import Limits
 from molecule.definition import package as packages
@@ -100,7 +102,12 @@ def _options(options: BuiltOptions) -> c.VersionOptions:
         spread=options.spread,
         expires_ms=options.expires_ms,
         dedup_window_ms=options.dedup_window_ms,
+        listener=_listener(options.listening),
     )
+
+
+def _listener(listening: Listening | None) -> c.Listener | None:
+    return None if listening is None else c.Listener(**asdict(listening))
 
 
 async def _door(asked: w.EvaluateDoor, opened: Packages) -> w.WorkerReply:
@@ -113,6 +120,12 @@ async def _door(asked: w.EvaluateDoor, opened: Packages) -> w.WorkerReply:
         except MoleculeError as error:
             stamps.append(w.DoorStamp(code=error.code, message=error.message))
             continue
-        stamps.append(w.DoorStamp(concurrency_key=stamp.concurrency_key, track=dict(stamp.track)))
+        stamps.append(
+            w.DoorStamp(
+                concurrency_key=stamp.concurrency_key,
+                track=dict(stamp.track),
+                idempotency_key=stamp.idempotency_key,
+            )
+        )
         await asyncio.sleep(0)
     return w.WorkerReply(stamps=stamps)

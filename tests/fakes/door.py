@@ -76,6 +76,8 @@ class FakeDoor:
     """JSON by `resource` or `resource/id`."""
     ends: bool = True
     """Whether executions that are waited for end."""
+    fails: tuple[str, str] | None = None
+    """Executions that are waited for end FAILED with this code and text."""
     stuck: bool = False
     """Submissions are accepted and then never answered."""
     down: MoleculeError | None = None
@@ -87,6 +89,7 @@ class FakeDoor:
     calls: list[Any] = field(default_factory=list)
     timeouts_s: list[float] = field(default_factory=list)
     keys: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    same: dict[str, bytes] = field(default_factory=dict)
     waited: dict[str, str] = field(default_factory=dict)
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     left: asyncio.Event = field(default_factory=asyncio.Event)
@@ -144,7 +147,7 @@ class FakeDoor:
         if self.troubles and not self.lost_answers:
             raise self.troubles.popleft()
         resource = getattr(request, "resource", "")
-        if credentials.bearer != TOKEN and resource not in {"health", "metrics"}:
+        if credentials.bearer != TOKEN and resource not in {"health", "metrics", "listeners"}:
             raise Unauthenticated("send the admin token: Authorization: Bearer …")
 
     def _accept(self, request: SubmitRequest, item: Submission) -> SubmitResult:
@@ -154,11 +157,13 @@ class FakeDoor:
         if request.process not in self.processes and not request.retry_of:
             return refused(NotFound(f"no process {request.process} is deployed"))
         body = request.process.encode() + (item.input or b"[]")
+        same = item.content.encode() or body
         known = self.keys.get(key)
-        if known is not None and known[0] != body:
+        if known is not None and self.same[key] != same:
             return refused(KeyConflict(f"key {key} was used with another body"))
         execution = known[1] if known else f"e{len(self.keys) + 1}"
         self.keys.setdefault(key, (body, execution))
+        self.same.setdefault(key, same)
         result = self._ended(execution, waited_ms=request.wait_ms)
         result.repeated_key = known is not None
         return result
@@ -166,6 +171,9 @@ class FakeDoor:
     def _ended(self, execution: str, *, waited_ms: int) -> SubmitResult:
         if waited_ms and self.ends:
             self.waited[execution] = "COMPLETED"
+        if execution in self.waited and self.fails is not None:
+            code, text = self.fails
+            return SubmitResult(execution=execution, state="FAILED", error_code=code, error=text)
         if execution not in self.waited:
             return SubmitResult(execution=execution, state="ASSIGNED")
         body = next(body for body, name in self.keys.values() if name == execution)

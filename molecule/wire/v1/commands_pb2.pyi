@@ -800,6 +800,7 @@ class VersionOptions(_message.Message):
     SPREAD_FIELD_NUMBER: _builtins.int
     EXPIRES_MS_FIELD_NUMBER: _builtins.int
     DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
+    LISTENER_FIELD_NUMBER: _builtins.int
     failover: _builtins.str
     """resume | restart | hold | fail"""
     keyed: _builtins.bool
@@ -838,6 +839,10 @@ class VersionOptions(_message.Message):
 
     @_builtins.property
     def prefer(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def listener(self) -> Global___Listener:
+        """absent: no gateway listens for it"""
+
     def __init__(
         self,
         *,
@@ -861,14 +866,59 @@ class VersionOptions(_message.Message):
         spread: _builtins.str = ...,
         expires_ms: _builtins.int = ...,
         dedup_window_ms: _builtins.int = ...,
+        listener: Global___Listener | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["listener", b"listener"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "prefer", b"prefer", "priority", b"priority", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "prefer", b"prefer", "priority", b"priority", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VersionOptions: _TypeAlias = VersionOptions  # noqa: Y015
+
+@_typing.final
+class Listener(_message.Message):
+    """What the gateways of all nodes take for a process, below /in/ENVIRONMENT."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    REPLY_FIELD_NUMBER: _builtins.int
+    AUTH_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    BODY_BYTES_MAX_FIELD_NUMBER: _builtins.int
+    CHECKED_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    path: _builtins.str
+    """/orders/{order}"""
+    reply: _builtins.str
+    """result | accepted"""
+    auth: _builtins.str
+    """token | none"""
+    timeout_ms: _builtins.int
+    """how long a caller waits for the result"""
+    body_bytes_max: _builtins.int
+    checked: _builtins.bool
+    """a worker looks at each request before it is accepted"""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        path: _builtins.str = ...,
+        reply: _builtins.str = ...,
+        auth: _builtins.str = ...,
+        timeout_ms: _builtins.int = ...,
+        body_bytes_max: _builtins.int = ...,
+        checked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auth", b"auth", "body_bytes_max", b"body_bytes_max", "checked", b"checked", "method", b"method", "path", b"path", "reply", b"reply", "timeout_ms", b"timeout_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Listener: _TypeAlias = Listener  # noqa: Y015
 
 @_typing.final
 class PutVersion(_message.Message):

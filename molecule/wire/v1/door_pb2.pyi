@@ -59,6 +59,7 @@ class Submission(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     EXPIRES_IN_MS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_MS_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
     idempotency_key: _builtins.str
     """made before the first hop; never empty"""
     input: _builtins.bytes
@@ -71,6 +72,8 @@ class Submission(_message.Message):
     """not 0: not begun so long after acceptance: it ends as FAILED"""
     expires_at_ms: _builtins.int
     """not 0: the same at an instant of cluster time"""
+    content: _builtins.str
+    """digest of what makes two under one key equal; empty: the input"""
     def __init__(
         self,
         *,
@@ -80,10 +83,11 @@ class Submission(_message.Message):
         priority: _builtins.int = ...,
         expires_in_ms: _builtins.int = ...,
         expires_at_ms: _builtins.int = ...,
+        content: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at_ms", b"expires_at_ms", "expires_in_ms", b"expires_in_ms", "idempotency_key", b"idempotency_key", "input", b"input", "origin", b"origin", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "expires_at_ms", b"expires_at_ms", "expires_in_ms", b"expires_in_ms", "idempotency_key", b"idempotency_key", "input", b"input", "origin", b"origin", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -100,6 +104,7 @@ class SubmitRequest(_message.Message):
     SUBMISSIONS_FIELD_NUMBER: _builtins.int
     WAIT_MS_FIELD_NUMBER: _builtins.int
     RETRY_OF_FIELD_NUMBER: _builtins.int
+    LISTENER_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     """empty: the only one in which the process is deployed"""
     process: _builtins.str
@@ -109,6 +114,8 @@ class SubmitRequest(_message.Message):
     """0: answer when accepted; else wait this long for terminal or parked states"""
     retry_of: _builtins.str
     """a terminal execution: process, environment and input are taken from it"""
+    listener: _builtins.str
+    """"POST /orders/{order}": it came to this listener, whose rules hold"""
     @_builtins.property
     def credentials(self) -> Global___Credentials: ...
     @_builtins.property
@@ -123,10 +130,11 @@ class SubmitRequest(_message.Message):
         submissions: _abc.Iterable[Global___Submission] | None = ...,
         wait_ms: _builtins.int = ...,
         retry_of: _builtins.str = ...,
+        listener: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "environment", b"environment", "process", b"process", "retry_of", b"retry_of", "submissions", b"submissions", "version", b"version", "wait_ms", b"wait_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["credentials", b"credentials", "environment", b"environment", "listener", b"listener", "process", b"process", "retry_of", b"retry_of", "submissions", b"submissions", "version", b"version", "wait_ms", b"wait_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -147,6 +155,7 @@ class SubmitResult(_message.Message):
     REFUSED_RETRYABLE_FIELD_NUMBER: _builtins.int
     REFUSED_DEFINITE_FIELD_NUMBER: _builtins.int
     REFUSED_HTTP_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     """empty when refused"""
     repeated_key: _builtins.bool
@@ -163,6 +172,8 @@ class SubmitResult(_message.Message):
     refused_retryable: _builtins.bool
     refused_definite: _builtins.bool
     refused_http: _builtins.int
+    idempotency_key: _builtins.str
+    """when the process gave it another one than its caller"""
     def __init__(
         self,
         *,
@@ -177,10 +188,11 @@ class SubmitResult(_message.Message):
         refused_retryable: _builtins.bool = ...,
         refused_definite: _builtins.bool = ...,
         refused_http: _builtins.int = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "error_code", b"error_code", "execution", b"execution", "refused_code", b"refused_code", "refused_definite", b"refused_definite", "refused_http", b"refused_http", "refused_message", b"refused_message", "refused_retryable", b"refused_retryable", "repeated_key", b"repeated_key", "result", b"result", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "error_code", b"error_code", "execution", b"execution", "idempotency_key", b"idempotency_key", "refused_code", b"refused_code", "refused_definite", b"refused_definite", "refused_http", b"refused_http", "refused_message", b"refused_message", "refused_retryable", b"refused_retryable", "repeated_key", b"repeated_key", "result", b"result", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,8 +269,8 @@ Global___AwaitReply: _TypeAlias = AwaitReply  # noqa: Y015
 
 @_typing.final
 class ReadRequest(_message.Message):
-    """resource: health | metrics | cluster | nodes | node | processes | process | executions | execution |
-              timeline | deadletters | deadletter
+    """resource: health | metrics | listeners | cluster | nodes | node | processes | process |
+              executions | execution | timeline | deadletters | deadletter
     """
 
     DESCRIPTOR: _descriptor.Descriptor

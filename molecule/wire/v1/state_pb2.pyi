@@ -297,6 +297,7 @@ class VersionRow(_message.Message):
     SPREAD_FIELD_NUMBER: _builtins.int
     EXPIRES_MS_FIELD_NUMBER: _builtins.int
     DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
+    LISTENER_FIELD_NUMBER: _builtins.int
     process: _builtins.str
     id: _builtins.str
     failover: _builtins.str
@@ -325,6 +326,8 @@ class VersionRow(_message.Message):
     def prefer(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
     @_builtins.property
     def package(self) -> Global___PayloadMarkRow: ...
+    @_builtins.property
+    def listener(self) -> _commands_pb2.Listener: ...
     def __init__(
         self,
         *,
@@ -353,10 +356,11 @@ class VersionRow(_message.Message):
         spread: _builtins.str = ...,
         expires_ms: _builtins.int = ...,
         dedup_window_ms: _builtins.int = ...,
+        listener: _commands_pb2.Listener | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["package", b"package"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["listener", b"listener", "package", b"package"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1076,10 +1076,13 @@ class DoorStamp(_message.Message):
     TRACK_FIELD_NUMBER: _builtins.int
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     concurrency_key: _builtins.str
     code: _builtins.str
     """empty: evaluated"""
     message: _builtins.str
+    idempotency_key: _builtins.str
+    """what a listener's dedup gives; empty: none"""
     @_builtins.property
     def track(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -1089,10 +1092,11 @@ class DoorStamp(_message.Message):
         track: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         code: _builtins.str = ...,
         message: _builtins.str = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "concurrency_key", b"concurrency_key", "message", b"message", "track", b"track"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "concurrency_key", b"concurrency_key", "idempotency_key", b"idempotency_key", "message", b"message", "track", b"track"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,6 +26,7 @@ def a_door(node: OneNode, limits: Limits | None = None) -> DeployDoor:
         forwarder=node.forwarder,
         payloads=node.payloads,
         ask_worker=node.ask_worker,
+        state=lambda: node.state,
         limits=limits or node.limits,
     )
 

@@ -82,6 +82,7 @@ class Doors:
                 forwarder=node.forwarder,
                 payloads=node.payloads,
                 ask_worker=node.ask_worker,
+                state=lambda: node.state,
                 limits=limits,
             ),
             actions=Actions(forwarder=node.forwarder, state=lambda: node.state, limits=limits),

@@ -1,8 +1,10 @@
 """Versions, environments, activations, triggers and groups."""
 
+from typing import Any
+
 import pytest
 
-from molecule.cluster import views
+from molecule.cluster import listening, restoring, rows, views
 from molecule.cluster.outcome import Applied, Rejected
 from molecule.wire.v1 import commands_pb2 as wire
 from tests.unit.cluster.builders import ENVIRONMENT, Replica, reason, stored
@@ -160,3 +162,62 @@ def test_group_belongs_to_one_process() -> None:
 
     assert record("files", 1) == ""
     assert record("mails", 2) == "already_exists"
+
+
+def a_listener(**fields: Any) -> wire.Listener:
+    told = {"method": "POST", "path": "/orders/{id}", "reply": "result", "auth": "token"}
+    return wire.Listener(**{**told, **fields})
+
+
+def listening_views(replica: Replica) -> list[tuple[str, str]]:
+    return [(view["process"], view["path"]) for view in listening.views(replica.state)]
+
+
+def test_path_of_another_active_version_is_refused_whatever_its_parameters_are_called() -> None:
+    replica = Replica()
+    replica.deploy("first", trigger_on=True, listener=a_listener())
+    replica.deploy("second", listener=a_listener(path="/orders/{order}"))
+    activate = wire.ActivateVersion(
+        environment=ENVIRONMENT, process="second", version="v1", trigger_on=True
+    )
+    refused = replica.say(activate_version=activate)
+    facts = {"process": "first", "path": "POST /orders/{order}"}
+    assert refused == Rejected("path_taken", facts)
+    assert listening_views(replica) == [("first", "/orders/{id}")]
+
+
+def test_path_is_free_once_its_trigger_is_switched_off() -> None:
+    replica = Replica()
+    replica.deploy("first", trigger_on=True, listener=a_listener())
+    replica.deploy("first", trigger_on=False, listener=a_listener())
+    replica.deploy("second", trigger_on=True, listener=a_listener())
+    assert listening_views(replica) == [("second", "/orders/{id}")]
+
+
+def test_other_method_or_environment_is_another_claim() -> None:
+    replica = Replica()
+    replica.say(put_environment=wire.PutEnvironment(environment="prod", digest="1"))
+    replica.deploy("first", trigger_on=True, listener=a_listener())
+    replica.deploy("second", trigger_on=True, listener=a_listener(method="GET"))
+    activate = wire.ActivateVersion(
+        environment="prod", process="first", version="v1", trigger_on=True
+    )
+    assert replica.say(activate_version=activate) == Applied()
+    assert len(listening_views(replica)) == 3
+
+
+@pytest.mark.parametrize(
+    "fields", [{"method": "TRACE"}, {"path": "orders"}, {"path": "/a/.."}, {"auth": "mtls"}]
+)
+def test_listener_that_no_gateway_could_keep_is_refused(fields: dict[str, str]) -> None:
+    put = wire.PutVersion(
+        process="p", version="v1", options=wire.VersionOptions(listener=a_listener(**fields))
+    )
+    assert Replica().say(put_version=put) == Rejected("invalid", {"field": "listener"})
+
+
+def test_listener_survives_a_snapshot() -> None:
+    replica = Replica()
+    replica.deploy("first", trigger_on=True, listener=a_listener(timeout_ms=5, checked=True))
+    restored = restoring.state_from(rows.every(replica.state), index=replica.state.index)
+    assert listening.views(restored) == listening.views(replica.state) != []

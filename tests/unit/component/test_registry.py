@@ -83,7 +83,13 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
         "wait",
     ]
     assert sorted(registry.connectors) == ["file", "http", "sql"]
-    assert sorted(registry.triggers) == ["called", "file.watch", "manual", "schedule"]
+    assert sorted(registry.triggers) == [
+        "called",
+        "file.watch",
+        "http.listen",
+        "manual",
+        "schedule",
+    ]
 
 
 def test_a_component_that_asks_for_what_its_spec_lacks_stops_the_process() -> None:

@@ -1,0 +1,104 @@
+"""Requests to listeners at the node's door: whose rules hold, who submits, under which key."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from molecule.model.errors import NotFound, Unauthenticated
+from molecule.model.ids import ExecutionId
+from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import door_pb2 as d
+from molecule.wire.v1 import worker_pb2 as w
+from tests.adapters.node.one_node import ENVIRONMENT, one_node
+from tests.adapters.node.test_door import TOKEN, Call, Doors
+
+
+@pytest_asyncio.fixture
+async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
+    async with one_node(tmp_path) as node:
+        yield Doors(node)
+
+
+LISTENER = c.Listener(method="POST", path="/o/{id}", reply="accepted", auth="token")
+
+
+async def listen(doors: Doors, **fields: object) -> None:
+    listener = c.Listener()
+    listener.CopyFrom(LISTENER)
+    listener.MergeFrom(c.Listener(**fields))  # type: ignore[arg-type]  # its fields
+    await doors.node.say(
+        put_version=c.PutVersion(
+            process="open",
+            version="v1",
+            options=c.VersionOptions(listener=listener),
+            package=c.Payload(inline=b"package"),
+        )
+    )
+    await doors.node.say(
+        activate_version=c.ActivateVersion(
+            environment=ENVIRONMENT, process="open", version="v1", trigger_on=True
+        )
+    )
+
+
+def to_listener(path: str = "/o/{id}", *, bearer: str = "", content: str = "") -> d.SubmitRequest:
+    return d.SubmitRequest(
+        credentials=d.Credentials(bearer=bearer),
+        environment=ENVIRONMENT,
+        process="open",
+        listener=f"POST {path}",
+        submissions=[d.Submission(idempotency_key="k1", input=b"[1]", content=content)],
+    )
+
+
+async def test_gateway_learns_the_listeners_without_a_token(doors: Doors) -> None:
+    await listen(doors)
+    (found,) = (await doors.read("listeners", bearer=""))["items"]
+    assert (found["process"], found["environment"], found["path"]) == (
+        "open",
+        ENVIRONMENT,
+        "/o/{id}",
+    )
+
+
+async def test_listener_asks_for_a_token_unless_its_version_says_none(doors: Doors) -> None:
+    await listen(doors)
+    with pytest.raises(Unauthenticated):
+        await doors.door.Submit(to_listener(), Call())
+    reply = await doors.door.Submit(to_listener(bearer=TOKEN), Call())
+    assert reply.results[0].execution
+
+
+async def test_open_listener_submits_in_its_own_name_whatever_the_token(doors: Doors) -> None:
+    await listen(doors, auth="none")
+    reply = await doors.door.Submit(to_listener(bearer="wrong"), Call())
+    execution = doors.node.state.executions[ExecutionId(reply.results[0].execution)]
+    assert execution.actor == f"trigger:{ENVIRONMENT}/open"
+
+
+async def test_request_to_a_listener_that_is_not_the_active_one_is_refused(doors: Doors) -> None:
+    await listen(doors, auth="none")
+    with pytest.raises(NotFound):
+        await doors.door.Submit(to_listener("/old"), Call())
+
+
+async def test_dedup_gives_the_key_of_the_process_and_the_caller_is_told(doors: Doors) -> None:
+    await listen(doors, checked=True)
+    for key in ("A 1", "42"):
+        doors.node.replies = [w.WorkerReply(stamps=[w.DoorStamp(idempotency_key=key)])]
+        reply = await doors.door.Submit(to_listener(bearer=TOKEN), Call())
+        (result,) = reply.results
+        execution = doors.node.state.executions[ExecutionId(result.execution)]
+        assert result.idempotency_key == execution.idempotency_key
+    assert result.idempotency_key == f"{ENVIRONMENT}/open/42"
+
+
+async def test_same_content_under_one_key_is_the_same_request(doors: Doors) -> None:
+    await listen(doors)
+    first = to_listener(bearer=TOKEN, content="digest")
+    again = to_listener(bearer=TOKEN, content="digest")
+    again.submissions[0].input = b"[2]"
+    replies = [await doors.door.Submit(asked, Call()) for asked in (first, again)]
+    assert replies[0].results[0].execution == replies[1].results[0].execution
