@@ -17,15 +17,13 @@ from molecule.model.errors import (
     NoLeader,
     NotFound,
     OutcomeUnknown,
-    Overloaded,
-    Purged,
 )
-from molecule.model.execution import ACTIVE, ExecutionState
 from molecule.model.ids import ExecutionId
 from molecule.node import listeners
 from molecule.node.actions import Actions
 from molecule.node.cluster_actions import ClusterActions
 from molecule.node.deploy import DeployDoor
+from molecule.node.ends import Ends
 from molecule.node.identify import Identifier
 from molecule.node.node_actions import NodeActions
 from molecule.node.payloads import Payloads
@@ -83,8 +81,9 @@ class DoorService(door_pb2_grpc.DoorServicer):
         self._reads = reads
         self._retries = Retries(reads=reads, store=store, payloads=payloads)
         self._replica = replica
-        self._store = store
-        self._payloads = payloads
+        self._ends = Ends(
+            replica=replica, reads=reads, store=store, payloads=payloads, limits=limits
+        )
         self._health = health
         self._metrics = metrics
         self._read_behind = read_behind
@@ -124,7 +123,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 # This node may be a step behind the leader; its copy would know nothing of them.
                 await self._until_applied(index)
             left_ms = _cut(request.wait_ms, deadline_s - loop.time())
-            await self._wait(results, left_ms, accepted=True)
+            await self._ends.wait(results, left_ms, accepted=True)
         except MoleculeError as error:
             # They are accepted, so nothing that fails from here on is definite.
             raise OutcomeUnknown(f"the end cannot be told now: {error.message}") from error
@@ -143,7 +142,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         results = [d.SubmitResult(execution=execution) for execution in request.executions]
         left_s = context.time_remaining()
         wait_ms = request.wait_ms if left_s is None else _cut(request.wait_ms, left_s)
-        await self._wait(results, wait_ms, accepted=False)
+        await self._ends.wait(results, wait_ms, accepted=False)
         return d.AwaitReply(results=results)
 
     async def Read(self, request: d.ReadRequest, _context: Any) -> d.ReadReply:  # noqa: N802
@@ -277,66 +276,10 @@ class DoorService(door_pb2_grpc.DoorServicer):
             await self._catch_up()
         return await self._reads.read("node", node, {})
 
-    # ---- waiting for ends
-
-    async def _wait(self, results: list[d.SubmitResult], wait_ms: int, *, accepted: bool) -> None:
-        """Fill in how each stands once all are terminal or parked, or the wait is over."""
-        within_s = min(wait_ms, self._limits.wait_ms_max) / 1000
-        with contextlib.ExitStack() as stack:
-            pending = []
-            for result in results:
-                if not result.execution:
-                    continue
-                if within_s > 0:
-                    try:
-                        waiter = stack.enter_context(self._replica.waiter(result.execution))
-                    except Overloaded:
-                        if not accepted:
-                            raise
-                        # The caller learns what was accepted and may wait for it again.
-                        break
-                    if not await self._is_settled(result.execution):
-                        pending.append(waiter)
-            if pending:
-                await asyncio.wait(pending, timeout=within_s)
-        for result in results:
-            if result.execution:
-                await self._fill(result, accepted=accepted)
-
-    async def _is_settled(self, execution: str) -> bool:
-        known = self._replica.state.executions.get(ExecutionId(execution))
-        if known is not None:
-            return known.state not in ACTIVE
-        # Not here: ended, or accepted by the leader and not applied on this node yet.
-        return ExecutionId(execution) in self._replica.state.ended or (
-            await self._store.history_one(execution) is not None
-        )
-
     def _is_known(self, execution: str) -> bool:
         state = self._replica.state
         name = ExecutionId(execution)
         return name in state.executions or name in state.ended
-
-    async def _fill(self, result: d.SubmitResult, *, accepted: bool) -> None:
-        try:
-            view = await self._reads.read("execution", result.execution, {})
-        except NotFound:
-            if not accepted:
-                raise
-            # The leader accepted it a moment ago; this node's copy is behind.
-            result.state = ExecutionState.PENDING.value
-            return
-        result.state = view["state"]
-        result.error_code = view.get("error_code", "")
-        result.error = view.get("error", "") or (
-            view.get("reason", "") if view["state"] != ExecutionState.COMPLETED else ""
-        )
-        if view["state"] == ExecutionState.COMPLETED:
-            row = await self._store.payload(result.execution, "result")
-            if self._reads.are_documents_purged(view):
-                result.error_code, result.error = Purged.code, "its documents were purged"
-                return
-            result.result = b"[]" if row is None else await self._payloads.kept(row)
 
 
 @contextlib.asynccontextmanager

@@ -8,8 +8,8 @@ means.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from molecule.cluster import tokens
 from molecule.cluster.apply import StateMachine
@@ -21,7 +21,7 @@ from molecule.model.errors import Overloaded, StaleToken, StorageFull
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId
 from molecule.node import rows
-from molecule.storage.rows import Batch, Mark
+from molecule.storage.rows import Batch, Mark, PayloadRow
 
 Listener = Callable[[EntryResult], None]
 
@@ -37,6 +37,18 @@ _SETTLED = frozenset(
     }
 )
 """States in which a caller who waits for the result gets an answer."""
+
+
+class Settled(NamedTuple):
+    """How an execution stands when its caller gets an answer.
+
+    `view` is what history tells of it and `result` the row of its result, both as of the entry that
+    ended it: nobody needs to read them again. None: it is parked.
+    """
+
+    state: ExecutionState
+    view: Mapping[str, Any] | None = None
+    result: PayloadRow | None = None
 
 
 class Store(Protocol):
@@ -61,7 +73,7 @@ class Replica:
         self.on_full: Callable[[], None] = lambda: None
         """Called when a flush found the disk full; it is tried again."""
         self._listeners: list[Listener] = []
-        self._waiters: dict[str, list[asyncio.Future[ExecutionState]]] = {}
+        self._waiters: dict[str, list[asyncio.Future[Settled]]] = {}
         self._waiting = 0
         self._applied = asyncio.Event()
         self._unflushed = 0
@@ -86,7 +98,7 @@ class Replica:
         if self._unflushed >= self._limits.flush_rows_max:
             self._flush_now.set()
         self._applied.set()
-        self._wake_waiters(result)
+        self._wake_waiters(result, staged)
         for listener in self._listeners:
             listener(result)
         return index, result.outcomes
@@ -107,11 +119,11 @@ class Replica:
     # ---- waiting
 
     @contextlib.contextmanager
-    def waiter(self, execution: str) -> Iterator[asyncio.Future[ExecutionState]]:
-        """A future of the state in which a caller gets its answer. `Overloaded` at the bound."""
+    def waiter(self, execution: str) -> Iterator[asyncio.Future[Settled]]:
+        """A future of how it stands when a caller gets an answer. `Overloaded` at the bound."""
         if self._waiting >= self._limits.waiters_max:
             raise Overloaded("more callers wait on this node than waiters_max allows")
-        future: asyncio.Future[ExecutionState] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(execution, []).append(future)
         self._waiting += 1
         try:
@@ -125,14 +137,25 @@ class Replica:
                 if not futures:
                     self._waiters.pop(execution, None)
 
-    def _wake_waiters(self, result: EntryResult) -> None:
+    def _wake_waiters(self, result: EntryResult, staged: Batch) -> None:
         if not self._waiters:
             return
-        for transition in result.changes.transitions:
-            if transition.target in _SETTLED:
-                for future in self._waiters.get(transition.execution, ()):
-                    if not future.done():
-                        future.set_result(transition.target)
+        changes = result.changes
+        settled = [
+            transition
+            for transition in changes.transitions
+            if transition.target in _SETTLED and transition.execution in self._waiters
+        ]
+        if not settled:
+            return
+        views = {row.execution: row.view for row in changes.history}
+        results = {row.execution: row for row in staged.payloads if row.slot == "result"}
+        for transition in settled:
+            name = transition.execution
+            told = Settled(transition.target, views.get(name), results.get(name))
+            for future in self._waiters[name]:
+                if not future.done():
+                    future.set_result(told)
 
     # ---- the snapshot
 

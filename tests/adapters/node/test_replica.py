@@ -3,12 +3,14 @@
 import asyncio
 from pathlib import Path
 
+import orjson
 import pytest
 
 from molecule.cluster.changes import EntryResult
 from molecule.config import Limits
 from molecule.model.errors import Overloaded, StaleToken
 from molecule.model.execution import ExecutionState
+from molecule.node.replica import Settled
 from molecule.wire.v1 import commands_pb2 as c
 from tests.adapters.node.one_node import OneNode, one_node
 
@@ -16,8 +18,18 @@ from tests.adapters.node.one_node import OneNode, one_node
 async def test_waiter_gets_the_state_in_which_its_execution_ended(node: OneNode) -> None:
     token = await node.start("e1")
     with node.replica.waiter("e1") as ended:
-        await node.say(end_attempt=c.EndAttempt(execution="e1", token=token, state="COMPLETED"))
-        assert await ended is ExecutionState.COMPLETED
+        await node.say(
+            end_attempt=c.EndAttempt(
+                execution="e1", token=token, state="COMPLETED", result=c.Payload(inline=b"[1]")
+            )
+        )
+        settled = await ended
+        assert settled.state is ExecutionState.COMPLETED
+        # What a caller is told is what anybody reads afterwards.
+        history = await node.store.history_one("e1")
+        assert history is not None
+        assert settled.view == orjson.loads(history.body)
+        assert settled.result == await node.store.payload("e1", "result")
 
 
 async def test_waiter_sleeps_through_moves_and_wakes_when_a_person_is_needed(
@@ -31,7 +43,7 @@ async def test_waiter_sleeps_through_moves_and_wakes_when_a_person_is_needed(
         )
         assert not parked.done()
         await node.say(end_attempt=c.EndAttempt(execution="e1", token=token, state="IN_DOUBT"))
-        assert await parked is ExecutionState.IN_DOUBT
+        assert await parked == Settled(ExecutionState.IN_DOUBT)
 
 
 async def test_waiters_are_bounded_and_give_their_place_back(tmp_path: Path) -> None:
