@@ -143,6 +143,10 @@ class Limits(_Settings):
     findings_max: int = 100
     wait_in_worker_ms_max: int = 2_000
     awaited_per_execution_max: int = 1_000
+    gate_wait_ms_max: int = 4_000
+    gate_asked_again_ms: int = 1_000
+    gate_attempts_kept_max: int = 10_000
+    gate_waiting_seen_per_round_max: int = 256
     signals_per_execution_max: int = 1_000
     signal_body_bytes_max: int = 1024 * 1024
     retry_attempts_max: int = 100

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from molecule import __version__
 from molecule.api import (
     cluster,
+    connections,
     deadletters,
     executions,
     listening,
@@ -64,7 +65,8 @@ from molecule.config import Limits
 from molecule.model.errors import InvalidInput, MoleculeError
 
 _DOORS: Final = (
-    *("executions", "processes", "apply", "deadletters", "nodes", "cluster", "retention"),
+    *("executions", "processes", "apply", "deadletters", "connections"),
+    *("nodes", "cluster", "retention"),
     *("livez", "readyz", "startupz", "metrics", "api"),
 )
 _BODIES: Final = (
@@ -100,16 +102,8 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
         redoc_url=None,
         redirect_slashes=False,
     )
-    for part in (
-        executions,
-        signals,
-        processes,
-        deadletters,
-        nodes,
-        members,
-        cluster,
-        retention,
-    ):
+    of_work = (executions, signals, processes, deadletters, connections)
+    for part in (*of_work, nodes, members, cluster, retention):
         app.include_router(part.router(surface), prefix="/api/v1")
     app.include_router(listening.router(surface))
     app.include_router(probes.router(surface, metrics))

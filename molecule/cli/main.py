@@ -29,6 +29,7 @@ _COMMANDS: Final = (
     ("process", "molecule.cli.process:app", "Look at processes.", _CLUSTER),
     ("execution", "molecule.cli.execution_actions:app", "Submit, find, watch, cancel.", _CLUSTER),
     ("why", "molecule.cli.why:why", "Tell why an execution is where it is.", _CLUSTER),
+    ("connection", "molecule.cli.connection:app", "Look at breakers and rates.", _CLUSTER),
     ("deadletter", "molecule.cli.deadletter:app", "Look at documents that failed.", _CLUSTER),
     ("retention", "molecule.cli.retention:app", "Look at what is kept, and purge.", _CLUSTER),
     ("node", "molecule.cli.node:app", "Look at nodes.", _CLUSTER),

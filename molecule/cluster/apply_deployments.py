@@ -7,7 +7,7 @@ changes, and an active version exists.
 from dataclasses import replace
 from typing import Final
 
-from molecule.cluster import documents, listening, queues, records, row_parts
+from molecule.cluster import documents, gates, listening, queues, records, row_parts
 from molecule.cluster.bounds import duration
 from molecule.cluster.changes import Changes
 from molecule.cluster.outcome import Applied, Outcome, Rejected
@@ -54,8 +54,8 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         return Rejected("invalid", {"field": "on_park"})
     if options.spread not in _SPREADS:
         return Rejected("invalid", {"field": "spread"})
-    if options.HasField("listener") and not listening.is_sound(options.listener):
-        return Rejected("invalid", {"field": "listener"})
+    if (unsound := _unsound_parts(options)) is not None:
+        return Rejected("invalid", {"field": unsound})
     name = (ProcessName(command.process), VersionId(command.version))
     if name in state.versions:
         return Applied(0, {"repeated": True})
@@ -71,6 +71,7 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         timeout_ms=duration(options.timeout_ms),
         expires_ms=duration(options.expires_ms),
         dedup_window_ms=duration(options.dedup_window_ms),
+        gates=tuple(row_parts.gate(policy) for policy in options.gates),
         crash_budget=max(options.crash_budget, 0) or CRASH_BUDGET,
         priority=options.priority,
         require=dict(sorted(options.require.items())),
@@ -93,6 +94,12 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         listener=listening.listener(options.listener) if options.HasField("listener") else None,
     )
     return Applied()
+
+
+def _unsound_parts(options: wire.VersionOptions) -> str | None:
+    if options.HasField("listener") and not listening.is_sound(options.listener):
+        return "listener"
+    return None if all(_is_name(policy.connection) for policy in options.gates) else "gates"
 
 
 def put_environment(state: ClusterState, command: wire.PutEnvironment, changes: Changes) -> Outcome:
@@ -152,6 +159,7 @@ def activate_version(
         pause=known.pause if known is not None else None,
         trigger_since_ms=_trigger_since_ms(state, known, command),
     )
+    gates.configure(state, command.environment, version.gates, changes)
     changes.deployments_changed = True
     if name in state.triggers:
         drop_trigger(state, changes, name)

@@ -11,6 +11,7 @@ from typing import Final
 from molecule.cluster import (
     apply_signals,
     documents,
+    gates,
     placement,
     queues,
     records,
@@ -219,11 +220,20 @@ def _wait(
     awaited = tuple(Awaited(one.name, one.correlation) for one in command.awaited)
     until_ms = max(command.wait_until_ms, state.time_ms + duration(command.wait_ms))
     is_timed = command.wait_until_ms > 0 or command.wait_ms > 0
-    if not is_timed and (awaited or command.until_released):
+    is_known = (execution.environment, command.gate) in state.connections
+    if not is_timed and (awaited or is_known or (command.until_released and not command.gate)):
         until_ms = 0
     else:
         until_ms = max(until_ms, transitions.doubt_ends_ms(state, execution))
-    transitions.wait(state, execution, changes, until_ms=until_ms, reason=reason, awaited=awaited)
+    transitions.wait(
+        state,
+        execution,
+        changes,
+        until_ms=until_ms,
+        reason=reason,
+        awaited=awaited,
+        gate=command.gate,
+    )
     transitions.end_wait_for_signal(state, execution, changes)
 
 
@@ -272,9 +282,18 @@ def release_execution(
     if progress.wait_number != command.wait_number:
         return Rejected("stale_wait", {"current": progress.wait_number})
     # A wait without a time may end at any moment, but not before what was sent is over.
-    not_before_ms = max(progress.wait_until_ms, transitions.doubt_ends_ms(state, execution))
+    in_doubt_until_ms = transitions.doubt_ends_ms(state, execution)
+    not_before_ms = max(progress.wait_until_ms, in_doubt_until_ms)
+    connection = gates.connection_of(state, execution)
+    is_before_gate = connection is not None and not 0 < progress.wait_until_ms <= state.time_ms
+    if is_before_gate:
+        not_before_ms = in_doubt_until_ms
     if state.time_ms < not_before_ms:
         return Rejected("too_early", {"not_before_ms": not_before_ms})
+    if is_before_gate and connection is not None:
+        if not gates.room(connection, time_ms=state.time_ms):
+            return Rejected("gate_closed", {"until_ms": connection.open_until_ms})
+        gates.let_through(state, execution, changes)
 
     transitions.give_back(state, execution, changes, reason="wait_over")
     return Applied()

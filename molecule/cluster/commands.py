@@ -11,6 +11,7 @@ from molecule.cluster import (
     apply_draining,
     apply_effects,
     apply_executions,
+    apply_gates,
     apply_membership,
     apply_nodes,
     apply_parked,
@@ -33,6 +34,7 @@ _OfDeployments = Literal[
     "put_version", "put_environment", "activate_version", "pause_process", "settle_key"
 ]
 _OfOthers = Literal["assign_trigger", "record_group", "settle_group", "purge_ended"]
+_OfGates = Literal["record_calls", "take_permits"]
 _OfNodes = Literal[
     "claim_leadership",
     "register_node",
@@ -107,8 +109,9 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
             return _of_deployments(state, kind, command, changes)
         case "assign_trigger" | "record_group" | "settle_group" | "purge_ended":
             return _of_others(state, kind, command, changes)
+        case "record_calls" | "take_permits":
+            return _of_gates(state, kind, command, changes)
         case None:
-            check_known(command)
             raise StopNode("a command without a kind")
         case _:
             assert_never(kind)
@@ -138,6 +141,18 @@ def _of_nodes(
             return apply_membership.admit_node(state, command.admit_node, changes)
         case "forget_node":
             return apply_membership.forget_node(state, command.forget_node, changes)
+        case _:
+            assert_never(kind)
+
+
+def _of_gates(
+    state: ClusterState, kind: _OfGates, command: wire.Command, changes: Changes
+) -> Outcome:
+    match kind:
+        case "record_calls":
+            return apply_gates.record_calls(state, command.record_calls, changes)
+        case "take_permits":
+            return apply_gates.take_permits(state, command.take_permits, changes)
         case _:
             assert_never(kind)
 

@@ -151,6 +151,8 @@ class Progress:
     """Its place in the queue of its key when it joined that anew; 0: as it was accepted."""
     lost_with: str = ""
     """The post-mortem of its last node, until its next attempt told a step."""
+    gate: str = ""
+    """The connection whose gate it waits at, or was let through and has not called yet."""
 
 
 @dataclass(slots=True)

@@ -27,6 +27,7 @@ def broken(state: ClusterState) -> list[str]:
         *_lanes(state),
         *_keys(state),
         *_waits(state),
+        *_gates(state),
         *_dedup(state),
         *_groups(state),
         *_documents(state),
@@ -164,6 +165,27 @@ def _waits(state: ClusterState) -> Iterator[str]:
     parked = [item.id for item in state.executions.values() if item.state in PARKED]
     if sorted(parked) != sorted(state.parked):
         yield "parked executions and their index differ"
+
+
+def _gates(state: ClusterState) -> Iterator[str]:
+    """Who waits before a gate is in its line, in the order of acceptance, and nobody else."""
+    expected: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for item in state.executions.values():
+        name = item.progress.gate if item.progress is not None else ""
+        if name and item.state is _S.WAITING:
+            place = (item.accepted_serial, item.id)
+            expected.setdefault((item.environment, name), []).append(place)
+        elif name and item.id not in state.connections[item.environment, name].passes:
+            yield f"{item.id} was let through to {name} without a pass"
+    for key, connection in state.connections.items():
+        if connection.waiting != sorted(expected.pop(key, [])):
+            yield f"the line before {key} and those who wait differ"
+        for id_ in connection.passes:
+            execution = state.executions.get(id_)
+            if execution is None or execution.state not in (_S.PENDING, _S.ASSIGNED):
+                yield f"{id_} has a pass of {key} and does not run"
+    if expected:
+        yield f"executions wait before unknown gates: {sorted(expected)}"
 
 
 def _dedup(state: ClusterState) -> Iterator[str]:

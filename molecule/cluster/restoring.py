@@ -7,8 +7,18 @@ the one before, because it is carried by serial numbers and tokens, never by the
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from molecule.cluster import bounds, dedup, execution_rows, listening, loss_rows, queues, row_parts
+from molecule.cluster import (
+    bounds,
+    dedup,
+    execution_rows,
+    gates,
+    listening,
+    loss_rows,
+    queues,
+    row_parts,
+)
 from molecule.cluster.changes import Row
+from molecule.cluster.connection import Connection
 from molecule.cluster.execution import (
     Execution,
 )
@@ -143,6 +153,7 @@ def _version(state: ClusterState, _key: str, value: bytes) -> None:
         timeout_ms=row.timeout_ms,
         expires_ms=row.expires_ms,
         dedup_window_ms=row.dedup_window_ms,
+        gates=tuple(row_parts.gate(policy) for policy in row.gates),
         crash_budget=row.crash_budget,
         priority=row.priority,
         require=row_parts.labels(row.require),
@@ -249,6 +260,23 @@ def _retained(state: ClusterState, key: str, value: bytes) -> None:
     )
 
 
+def _connection(state: ClusterState, _key: str, value: bytes) -> None:
+    row = state_pb2.ConnectionRow.FromString(value)
+    connection = Connection(
+        environment=row.environment,
+        policy=row_parts.gate(row.policy),
+        failures=tuple((told.at_ms, told.count) for told in row.failures),
+        opened_at_ms=row.opened_at_ms,
+        open_until_ms=row.open_until_ms,
+        trips=row.trips,
+        successes=row.successes,
+        passes={ExecutionId(given.execution): given.at_ms for given in row.passes},
+        next_permit_us=row.next_permit_us,
+        waited_ms=row.waited_ms,
+    )
+    state.connections[connection.key] = connection
+
+
 def _forgotten(state: ClusterState, key: str, value: bytes) -> None:
     environment, _, process = key.partition("/")
     row = state_pb2.KeysForgottenRow.FromString(value)
@@ -271,6 +299,7 @@ _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "losses": loss_rows.restore,
     "key_holds": _key_hold,
     "retained": _retained,
+    "connections": _connection,
     "forgotten": _forgotten,
 }
 
@@ -294,6 +323,8 @@ def _rebuild(state: ClusterState) -> None:
             state.expiries.add(execution.expires_at_ms, execution.id)
         if execution.state is _S.WAITING and execution.wait_until_ms:
             state.waits.add(execution.wait_until_ms, execution.id)
+        if execution.state is _S.WAITING and execution.progress is not None:
+            gates.wait_before(state, execution, execution.progress.gate)
         if execution.progress is not None and execution.progress.held_for:
             state.holds.add(execution.progress.held_until_ms, execution.id)
         if execution.state in PARKED:

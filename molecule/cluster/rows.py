@@ -45,6 +45,7 @@ def every(state: ClusterState) -> Iterator[Row]:
         ("losses", list(state.losses)),
         ("key_holds", [row_parts.joined(key) for key in state.key_holds]),
         ("retained", [id_ for kept in state.retained.values() for id_ in kept]),
+        ("connections", ["/".join(name) for name in state.connections]),
         ("forgotten", ["/".join(name) for name in state.keys_forgotten]),
     ):
         for key in keys:
@@ -149,6 +150,7 @@ def _version(state: ClusterState, key: str) -> bytes | None:
         timeout_ms=version.timeout_ms,
         expires_ms=version.expires_ms,
         dedup_window_ms=version.dedup_window_ms,
+        gates=[row_parts.gate_row(policy) for policy in version.gates],
         crash_budget=version.crash_budget,
         priority=version.priority,
         require=row_parts.pairs(version.require),
@@ -282,6 +284,30 @@ def _retained(state: ClusterState, key: str) -> bytes | None:
     ).SerializeToString(deterministic=True)
 
 
+def _connection(state: ClusterState, key: str) -> bytes | None:
+    environment, _, name = key.partition("/")
+    connection = state.connections.get((environment, name))
+    if connection is None:
+        return None
+    return state_pb2.ConnectionRow(
+        environment=environment,
+        policy=row_parts.gate_row(connection.policy),
+        failures=[
+            state_pb2.FailuresRow(at_ms=at_ms, count=count) for at_ms, count in connection.failures
+        ],
+        opened_at_ms=connection.opened_at_ms,
+        open_until_ms=connection.open_until_ms,
+        trips=connection.trips,
+        successes=connection.successes,
+        passes=[
+            state_pb2.PassRow(execution=execution, at_ms=at_ms)
+            for execution, at_ms in connection.passes.items()
+        ],
+        next_permit_us=connection.next_permit_us,
+        waited_ms=connection.waited_ms,
+    ).SerializeToString(deterministic=True)
+
+
 def _forgotten(state: ClusterState, key: str) -> bytes | None:
     environment, _, process = key.partition("/")
     made_ms = state.keys_forgotten.get((environment, ProcessName(process)))
@@ -306,6 +332,7 @@ _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "losses": loss_rows.encode,
     "key_holds": _key_hold,
     "retained": _retained,
+    "connections": _connection,
     "forgotten": _forgotten,
 }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from molecule.cluster.bounds import Bounds
+from molecule.cluster.connection import Connection
 from molecule.cluster.due import DueTimes
 from molecule.cluster.execution import (
     NO_EPOCH,
@@ -22,6 +23,7 @@ from molecule.cluster.execution import (
 )
 from molecule.cluster.listener import Listener
 from molecule.model.execution import ExecutionState
+from molecule.model.gate import GatePolicy
 from molecule.model.ids import (
     Digest,
     Epoch,
@@ -143,6 +145,8 @@ class Version:
     dedup_window_ms: int = 0
     """How long keys count after the end; 0: the cluster's own window."""
     listener: Listener | None = None
+    gates: tuple[GatePolicy, ...] = ()
+    """Of every connection it uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +370,9 @@ class ClusterState:
         default_factory=lambda: dict.fromkeys(RetentionClass, 0)
     )
     """What ended before this instant of the cluster's time is purged."""
+
+    connections: dict[tuple[str, str], Connection] = field(default_factory=dict)
+    """By environment and name."""
 
     keys_forgotten: dict[DeploymentName, int] = field(default_factory=dict)
     """Time-bearing idempotency keys made up to here may have been forgotten: too old to be new."""

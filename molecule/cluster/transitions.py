@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from molecule.cluster import dedup, documents, holding, queues, retention, row_parts, views
+from molecule.cluster import dedup, documents, gates, holding, queues, retention, row_parts, views
 from molecule.cluster.bounds import instant
 from molecule.cluster.changes import Changes, HistoryRow, Transition
 from molecule.cluster.execution import (
@@ -109,6 +109,7 @@ def wait(
     until_ms: int,
     reason: str,
     awaited: tuple[Awaited, ...] = (),
+    gate: str = "",
 ) -> None:
     """Let it wait until the cluster's clock says `until_ms` or a signal comes; it holds no slot.
 
@@ -128,7 +129,10 @@ def wait(
         facts["until_ms"] = progress.wait_until_ms
     if awaited:
         facts["signals"] = list(dict.fromkeys(one.name for one in awaited))
+    if gate:
+        facts["connection"] = gate
     _enter(state, execution, _S.WAITING, changes, facts)
+    gates.wait_before(state, execution, gate)
     changes.tell(state, execution, "waiting", facts)
 
 
@@ -354,6 +358,7 @@ def _leave(state: ClusterState, execution: Execution, changes: Changes) -> None:
         case _S.WAITING:
             state.waits.remove(execution.wait_until_ms, execution.id)
             progress_of(execution).awaited = ()
+            gates.leave(state, execution, changes)
         case _S.IN_DOUBT | _S.QUARANTINED | _S.HELD | _S.COMPENSATION_FAILED:
             del state.parked[execution.id]
             _resume_deadline(state, execution)
@@ -385,5 +390,6 @@ def _enter(
     state.counts[source] -= 1
     state.counts[target] += 1
     execution.state = target
+    gates.forget_pass(state, execution, changes)
     execution.changed_at_ms = state.time_ms
     changes.transitions.append(Transition(execution.id, source, target, facts))

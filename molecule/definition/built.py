@@ -21,6 +21,7 @@ from molecule.expression.names import Names
 from molecule.model.document import Document
 from molecule.model.effect import ErrorClass
 from molecule.model.errors import Finding, StepError
+from molecule.model.gate import NO_GATE, GatePolicy
 from molecule.model.ids import ProcessName, VersionId
 
 
@@ -49,6 +50,7 @@ class BuiltOptions:
     expires_ms: int = 0
     dedup_window_ms: int = 0
     listening: Listening | None = None
+    gates: tuple[GatePolicy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,7 @@ class Connection:
     name: str
     connector: Component
     config: Config
+    gate: GatePolicy = NO_GATE
 
     def client(self, credential: Callable[[str], str]) -> Connector:
         """A new client, not yet opened; `credential` gives the secret behind a reference."""

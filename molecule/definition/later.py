@@ -18,7 +18,6 @@ OPTIONS: Final = dict.fromkeys(
     ),
     _LATER,
 )
-CONNECTION_FIELDS: Final = dict.fromkeys(("breaker", "rate"), _LATER)
 ENVIRONMENT_FIELDS: Final = dict.fromkeys(("routes", "require"), _LATER)
 
 STEPS: Final = frozenset(

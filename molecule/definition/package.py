@@ -39,6 +39,7 @@ from molecule.definition.repository import (
 from molecule.definition.tables import read_table
 from molecule.definition.yaml_guard import Node
 from molecule.model.errors import DamagedData, Finding, InvalidProcess
+from molecule.model.gate import GatePolicy
 from molecule.model.ids import VersionId
 
 _FORMAT: Final = 1
@@ -267,10 +268,14 @@ class _Building:
         return BuiltVersion(
             definition.name,
             version_of(package),
-            _options(definition),
+            _options(definition, self._gates(definition)),
             package,
             trigger_on=switched_on and (trigger.consumes or trigger.listening is not None),
         )
+
+    def _gates(self, definition: ProcessDefinition) -> tuple[GatePolicy, ...]:
+        files = self.connection_files
+        return tuple(files[name].gate for name in definition.connections if name in files)
 
     def _below(self, folder: str, suffix: str) -> list[str]:
         return sorted(
@@ -281,7 +286,7 @@ class _Building:
         return Findings(file, bound=self.limits.findings_max)
 
 
-def _options(definition: ProcessDefinition) -> BuiltOptions:
+def _options(definition: ProcessDefinition, gates: tuple[GatePolicy, ...]) -> BuiltOptions:
     options = definition.options
     return BuiltOptions(
         options.failover,
@@ -305,6 +310,7 @@ def _options(definition: ProcessDefinition) -> BuiltOptions:
         options.expires_ms,
         options.dedup_window_ms,
         definition.trigger.listening,
+        gates,
     )
 
 

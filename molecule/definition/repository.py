@@ -12,14 +12,23 @@ from typing import Any
 from molecule.component.registry import Component, Registry
 from molecule.component.spec import ConnectorSpec, FieldKind
 from molecule.config import Limits
-from molecule.definition import later
+from molecule.definition import connection_gates, later
 from molecule.definition.built import Connection, Environment
 from molecule.definition.findings import Findings, did_you_mean
 from molecule.definition.reading import Reader
 from molecule.definition.yaml_guard import Node, load
 from molecule.model.errors import InvalidConfig, UnknownComponent
+from molecule.model.gate import GatePolicy
 
-_CONNECTION_FIELDS = ("connection", "connector", "description", "options", "auth")
+_CONNECTION_FIELDS = (
+    "connection",
+    "connector",
+    "description",
+    "options",
+    "auth",
+    "breaker",
+    "rate",
+)
 _ENVIRONMENT_FIELDS = ("environment", "values", "connections", "triggers")
 _SWITCH = {"on": True, "off": False, "true": True, "false": False}
 
@@ -33,6 +42,7 @@ class ConnectionFile:
     spec: ConnectorSpec
     file: str
     settings: Node
+    gate: GatePolicy
 
 
 def read_connection(
@@ -43,7 +53,7 @@ def read_connection(
     reader = Reader(findings, registry.expressions, limits)
     if root is None or not reader.is_map(root, ""):
         return None
-    reader.unknown_fields(root, _CONNECTION_FIELDS, "", later.CONNECTION_FIELDS)
+    reader.unknown_fields(root, _CONNECTION_FIELDS, "")
     _named(root, "connection", stem, reader)
     found = root.items.get("connector")
     type_ = reader.text(found, "connector") if found else None
@@ -68,7 +78,8 @@ def read_connection(
             )
     known = {name for name in spec.fields if name not in spec.addresses}
     reader.unknown_fields(settings, known, "options")
-    return ConnectionFile(stem, component, spec, file, settings)
+    gate = connection_gates.read_gate(root, reader, connection=stem)
+    return ConnectionFile(stem, component, spec, file, settings, gate)
 
 
 def connect(
@@ -92,7 +103,7 @@ def connect(
     except InvalidConfig as error:
         findings.add((own.line, own.column), where, error.message)
         return None
-    return Connection(connection.name, connection.connector, config)
+    return Connection(connection.name, connection.connector, config, connection.gate)
 
 
 def read_environment(

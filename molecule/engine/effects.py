@@ -13,7 +13,13 @@ What must stay true: a `once` request is sent again only when it is known that i
 from molecule.component.contract import Request
 from molecule.engine import contexts, outcomes, pauses, retries, verification
 from molecule.engine.documents import DocumentList, in_input_order
-from molecule.engine.events import OpenIntent, RequestFailed, RequestPerformed, RequestsPrepared
+from molecule.engine.events import (
+    OpenIntent,
+    RequestFailed,
+    RequestHeld,
+    RequestPerformed,
+    RequestsPrepared,
+)
 from molecule.engine.failures import Failure
 from molecule.engine.frames import NO_KEY, Effects, Prepared, Sequence, Stage
 from molecule.engine.instructions import PerformRequest, PrepareRequests, StepNote
@@ -154,6 +160,22 @@ def request_failed(run: Run, frame: Effects, event: RequestFailed) -> None:
     pauses.hold(run, frame, until_ms=run.now_ms + delay_ms, reason=WaitReason.RETRY)
 
 
+def request_held(run: Run, frame: Effects, event: RequestHeld) -> None:
+    """The gate of its connection is closed: the request waits before it, and no try is burnt.
+
+    While something else goes on here it asks again now and then; else the attempt ends.
+    """
+    if frame.node.effect is Effect.ONCE:
+        # It was about to leave; said, so that nobody asks later whether it did.
+        run.confirm(frame.key, "failed_definitely")
+        run.wants_commit = True
+    if frame.sequence.dropped:
+        return
+    frame.stage = Stage.BACKING_OFF
+    again_ms = run.now_ms + run.limits.gate_asked_again_ms if run.is_busy else 0
+    pauses.hold(run, frame, until_ms=again_ms, reason=event.reason)
+
+
 def verified(run: Run, frame: Effects, child: Sequence) -> None:
     """The steps of `verify` came to their end."""
     verdict, why = verification.judge(run, frame, child)
@@ -192,6 +214,13 @@ def _count_result(run: Run, frame: Effects) -> None:
 def timeout_ms(run: Run, frame: Effects) -> int:
     """How long the current request may take."""
     return frame.node.timeout_ms or run.limits.step_timeout_ms
+
+
+def leaves_within_ms(run: Run, frame: Effects) -> int:
+    """How long after its intent something of the request may still be under way."""
+    connection = run.process.connections.get(frame.node.connection or "")
+    is_gated = connection is not None and connection.gate.is_gated
+    return timeout_ms(run, frame) + (run.limits.gate_wait_ms_max if is_gated else 0)
 
 
 def _resolve(run: Run, frame: Effects, known: OpenIntent) -> None:

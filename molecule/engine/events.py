@@ -12,6 +12,7 @@ from molecule.component.contract import Emit, EndExecution, Pause, Reply, Reques
 from molecule.engine.failures import Failure
 from molecule.engine.instructions import Awaited
 from molecule.model.document import Document
+from molecule.model.execution import WaitReason
 from molecule.model.ids import Digest, EffectKey, SignalId
 
 Outcome = tuple[Emit, ...] | EndExecution | Pause | Failure
@@ -107,6 +108,18 @@ class RequestFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestHeld:
+    """`PerformRequest` was not begun: its connection takes no calls now. No byte of it left.
+
+    `reason` is BREAKER or RATE.
+    """
+
+    call: int
+    at_ms: int
+    reason: WaitReason
+
+
+@dataclass(frozen=True, slots=True)
 class Committed:
     """`Commit` is in the log of a majority."""
 
@@ -123,5 +136,12 @@ class TimerFired:
 
 
 Event = (
-    Started | StepRan | RequestsPrepared | RequestPerformed | RequestFailed | Committed | TimerFired
+    Started
+    | StepRan
+    | RequestsPrepared
+    | RequestPerformed
+    | RequestFailed
+    | RequestHeld
+    | Committed
+    | TimerFired
 )

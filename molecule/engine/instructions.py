@@ -156,7 +156,8 @@ class Finish:
 
     WAITING: for `wait_ms`, until the cluster time `wait_until_ms`, or until one of `awaited` comes,
     whichever is first; without all three until the leader lets it go on. `checkpoint` stands when
-    the execution goes on later; `documents_failed` counts those of this attempt.
+    the execution goes on later; `documents_failed` counts those of this attempt. `gate` names the
+    connection that takes no calls now: the leader may let it go on at any time.
     """
 
     state: ExecutionState
@@ -172,6 +173,7 @@ class Finish:
     step: str = ""
     wait_until_ms: int = 0
     awaited: tuple[Awaited, ...] = ()
+    gate: str = ""
 
 
 Instruction = RunStep | PrepareRequests | PerformRequest | Commit | StartTimer | Finish

@@ -16,6 +16,7 @@ from molecule.engine.events import (
     Committed,
     Event,
     RequestFailed,
+    RequestHeld,
     RequestPerformed,
     RequestsPrepared,
     Started,
@@ -68,7 +69,13 @@ class Interpreter:
         match event:
             case Started():
                 self._start(event)
-            case StepRan() | RequestsPrepared() | RequestPerformed() | RequestFailed():
+            case (
+                StepRan()
+                | RequestsPrepared()
+                | RequestPerformed()
+                | RequestFailed()
+                | RequestHeld()
+            ):
                 self._answer(event)
             case Committed():
                 self._speaker.committed(run, event.number)
@@ -129,7 +136,9 @@ class Interpreter:
                 _resume(run, sequence)
         self._advance()
 
-    def _answer(self, event: StepRan | RequestsPrepared | RequestPerformed | RequestFailed) -> None:
+    def _answer(
+        self, event: StepRan | RequestsPrepared | RequestPerformed | RequestFailed | RequestHeld
+    ) -> None:
         run = self._run
         frame = run.calls.pop(event.call, None)
         invariant(frame is not None, "an answer to a call that was not made", call=event.call)
@@ -142,6 +151,8 @@ class Interpreter:
                 effects.performed(run, frame, event)
             case RequestFailed(), Effects():
                 effects.request_failed(run, frame, event)
+            case RequestHeld(), Effects():
+                effects.request_held(run, frame, event)
             case _:
                 invariant(False, "an answer of another kind than its call", call=event.call)
 

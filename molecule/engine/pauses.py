@@ -87,6 +87,16 @@ def awaited(frames: Iterable[Effects | Paused]) -> tuple[Awaited, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def gate_of(frames: Iterable[Effects | Paused]) -> str:
+    """The connection whose closed gate one of these waits at; empty when none does."""
+    at_gates = (
+        frame.node.connection or ""
+        for frame in frames
+        if isinstance(frame, Effects) and frame.held_by in (WaitReason.BREAKER, WaitReason.RATE)
+    )
+    return next(at_gates, "")
+
+
 def reason_of(frame: Effects | Paused) -> WaitReason:
     """Why this frame waits."""
     if isinstance(frame, Effects):

@@ -86,7 +86,7 @@ class Speaker:
             frame.node.path,
             frame.sequence.documents[frame.next].id,
             frame.node.effect,
-            effects.timeout_ms(run, frame),
+            effects.leaves_within_ms(run, frame),
             target_of(frame.node, request),
             documents.block_of(positions.encode_request(request)).reference,
             frame.node.verify is not None,
@@ -129,6 +129,7 @@ class Speaker:
             first.node.path if first is not None else _place(run, failure),
             run.paused[first] if first is not None else 0,
             pauses.awaited(run.paused),
+            pauses.gate_of(run.paused),
         )
 
 

@@ -18,6 +18,8 @@ from molecule.node import wire
 from molecule.node.agent import Agent
 from molecule.node.clock import boottime_us, wall_ms
 from molecule.node.forwarder import Forwarder
+from molecule.node.gate_reports import RemoteGates
+from molecule.node.gates import Gates
 from molecule.node.payloads import Payloads
 from molecule.node.submit import accepted, new_execution_id
 from molecule.wire.v1 import commands_pb2 as c
@@ -72,6 +74,7 @@ class Desk:
         forwarder: Forwarder,
         payloads: Payloads,
         limits: Limits,
+        gates: Gates | RemoteGates,
     ) -> None:
         self._agent = agent
         self._versions = versions
@@ -79,6 +82,7 @@ class Desk:
         self._forwarder = forwarder
         self._payloads = payloads
         self._limits = limits
+        self._gates = gates
         # Longer than any lease: a worker that is alive after it has been told by its kernel timer.
         self._within_s = limits.worker_word_ms_max / 1000
 
@@ -118,6 +122,17 @@ class Desk:
             if end.execution and _is_over(outcome):
                 self._agent.ended(end.execution, end.token)
         return w.CallAnswer(outcomes=[_outcome(outcome) for outcome in result.outcomes])
+
+    async def gate_ask(self, ask: w.GateAsk) -> w.CallAnswer:
+        """Whether a connection takes a call of what runs here now."""
+        if not self._agent.rounds.holds(ask.execution, ask.token):
+            raise _not_held(ask.execution, ask.token)
+        return w.CallAnswer(gate=await self._gates.ask(ask))
+
+    async def gate_told(self, told: w.GateTold) -> w.CallAnswer:
+        """What became of a call through a gate."""
+        await self._gates.told(told)
+        return w.CallAnswer()
 
     async def document_put(self, put: w.DocumentPut) -> w.CallAnswer:
         """Keep a large payload on a majority."""

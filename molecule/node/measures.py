@@ -1,16 +1,21 @@
 """From what happens on a node to its metrics. Reads, counts, decides nothing."""
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
+from molecule.cluster import gates
 from molecule.cluster.changes import EntryResult
-from molecule.model.execution import ACTIVE, PARKED, TERMINAL, ExecutionState
+from molecule.cluster.state import ClusterState
+from molecule.model.execution import ACTIVE, PARKED, TERMINAL, ExecutionState, WaitReason
 from molecule.model.ids import ExecutionId
 from molecule.node.clock import boottime_us
 from molecule.node.replica import Replica
 from molecule.telemetry.node_metrics import NodeMetrics
 
 _EVERY_S = 1.0
+_SLICE = 2_000
+_REASONS = frozenset(WaitReason)
 _LAG_EVERY_S = 0.025
 """Half of what a stall may last, so that every longer one is seen."""
 
@@ -27,6 +32,7 @@ class Measures:
         held: Callable[[], int],
         slots: int,
         missing: Callable[[], int],
+        throttled: Callable[[], Mapping[tuple[str, str], float]],
     ) -> None:
         self._replica = replica
         self._metrics = metrics
@@ -34,6 +40,7 @@ class Measures:
         self._held = held
         self._slots = slots
         self._missing = missing
+        self._throttled = throttled
         self._late_words = replica.state.totals["late_words"]
         replica.listen(self._entry_applied)
 
@@ -78,6 +85,31 @@ class Measures:
             await asyncio.sleep(_LAG_EVERY_S)
             observe(max(0, boottime_us() - due_us) / 1_000_000)
 
+    def _measure_gates(self, state: ClusterState) -> None:
+        metrics, leads = self._metrics.gates, self._leads()
+        local = self._throttled()
+        for name, known in state.connections.items():
+            if known.policy.has_breaker:
+                phase = gates.phase(known, time_ms=state.time_ms) if leads else "closed"
+                metrics.breaker(*name, phase)
+            if known.policy.is_gated:
+                metrics.throttled((*name, "executions"), known.waited_ms / 1_000, counts=leads)
+                metrics.throttled((*name, "calls"), local.get(name, 0.0), counts=True)
+
+    async def _waiting(self, state: ClusterState) -> Counter[tuple[str, str]]:
+        """Executions that wait, by process and reason; counted in slices that hold nothing up."""
+        counts: Counter[tuple[str, str]] = Counter()
+        if not self._leads() or not state.counts[ExecutionState.WAITING]:
+            return counts
+        known = list(state.executions.values())
+        for start in range(0, len(known), _SLICE):
+            for execution in known[start : start + _SLICE]:
+                if execution.state is ExecutionState.WAITING:
+                    reason = execution.reason if execution.reason in _REASONS else "other"
+                    counts[execution.process, reason] += 1
+            await asyncio.sleep(0)
+        return counts
+
     async def _sample(self) -> None:
         metrics = self._metrics
         while True:
@@ -87,5 +119,7 @@ class Measures:
             metrics.slots.labels("used").set(self._held())
             metrics.slots.labels("free").set(max(0, self._slots - self._held()))
             metrics.missing_documents.set(self._missing())
+            self._measure_gates(state)
+            metrics.gates.waiting(await self._waiting(state))
             for name in (*ACTIVE, *PARKED):
                 metrics.active.labels(name.value).set(state.counts[name] if self._leads() else 0)

@@ -43,6 +43,7 @@ class Answers:
     members: Callable[[], p.MembersReply]
     package: Callable[[str, str], Awaitable[bytes]]
     group: Callable[[str], Awaitable[w.GroupState]]
+    gate: Callable[[w.GateAsk], Awaitable[p.GateReply]]
 
 
 class PeerService(peer_pb2_grpc.PeerServicer):
@@ -118,6 +119,11 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         """How far a group is, behind everything committed before the call."""
         self._caller()
         return p.GroupReply(group=await self._answers.group(request.group))
+
+    async def Gate(self, request: w.GateAsk, _context: Any) -> p.GateReply:  # noqa: N802
+        """Whether a connection takes a call of what runs at the caller."""
+        self._caller()
+        return await self._answers.gate(request)
 
     async def Join(self, request: p.JoinRequest, _context: Any) -> p.ChangeReply:  # noqa: N802
         """A newcomer wants to receive the log."""
@@ -202,6 +208,13 @@ class PeerClients:
         with errors.translated():
             reply = await self._stub(node).Group(p.GroupRequest(group=name), timeout=within_s)
         found: w.GroupState = reply.group
+        return found
+
+    async def gate(self, node: str, asked: w.GateAsk) -> p.GateReply:
+        """Whether a connection takes a call now, as the voter `node` knows it."""
+        within_s = self._limits.gate_wait_ms_max / 1000
+        with errors.translated():
+            found: p.GateReply = await self._stub(node).Gate(asked, timeout=within_s)
         return found
 
     async def join(self, node: str, *, birth: str, address: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from molecule.cluster import retention, views
+from molecule.cluster import gate_views, retention, views
 from molecule.cluster.state import ClusterState
 from molecule.config import NodeConfig
 from molecule.model.errors import InvalidInput, NotFound, Purged
@@ -61,6 +61,8 @@ class Reads:
             "postmortem": explained.postmortem,
             "deadletters": self._dead_letters,
             "deadletter": self._dead_letter,
+            "connections": self._connections,
+            "connection": self._connection,
         }
 
     async def read(self, resource: str, name: str, query: Mapping[str, str]) -> View:
@@ -108,6 +110,20 @@ class Reads:
         if node is None:
             raise NotFound(f"no node {name} has registered")
         return {**views.node(state, node), "voter": name in self._members()["voters"]}
+
+    async def _connections(self, _name: str, query: Mapping[str, str]) -> View:
+        wanted = query.get("environment", "")
+        found = gate_views.connections(self._state())
+        items = [one for one in found if wanted in ("", one["environment"])]
+        return {"items": items, "next": None}
+
+    async def _connection(self, name: str, _query: Mapping[str, str]) -> View:
+        environment, _, connection = name.partition("/")
+        state = self._state()
+        known = state.connections.get((environment, connection))
+        if known is None:
+            raise NotFound(f"no process deployed in {environment} uses a connection {connection}")
+        return gate_views.connection(state, known)
 
     async def _processes(self, _name: str, query: Mapping[str, str]) -> View:
         wanted = query.get("environment", "")

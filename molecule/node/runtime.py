@@ -24,6 +24,7 @@ from molecule.node.desk import AskedState, Desk
 from molecule.node.document_peers import DocumentPeers
 from molecule.node.doors import Behind, gateway_door
 from molecule.node.forwarder import Forwarder
+from molecule.node.gates import Gates
 from molecule.node.hand_over import HandOver
 from molecule.node.health import health
 from molecule.node.holders import Holders
@@ -238,7 +239,9 @@ class Runtime:
             on_fatal=self._on_fatal,
             on_refused=self._on_refused,
         )
+        self.gates = Gates(self._replica, self._forwarder, config.limits)
         desk = Desk(
+            gates=self.gates,
             agent=self._agent,
             versions=self._asked.active_version,
             groups=self._asked.group,
@@ -298,6 +301,7 @@ class Runtime:
                     members=lambda: self._addresses.told(leader=self._leader_id()),
                     package=self._stored.read,
                     group=self._asked.group,
+                    gate=self.gates.of_peer,
                 ),
             ),
         )
@@ -310,6 +314,7 @@ class Runtime:
             held=lambda: len(self._agent.rounds.held),
             slots=self._config.slots,
             missing=lambda: self._payloads.missing,
+            throttled=lambda: self.gates.throttled_s,
         )
 
     # ---- running
@@ -322,18 +327,15 @@ class Runtime:
             await self._local.start()
             _log.info("node_started", life=self._told.life, applied=self._driver.applied_index)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._links.run())
-                group.create_task(self._proposer.run())
-                group.create_task(self._forwarder.run())
-                group.create_task(self._leader.run())
-                group.create_task(self._workers.run())
-                group.create_task(self._agent.run())
+                for part in (self._links.run(), self._proposer.run(), self._forwarder.run()):
+                    group.create_task(part)
+                for part in (self._leader.run(), self._workers.run(), self._agent.run()):
+                    group.create_task(part)
                 group.create_task(self._members.membership.run(self._members.joining))
-                group.create_task(self._save())
+                for part in (self._save(), self._measures.run(), self._keeping.run()):
+                    group.create_task(part)
                 group.create_task(self._payloads.repair(self._live_documents.lacking))
                 group.create_task(self._payloads.collect(self._live_documents.is_referenced))
-                group.create_task(self._measures.run())
-                group.create_task(self._keeping.run())
         finally:
             await self._local.stop()
             await self._server.stop()
@@ -377,8 +379,7 @@ class Runtime:
             await self._driver.until_applied(await self._clients.read_index(leader))
 
     def _to_worker(self, worker: str, message: w.ToWorker) -> None:
-        # The links need the agent, so they are built after it.
-        self._workers.send(worker, message)
+        self._workers.send(worker, message)  # the links need the agent: they are built after it
 
     async def _ask_worker(self, request: w.WorkerRequest) -> w.WorkerReply:
         self._agent.want_worker()

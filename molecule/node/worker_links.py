@@ -32,6 +32,14 @@ class Desk(Protocol):
         """Commit what a worker says of what it holds."""
         ...
 
+    async def gate_ask(self, ask: w.GateAsk) -> w.CallAnswer:
+        """Whether a connection takes a call of what runs here now."""
+        ...
+
+    async def gate_told(self, told: w.GateTold) -> w.CallAnswer:
+        """What became of a call through a gate."""
+        ...
+
     async def document_put(self, put: w.DocumentPut) -> w.CallAnswer:
         """Keep a large payload on a majority; refused when the token is not held here."""
         ...
@@ -260,6 +268,10 @@ class WorkerLinks:
                 call = desk.trigger_submit(message.trigger_submit)
             case "group_get":
                 call = desk.group_get(message.group_get)
+            case "gate_ask":
+                call = desk.gate_ask(message.gate_ask)
+            case "gate_told":
+                call = desk.gate_told(message.gate_told)
             case "reply":
                 link.replied(message.reply)
                 return

@@ -23,6 +23,7 @@ from molecule.node.control import Control
 from molecule.node.desk import Desk
 from molecule.node.document_peers import DocumentPeers
 from molecule.node.forwarder import Forwarder
+from molecule.node.gate_reports import RemoteGates
 from molecule.node.hand_over import HandOver
 from molecule.node.leader_watch import LeaderWatch
 from molecule.node.opening import Told, registration
@@ -34,6 +35,7 @@ from molecule.node.worker_links import WorkerLinks
 from molecule.rpc.channel import PeerChannels
 from molecule.rpc.server import LocalServer
 from molecule.telemetry.node_metrics import NodeMetrics
+from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.wire.v1.worker_pb2_grpc import add_WorkerHostServicer_to_server
 
@@ -152,6 +154,7 @@ class WorkerRuntime:
             forwarder=self._forwarder,
             payloads=self._payloads,
             limits=limits,
+            gates=RemoteGates(self._gate, self._forwarder, limits),
         )
         self._workers = WorkerLinks(desk, packages.needed_by, limits)
 
@@ -203,3 +206,9 @@ class WorkerRuntime:
         if leader is None:
             raise NoLeader("no node leads at the moment")
         return await self._clients.group(leader, name)
+
+    async def _gate(self, asked: w.GateAsk) -> p.GateReply:
+        leader = self._leader_id()
+        if leader is None:
+            raise NoLeader("no node leads at the moment")
+        return await self._clients.gate(leader, asked)

@@ -22,7 +22,7 @@ from molecule.cluster.state import (
 )
 from molecule.config import Limits, Timing
 from molecule.model.ids import ExecutionId
-from molecule.scheduler import fairness, triggers
+from molecule.scheduler import fairness, gates, triggers
 from molecule.scheduler import liveness as judging
 from molecule.scheduler.fairness import Claim
 from molecule.scheduler.liveness import Liveness
@@ -68,6 +68,8 @@ def _sources(
 ) -> Iterator[Planned]:
     yield from _expirations(state, liveness, moment, timing=timing)
     yield from _releases(state, moment)
+    for release in gates.releases(state, time_ms=moment.time_ms, limits=limits):
+        yield Planned(wire.Command(version=VERSION, release_execution=release), "gate")
     yield from _ends_of_holds(state, moment)
     over: set[ExecutionId] = set()
     yield from _timeouts(state, moment, over)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import generate_latest
 
 from molecule.config import Limits
+from molecule.telemetry.gate_metrics import GateMetrics
 
 _SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -149,6 +150,7 @@ class NodeMetrics:
         registry = self._registry = CollectorRegistry()
         self._process = _Names(limits.metric_process_labels_max).label
         self.raft, self.storage = RaftMetrics(registry), StorageMetrics(registry)
+        self.gates = GateMetrics(registry, process=self._process)
         self._executions = Counter(
             "molecule_executions",
             "Executions that ended or were parked.",
@@ -184,9 +186,8 @@ class NodeMetrics:
             ("state",),
             registry=registry,
         )
-        self.slots = Gauge(
-            "molecule_node_slots", "Slots of this node.", ("state",), registry=registry
-        )
+        slots = "Slots of this node."
+        self.slots = Gauge("molecule_node_slots", slots, ("state",), registry=registry)
         self.missing_documents = Gauge(
             "molecule_storage_documents_missing",
             "Referenced documents that this voter does not have yet.",

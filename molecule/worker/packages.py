@@ -19,6 +19,7 @@ from molecule.config import Limits
 from molecule.definition import package as packages
 from molecule.definition.built import RunnableProcess
 from molecule.model.errors import InvalidConfig, NotFound
+from molecule.model.gate import NO_GATE, GatePolicy
 
 _OPENED_MAX: Final = 64
 _CONTENTS_MAX: Final = 256
@@ -46,6 +47,11 @@ class Opened:
     resolve: Callable[[str], str] = credential
     _clients: dict[str, Connector] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def gate(self, connection: str | None) -> GatePolicy:
+        """What a call through this connection has to ask for."""
+        known = self.process.connections.get(connection) if connection else None
+        return known.gate if known is not None else NO_GATE
 
     async def client(self, connection: str | None) -> Any:
         """The opened client of a connection, one for all its users; None for no connection."""

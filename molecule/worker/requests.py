@@ -16,6 +16,7 @@ from molecule.definition import package as packages
 from molecule.definition.built import Built, BuiltOptions
 from molecule.model import payload
 from molecule.model.errors import Finding, InvalidProcess, MoleculeError
+from molecule.model.gate import GatePolicy
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker.packages import Packages
@@ -103,6 +104,19 @@ def _options(options: BuiltOptions) -> c.VersionOptions:
         expires_ms=options.expires_ms,
         dedup_window_ms=options.dedup_window_ms,
         listener=_listener(options.listening),
+        gates=[_gate(policy) for policy in options.gates],
+    )
+
+
+def _gate(policy: GatePolicy) -> c.GatePolicy:
+    return c.GatePolicy(
+        connection=policy.connection,
+        failures=policy.failures,
+        within_ms=policy.within_ms,
+        open_ms=policy.open_ms,
+        rate_limit=policy.rate_limit,
+        rate_per_ms=policy.rate_per_ms,
+        rate_burst=policy.rate_burst,
     )
 
 

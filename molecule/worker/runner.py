@@ -50,6 +50,7 @@ from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker import components, speaker
 from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.evidence import Evidence, TellStep
+from molecule.worker.gates import FREE, Answered, GateKeeper, Permit, PermitOver
 from molecule.worker.kernel import Fenced, Lease
 from molecule.worker.packages import Opened, Packages
 from molecule.worker.processing import Processing
@@ -103,6 +104,7 @@ class ExecutionRunner:
         self._leaving = Leaving.NOT
         self._interpreter: Interpreter | None = None
         self._announced: set[EffectKey] = set()
+        self._gates = GateKeeper(services.calls, order, services.limits)
         self.progress = Evidence(order, tell_step, services.careful_turn)
 
     @property
@@ -255,6 +257,14 @@ class ExecutionRunner:
         return RequestsPrepared(item.call, self._now_ms(), spent_us, requests)
 
     async def _perform(self, item: PerformRequest, opened: Opened) -> Event:
+        gate = opened.gate(item.step.connection)
+        if not gate.is_gated:
+            return await self._send(item, opened, FREE)
+        return await self._gates.through(
+            item, gate, lambda permit: self._send(item, opened, permit), now_ms=self._now_ms
+        )
+
+    async def _send(self, item: PerformRequest, opened: Opened, permit: Permit) -> Answered:
         await self.progress.begin(item.call, item.step.path)
         began = time.perf_counter_ns()
         sent = False
@@ -262,6 +272,7 @@ class ExecutionRunner:
         def before_send() -> None:
             nonlocal sent
             self._check()
+            permit.check()
             sent = True
 
         found: Reply | Failure
@@ -276,7 +287,11 @@ class ExecutionRunner:
             timeout_s = item.timeout_ms / 1_000
             deadline = asyncio.get_running_loop().time() + timeout_s
             call = CallContext(item.effect_key, timeout_s, deadline, before_send, item.retry)
-            found = await components.perform(item, client, call)
+            try:
+                found = await components.perform(item, client, call)
+            except PermitOver:
+                self.progress.end(item.call)
+                raise
         spent_us = (time.perf_counter_ns() - began) // 1_000
         self.progress.end(item.call)
         if isinstance(found, Failure):

@@ -89,6 +89,7 @@ class Speaker:
             wait_until_ms=item.wait_until_ms,
             awaited=[c.Awaited(name=one.name, correlation=one.correlation) for one in item.awaited],
             until_released=_until_released(item),
+            gate=item.gate,
         )
         if item.documents:
             content = payload.encode_documents(item.documents)

@@ -51,10 +51,12 @@ class Cluster:
         self._links = Links(NODES) if with_links else None
         self._names = itertools.count(1)
         self.recorder = Recorder()
+        self.fragile = Recorder()  # of connections that have a gate
         self.inbox = folder / "inbox"
 
     async def __aenter__(self) -> Self:
         await self.recorder.start()
+        await self.fragile.start()
         self.inbox.mkdir(parents=True)
         layout = Layout(
             nodes=self._nodes, worker_nodes=self._worker_nodes, timing_profile="relaxed"
@@ -89,6 +91,7 @@ class Cluster:
         if self._links is not None:
             await self._links.close()
         await self.recorder.stop()
+        await self.fragile.stop()
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -348,7 +351,9 @@ class Cluster:
 
     async def apply(self) -> None:
         """Deploy the test processes."""
-        files = processes.repository(target=self.recorder.url, inbox=self.inbox)
+        files = processes.repository(
+            target=self.recorder.url, fragile=self.fragile.url, inbox=self.inbox
+        )
         query = {"environment": processes.ENVIRONMENT}
         answer = await self.post("/api/v1/apply", {"files": files}, **query)
         assert answer.is_success, answer.text

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 ENVIRONMENT: Final = "test"
+NOWHERE: Final = "http://127.0.0.1:9"
 
 _HEAD: Final = """molecule: 1
 process: {process}
@@ -115,6 +116,19 @@ steps:
 """
 )
 
+FRAGILE: Final = (
+    _HEAD.format(process="fragile")
+    + "options: {concurrency: {by: key, limit: 1}}\nsteps:\n"
+    + _TELL.format(id="tell", suffix="").replace("target", "fragile")
+    + "    retry: {max: 4, first: 1s, cap: 1s}\n"
+)
+
+PACED: Final = (
+    _HEAD.format(process="paced")
+    + "steps:\n"
+    + _TELL.format(id="tell", suffix="").replace("target", "paced")
+)
+
 FILES: Final = """molecule: 1
 process: files
 owner: tests@example.com
@@ -154,7 +168,7 @@ def ticking(*, target: str, is_on: bool) -> dict[str, str]:
     }
 
 
-def repository(*, target: str, inbox: Path) -> dict[str, str]:
+def repository(*, target: str, inbox: Path, fragile: str = NOWHERE) -> dict[str, str]:
     """The files to apply."""
     processes = {
         "nothing": NOTHING,
@@ -170,15 +184,28 @@ def repository(*, target: str, inbox: Path) -> dict[str, str]:
         "waits": WAITS,
         "awaits": AWAITS,
         "late": LATE,
+        "fragile": FRAGILE,
+        "paced": PACED,
     }
     environment = {
         "environment": ENVIRONMENT,
-        "connections": {"target": {"base_url": target}, "inbox": {"root": str(inbox)}},
+        "connections": {
+            "target": {"base_url": target},
+            "fragile": {"base_url": fragile},
+            "paced": {"base_url": fragile},
+            "inbox": {"root": str(inbox)},
+        },
         "triggers": {"files": "on"},
     }
     return {
         **{f"processes/{name}.yaml": text for name, text in processes.items()},
         "connections/target.yaml": "connection: target\nconnector: http\noptions: {pool: 200}\n",
+        "connections/fragile.yaml": (
+            "connection: fragile\nconnector: http\nbreaker: {failures: 3, within: 60s, open: 2s}\n"
+        ),
+        "connections/paced.yaml": (
+            "connection: paced\nconnector: http\nrate: {limit: 4, per: 1s}\n"
+        ),
         "connections/inbox.yaml": "connection: inbox\nconnector: file\n",
         f"environments/{ENVIRONMENT}.yaml": json.dumps(environment),
     }

@@ -44,11 +44,12 @@ class Recorder:
         self.reads: Counter[str] = Counter()
         self.questions: Counter[str] = Counter()
         self.url = ""
+        self._port = 0
         self._holds: list[Hold] = []
         self._runner: web.AppRunner | None = None
 
-    async def start(self) -> None:
-        """Listen on a free port; `url` is set then."""
+    async def start(self, *, port: int = 0) -> None:
+        """Listen on a free port, or on this one; `url` is set then."""
         app = web.Application()
         app.add_routes(
             [
@@ -59,10 +60,20 @@ class Recorder:
         )
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, 0)
+        site = web.TCPSite(self._runner, HOST, port, reuse_address=True)
         await site.start()
-        port = self._runner.addresses[0][1]
-        self.url = f"http://{HOST}:{port}"
+        self._port = self._runner.addresses[0][1]
+        self.url = f"http://{HOST}:{self._port}"
+
+    async def go_away(self) -> None:
+        """Refuse every connection, until `come_back`."""
+        assert self._runner is not None
+        await self._runner.cleanup()
+        self._runner = None
+
+    async def come_back(self) -> None:
+        """Listen again where it listened before."""
+        await self.start(port=self._port)
 
     async def stop(self) -> None:
         """Let go of everybody and close."""

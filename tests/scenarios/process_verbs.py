@@ -1,6 +1,7 @@
 """The verbs of the scenario language about processes: deploying, pausing, keys that are held."""
 
 from molecule.wire.v1 import commands_pb2 as wire
+from tests.scenarios.gate_verbs import gates_of
 from tests.scenarios.parked import Parked
 from tests.scenarios.script import Command, milliseconds
 from tests.scenarios.world import ENVIRONMENT
@@ -79,6 +80,7 @@ def _options(options: dict[str, str]) -> wire.VersionOptions:
         share=int(options.get("share", 1)),
         zone=options.get("zone", ""),
         spread=options.get("spread", ""),
+        gates=gates_of(options),
     )
 
 

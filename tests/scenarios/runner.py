@@ -7,6 +7,7 @@ from molecule.config import Limits
 from molecule.model.ids import ExecutionId, GroupId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
 from tests.scenarios.asking import Asking
+from tests.scenarios.gate_verbs import GateVerbs
 from tests.scenarios.process_verbs import ProcessVerbs
 from tests.scenarios.retention_verbs import RetentionVerbs
 from tests.scenarios.script import Command, milliseconds, parse, render
@@ -22,7 +23,7 @@ def run(text: str) -> str:
     return render(blocks, [runner.block(block.commands) for block in blocks])
 
 
-class Runner(Asking, RetentionVerbs, ProcessVerbs, Waiting):
+class Runner(Asking, RetentionVerbs, GateVerbs, ProcessVerbs, Waiting):
     """Carries out the commands of one scenario on a world of its own."""
 
     def block(self, commands: tuple[Command, ...]) -> list[str]:

@@ -84,6 +84,8 @@ class Command(_message.Message):
     RECORD_GROUP_FIELD_NUMBER: _builtins.int
     SETTLE_GROUP_FIELD_NUMBER: _builtins.int
     PURGE_ENDED_FIELD_NUMBER: _builtins.int
+    RECORD_CALLS_FIELD_NUMBER: _builtins.int
+    TAKE_PERMITS_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """of the command's meaning; 1 today; an unknown one stops the node"""
     @_builtins.property
@@ -162,6 +164,12 @@ class Command(_message.Message):
     def purge_ended(self) -> Global___PurgeEnded:
         """retention"""
 
+    @_builtins.property
+    def record_calls(self) -> Global___RecordCalls:
+        """connections"""
+
+    @_builtins.property
+    def take_permits(self) -> Global___TakePermits: ...
     def __init__(
         self,
         *,
@@ -199,12 +207,14 @@ class Command(_message.Message):
         record_group: Global___RecordGroup | None = ...,
         settle_group: Global___SettleGroup | None = ...,
         purge_ended: Global___PurgeEnded | None = ...,
+        record_calls: Global___RecordCalls | None = ...,
+        take_permits: Global___TakePermits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "create_join_token", "admit_node", "forget_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "signal_execution", "assign_trigger", "record_group", "settle_group", "purge_ended"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "create_join_token", "admit_node", "forget_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "signal_execution", "assign_trigger", "record_group", "settle_group", "purge_ended", "record_calls", "take_permits"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -801,6 +811,7 @@ class VersionOptions(_message.Message):
     EXPIRES_MS_FIELD_NUMBER: _builtins.int
     DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
     LISTENER_FIELD_NUMBER: _builtins.int
+    GATES_FIELD_NUMBER: _builtins.int
     failover: _builtins.str
     """resume | restart | hold | fail"""
     keyed: _builtins.bool
@@ -843,6 +854,10 @@ class VersionOptions(_message.Message):
     def listener(self) -> Global___Listener:
         """absent: no gateway listens for it"""
 
+    @_builtins.property
+    def gates(self) -> _containers.RepeatedCompositeFieldContainer[Global___GatePolicy]:
+        """of every connection it uses"""
+
     def __init__(
         self,
         *,
@@ -867,10 +882,11 @@ class VersionOptions(_message.Message):
         expires_ms: _builtins.int = ...,
         dedup_window_ms: _builtins.int = ...,
         listener: Global___Listener | None = ...,
+        gates: _abc.Iterable[Global___GatePolicy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["listener", b"listener"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "prefer", b"prefer", "priority", b"priority", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "gates", b"gates", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "prefer", b"prefer", "priority", b"priority", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -919,6 +935,47 @@ class Listener(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Listener: _TypeAlias = Listener  # noqa: Y015
+
+@_typing.final
+class GatePolicy(_message.Message):
+    """When a connection is closed to calls: after failures, and beyond a rate. 0: never."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONNECTION_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    WITHIN_MS_FIELD_NUMBER: _builtins.int
+    OPEN_MS_FIELD_NUMBER: _builtins.int
+    RATE_LIMIT_FIELD_NUMBER: _builtins.int
+    RATE_PER_MS_FIELD_NUMBER: _builtins.int
+    RATE_BURST_FIELD_NUMBER: _builtins.int
+    connection: _builtins.str
+    failures: _builtins.int
+    """so many within `within_ms` open its breaker for `open_ms`"""
+    within_ms: _builtins.int
+    open_ms: _builtins.int
+    rate_limit: _builtins.int
+    """at most so many, and `rate_burst` more, in any `rate_per_ms`"""
+    rate_per_ms: _builtins.int
+    rate_burst: _builtins.int
+    def __init__(
+        self,
+        *,
+        connection: _builtins.str = ...,
+        failures: _builtins.int = ...,
+        within_ms: _builtins.int = ...,
+        open_ms: _builtins.int = ...,
+        rate_limit: _builtins.int = ...,
+        rate_per_ms: _builtins.int = ...,
+        rate_burst: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "failures", b"failures", "open_ms", b"open_ms", "rate_burst", b"rate_burst", "rate_limit", b"rate_limit", "rate_per_ms", b"rate_per_ms", "within_ms", b"within_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GatePolicy: _TypeAlias = GatePolicy  # noqa: Y015
 
 @_typing.final
 class PutVersion(_message.Message):
@@ -1547,6 +1604,7 @@ class EndAttempt(_message.Message):
     WAIT_UNTIL_MS_FIELD_NUMBER: _builtins.int
     AWAITED_FIELD_NUMBER: _builtins.int
     UNTIL_RELEASED_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     token: _builtins.int
     state: _builtins.str
@@ -1563,6 +1621,8 @@ class EndAttempt(_message.Message):
     """WAITING: not before this instant"""
     until_released: _builtins.bool
     """WAITING without a time: until ReleaseExecution"""
+    gate: _builtins.str
+    """WAITING: the connection whose gate is closed"""
     @_builtins.property
     def result(self) -> Global___Payload: ...
     @_builtins.property
@@ -1591,10 +1651,11 @@ class EndAttempt(_message.Message):
         wait_until_ms: _builtins.int = ...,
         awaited: _abc.Iterable[Global___Awaited] | None = ...,
         until_released: _builtins.bool = ...,
+        gate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "error", b"error", "error_code", b"error_code", "execution", b"execution", "reason", b"reason", "result", b"result", "state", b"state", "step", b"step", "steps", b"steps", "token", b"token", "until_released", b"until_released", "wait_ms", b"wait_ms", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "error", b"error", "error_code", b"error_code", "execution", b"execution", "gate", b"gate", "reason", b"reason", "result", b"result", "state", b"state", "step", b"step", "steps", b"steps", "token", b"token", "until_released", b"until_released", "wait_ms", b"wait_ms", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2058,3 +2119,81 @@ class PurgeEnded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PurgeEnded: _TypeAlias = PurgeEnded  # noqa: Y015
+
+@_typing.final
+class RecordCalls(_message.Message):
+    """---- connections
+
+    What became of calls through a gate: failures, and the calls of executions that the leader let
+    through. Calls that go well while it is open to all are never told.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    SUCCEEDED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    connection: _builtins.str
+    failures: _builtins.int
+    @_builtins.property
+    def succeeded(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """executions that were let through"""
+
+    @_builtins.property
+    def failed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        connection: _builtins.str = ...,
+        failures: _builtins.int = ...,
+        succeeded: _abc.Iterable[_builtins.str] | None = ...,
+        failed: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "environment", b"environment", "failed", b"failed", "failures", b"failures", "succeeded", b"succeeded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordCalls: _TypeAlias = RecordCalls  # noqa: Y015
+
+@_typing.final
+class TakePermits(_message.Message):
+    """Permits for calls, each for an instant of its own; fewer are given when they are too far off."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    LEAD_MS_FIELD_NUMBER: _builtins.int
+    EXECUTIONS_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    connection: _builtins.str
+    count: _builtins.int
+    lead_ms: _builtins.int
+    """not sooner after the entry: the asker knows how late its answers come"""
+    @_builtins.property
+    def executions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """among those that ask: who was let through by the leader"""
+
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        connection: _builtins.str = ...,
+        count: _builtins.int = ...,
+        lead_ms: _builtins.int = ...,
+        executions: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "count", b"count", "environment", b"environment", "executions", b"executions", "lead_ms", b"lead_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TakePermits: _TypeAlias = TakePermits  # noqa: Y015

@@ -613,6 +613,36 @@ class PackageReply(_message.Message):
 Global___PackageReply: _TypeAlias = PackageReply  # noqa: Y015
 
 @_typing.final
+class GateReply(_message.Message):
+    """Whether a connection takes a call now; both times count from this answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    WAIT_US_FIELD_NUMBER: _builtins.int
+    LEFT_US_FIELD_NUMBER: _builtins.int
+    wait_us: _builtins.int
+    """not before"""
+    left_us: _builtins.int
+    """and not after; 0: whenever it likes"""
+    @_builtins.property
+    def answer(self) -> _worker_pb2.GateAnswer: ...
+    def __init__(
+        self,
+        *,
+        answer: _worker_pb2.GateAnswer | None = ...,
+        wait_us: _builtins.int = ...,
+        left_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "left_us", b"left_us", "wait_us", b"wait_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GateReply: _TypeAlias = GateReply  # noqa: Y015
+
+@_typing.final
 class GroupRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

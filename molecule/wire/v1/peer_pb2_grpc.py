@@ -5,6 +5,7 @@ import warnings
 
 from molecule.wire.v1 import commands_pb2 as molecule_dot_wire_dot_v1_dot_commands__pb2
 from molecule.wire.v1 import peer_pb2 as molecule_dot_wire_dot_v1_dot_peer__pb2
+from molecule.wire.v1 import worker_pb2 as molecule_dot_wire_dot_v1_dot_worker__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -70,6 +71,11 @@ class PeerStub:
                 request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GroupRequest.SerializeToString,
                 response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GroupReply.FromString,
                 _registered_method=True)
+        self.Gate = channel.unary_unary(
+                '/molecule.wire.v1.Peer/Gate',
+                request_serializer=molecule_dot_wire_dot_v1_dot_worker__pb2.GateAsk.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GateReply.FromString,
+                _registered_method=True)
         self.Join = channel.unary_unary(
                 '/molecule.wire.v1.Peer/Join',
                 request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.JoinRequest.SerializeToString,
@@ -132,6 +138,12 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Gate(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Join(self, request, context):
         """From a newcomer with an empty folder: let me receive the log. Only the leader does.
         """
@@ -183,6 +195,11 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Group,
                     request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GroupRequest.FromString,
                     response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GroupReply.SerializeToString,
+            ),
+            'Gate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Gate,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_worker__pb2.GateAsk.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.GateReply.SerializeToString,
             ),
             'Join': grpc.unary_unary_rpc_method_handler(
                     servicer.Join,
@@ -384,6 +401,33 @@ class Peer:
             '/molecule.wire.v1.Peer/Group',
             molecule_dot_wire_dot_v1_dot_peer__pb2.GroupRequest.SerializeToString,
             molecule_dot_wire_dot_v1_dot_peer__pb2.GroupReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Gate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/molecule.wire.v1.Peer/Gate',
+            molecule_dot_wire_dot_v1_dot_worker__pb2.GateAsk.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_peer__pb2.GateReply.FromString,
             options,
             channel_credentials,
             insecure,

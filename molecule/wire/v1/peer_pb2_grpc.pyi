@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from molecule.wire.v1 import commands_pb2 as _commands_pb2
 from molecule.wire.v1 import peer_pb2 as _peer_pb2
+from molecule.wire.v1 import worker_pb2 as _worker_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -44,6 +45,7 @@ class PeerStub:
     """What a node without a copy of the state asks: who leads and votes, packages, how far a group is."""
     Package: _grpc.UnaryUnaryMultiCallable[_peer_pb2.PackageRequest, _peer_pb2.PackageReply]
     Group: _grpc.UnaryUnaryMultiCallable[_peer_pb2.GroupRequest, _peer_pb2.GroupReply]
+    Gate: _grpc.UnaryUnaryMultiCallable[_worker_pb2.GateAsk, _peer_pb2.GateReply]
     Join: _grpc.UnaryUnaryMultiCallable[_peer_pb2.JoinRequest, _peer_pb2.ChangeReply]
     """From a newcomer with an empty folder: let me receive the log. Only the leader does."""
     Change: _grpc.UnaryUnaryMultiCallable[_peer_pb2.ChangeRequest, _peer_pb2.ChangeReply]
@@ -64,6 +66,7 @@ class PeerAsyncStub(PeerStub):
     """What a node without a copy of the state asks: who leads and votes, packages, how far a group is."""
     Package: _aio.UnaryUnaryMultiCallable[_peer_pb2.PackageRequest, _peer_pb2.PackageReply]  # type: ignore[assignment]
     Group: _aio.UnaryUnaryMultiCallable[_peer_pb2.GroupRequest, _peer_pb2.GroupReply]  # type: ignore[assignment]
+    Gate: _aio.UnaryUnaryMultiCallable[_worker_pb2.GateAsk, _peer_pb2.GateReply]  # type: ignore[assignment]
     Join: _aio.UnaryUnaryMultiCallable[_peer_pb2.JoinRequest, _peer_pb2.ChangeReply]  # type: ignore[assignment]
     """From a newcomer with an empty folder: let me receive the log. Only the leader does."""
     Change: _aio.UnaryUnaryMultiCallable[_peer_pb2.ChangeRequest, _peer_pb2.ChangeReply]  # type: ignore[assignment]
@@ -123,6 +126,13 @@ class PeerServicer(metaclass=_abc_1.ABCMeta):
         request: _peer_pb2.GroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_peer_pb2.GroupReply, _abc.Awaitable[_peer_pb2.GroupReply]]: ...
+
+    @_abc_1.abstractmethod
+    def Gate(
+        self,
+        request: _worker_pb2.GateAsk,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_pb2.GateReply, _abc.Awaitable[_peer_pb2.GateReply]]: ...
 
     @_abc_1.abstractmethod
     def Join(

@@ -298,6 +298,7 @@ class VersionRow(_message.Message):
     EXPIRES_MS_FIELD_NUMBER: _builtins.int
     DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
     LISTENER_FIELD_NUMBER: _builtins.int
+    GATES_FIELD_NUMBER: _builtins.int
     process: _builtins.str
     id: _builtins.str
     failover: _builtins.str
@@ -328,6 +329,8 @@ class VersionRow(_message.Message):
     def package(self) -> Global___PayloadMarkRow: ...
     @_builtins.property
     def listener(self) -> _commands_pb2.Listener: ...
+    @_builtins.property
+    def gates(self) -> _containers.RepeatedCompositeFieldContainer[_commands_pb2.GatePolicy]: ...
     def __init__(
         self,
         *,
@@ -357,10 +360,11 @@ class VersionRow(_message.Message):
         expires_ms: _builtins.int = ...,
         dedup_window_ms: _builtins.int = ...,
         listener: _commands_pb2.Listener | None = ...,
+        gates: _abc.Iterable[_commands_pb2.GatePolicy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["listener", b"listener", "package", b"package"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "gates", b"gates", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -618,6 +622,7 @@ class ProgressRow(_message.Message):
     AWAITED_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
     LOST_WITH_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     steps: _builtins.int
     dead_letters: _builtins.int
@@ -633,6 +638,8 @@ class ProgressRow(_message.Message):
     """its place in the queue of its key, when it joined anew; 0: as accepted"""
     lost_with: _builtins.str
     """the loss of its last node, until its next attempt told a step"""
+    gate: _builtins.str
+    """the connection it waits for, or was let through to"""
     @_builtins.property
     def position(self) -> Global___PayloadMarkRow: ...
     @_builtins.property
@@ -668,10 +675,11 @@ class ProgressRow(_message.Message):
         awaited: _abc.Iterable[_commands_pb2.Awaited] | None = ...,
         signals: _abc.Iterable[Global___SignalRow] | None = ...,
         lost_with: _builtins.str = ...,
+        gate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_death", b"last_death", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "lost_with", b"lost_with", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "signals", b"signals", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "gate", b"gate", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "lost_with", b"lost_with", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "signals", b"signals", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1213,3 +1221,100 @@ class LossRow(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LossRow: _TypeAlias = LossRow  # noqa: Y015
+
+@_typing.final
+class ConnectionRow(_message.Message):
+    """Key: environment/connection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    OPENED_AT_MS_FIELD_NUMBER: _builtins.int
+    OPEN_UNTIL_MS_FIELD_NUMBER: _builtins.int
+    TRIPS_FIELD_NUMBER: _builtins.int
+    SUCCESSES_FIELD_NUMBER: _builtins.int
+    PASSES_FIELD_NUMBER: _builtins.int
+    NEXT_PERMIT_US_FIELD_NUMBER: _builtins.int
+    WAITED_MS_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    opened_at_ms: _builtins.int
+    open_until_ms: _builtins.int
+    trips: _builtins.int
+    successes: _builtins.int
+    next_permit_us: _builtins.int
+    waited_ms: _builtins.int
+    @_builtins.property
+    def policy(self) -> _commands_pb2.GatePolicy: ...
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailuresRow]: ...
+    @_builtins.property
+    def passes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PassRow]:
+        """in the order in which they were given"""
+
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        policy: _commands_pb2.GatePolicy | None = ...,
+        failures: _abc.Iterable[Global___FailuresRow] | None = ...,
+        opened_at_ms: _builtins.int = ...,
+        open_until_ms: _builtins.int = ...,
+        trips: _builtins.int = ...,
+        successes: _builtins.int = ...,
+        passes: _abc.Iterable[Global___PassRow] | None = ...,
+        next_permit_us: _builtins.int = ...,
+        waited_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "failures", b"failures", "next_permit_us", b"next_permit_us", "open_until_ms", b"open_until_ms", "opened_at_ms", b"opened_at_ms", "passes", b"passes", "policy", b"policy", "successes", b"successes", "trips", b"trips", "waited_ms", b"waited_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConnectionRow: _TypeAlias = ConnectionRow  # noqa: Y015
+
+@_typing.final
+class FailuresRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_MS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    at_ms: _builtins.int
+    count: _builtins.int
+    def __init__(
+        self,
+        *,
+        at_ms: _builtins.int = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "count", b"count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailuresRow: _TypeAlias = FailuresRow  # noqa: Y015
+
+@_typing.final
+class PassRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    AT_MS_FIELD_NUMBER: _builtins.int
+    execution: _builtins.str
+    at_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        execution: _builtins.str = ...,
+        at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "execution", b"execution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PassRow: _TypeAlias = PassRow  # noqa: Y015

@@ -74,6 +74,8 @@ class FromWorker(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     TRIGGER_SUBMIT_FIELD_NUMBER: _builtins.int
     GROUP_GET_FIELD_NUMBER: _builtins.int
+    GATE_ASK_FIELD_NUMBER: _builtins.int
+    GATE_TOLD_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     """of this message on this stream, from 1: replies name it"""
     @_builtins.property
@@ -94,6 +96,10 @@ class FromWorker(_message.Message):
     def trigger_submit(self) -> Global___TriggerSubmit: ...
     @_builtins.property
     def group_get(self) -> Global___GroupGet: ...
+    @_builtins.property
+    def gate_ask(self) -> Global___GateAsk: ...
+    @_builtins.property
+    def gate_told(self) -> Global___GateTold: ...
     def __init__(
         self,
         *,
@@ -106,12 +112,14 @@ class FromWorker(_message.Message):
         status: Global___WorkerStatus | None = ...,
         trigger_submit: Global___TriggerSubmit | None = ...,
         group_get: Global___GroupGet | None = ...,
+        gate_ask: Global___GateAsk | None = ...,
+        gate_told: Global___GateTold | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["document_get", b"document_get", "document_put", b"document_put", "group_get", b"group_get", "hello", b"hello", "kind", b"kind", "reply", b"reply", "status", b"status", "trigger_submit", b"trigger_submit", "word", b"word"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document_get", b"document_get", "document_put", b"document_put", "gate_ask", b"gate_ask", "gate_told", b"gate_told", "group_get", b"group_get", "hello", b"hello", "kind", b"kind", "reply", b"reply", "status", b"status", "trigger_submit", b"trigger_submit", "word", b"word"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_get", b"document_get", "document_put", b"document_put", "group_get", b"group_get", "hello", b"hello", "kind", b"kind", "number", b"number", "reply", b"reply", "status", b"status", "trigger_submit", b"trigger_submit", "word", b"word"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_get", b"document_get", "document_put", b"document_put", "gate_ask", b"gate_ask", "gate_told", b"gate_told", "group_get", b"group_get", "hello", b"hello", "kind", b"kind", "number", b"number", "reply", b"reply", "status", b"status", "trigger_submit", b"trigger_submit", "word", b"word"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "word", "document_put", "document_get", "reply", "status", "trigger_submit", "group_get"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "word", "document_put", "document_get", "reply", "status", "trigger_submit", "group_get", "gate_ask", "gate_told"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -320,6 +328,94 @@ class GroupGet(_message.Message):
 Global___GroupGet: _TypeAlias = GroupGet  # noqa: Y015
 
 @_typing.final
+class GateAsk(_message.Message):
+    """May this execution call this connection now? Asked only when the connection has a gate."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    connection: _builtins.str
+    execution: _builtins.str
+    token: _builtins.int
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        connection: _builtins.str = ...,
+        execution: _builtins.str = ...,
+        token: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "environment", b"environment", "execution", b"execution", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GateAsk: _TypeAlias = GateAsk  # noqa: Y015
+
+@_typing.final
+class GateTold(_message.Message):
+    """What became of a call that was let through, or that failed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    CONNECTION_FIELD_NUMBER: _builtins.int
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    connection: _builtins.str
+    execution: _builtins.str
+    failed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        connection: _builtins.str = ...,
+        execution: _builtins.str = ...,
+        failed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "environment", b"environment", "execution", b"execution", "failed", b"failed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GateTold: _TypeAlias = GateTold  # noqa: Y015
+
+@_typing.final
+class GateAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HELD_FIELD_NUMBER: _builtins.int
+    UNTIL_BOOTTIME_US_FIELD_NUMBER: _builtins.int
+    PASSED_FIELD_NUMBER: _builtins.int
+    held: _builtins.str
+    """empty: go on; else why not: breaker | rate"""
+    until_boottime_us: _builtins.int
+    """the call must have begun before; 0: no such bound"""
+    passed: _builtins.bool
+    """let through by the leader: what becomes of it is to be told"""
+    def __init__(
+        self,
+        *,
+        held: _builtins.str = ...,
+        until_boottime_us: _builtins.int = ...,
+        passed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held", "passed", b"passed", "until_boottime_us", b"until_boottime_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GateAnswer: _TypeAlias = GateAnswer  # noqa: Y015
+
+@_typing.final
 class ToWorker(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -392,6 +488,7 @@ class CallAnswer(_message.Message):
     CONTENT_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
     OUTCOMES_FIELD_NUMBER: _builtins.int
+    GATE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     done: _builtins.bool
     code: _builtins.str
@@ -407,6 +504,8 @@ class CallAnswer(_message.Message):
     def outcomes(self) -> _containers.RepeatedCompositeFieldContainer[Global___WordOutcome]:
         """one per command or submission"""
 
+    @_builtins.property
+    def gate(self) -> Global___GateAnswer: ...
     def __init__(
         self,
         *,
@@ -419,10 +518,11 @@ class CallAnswer(_message.Message):
         content: _builtins.bytes = ...,
         group: Global___GroupState | None = ...,
         outcomes: _abc.Iterable[Global___WordOutcome] | None = ...,
+        gate: Global___GateAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "reference", b"reference"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["gate", b"gate", "group", b"group", "reference", b"reference"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "content", b"content", "definite", b"definite", "done", b"done", "group", b"group", "message", b"message", "number", b"number", "outcomes", b"outcomes", "reference", b"reference"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "content", b"content", "definite", b"definite", "done", b"done", "gate", b"gate", "group", b"group", "message", b"message", "number", b"number", "outcomes", b"outcomes", "reference", b"reference"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

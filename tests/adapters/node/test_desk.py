@@ -13,6 +13,7 @@ from molecule.node.agent import Agent, LeaderSession
 from molecule.node.agent_rounds import AgentRounds
 from molecule.node.control import Control
 from molecule.node.desk import AskedState, Desk
+from molecule.node.gates import Gates
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
@@ -60,6 +61,7 @@ def desk(node: OneNode, agent: Agent) -> Desk:
         forwarder=node.forwarder,
         payloads=node.payloads,
         limits=node.limits,
+        gates=Gates(node.replica, node.forwarder, node.limits),
     )
 
 

@@ -210,6 +210,8 @@ ADDRESSES = {
     "/api/v1/cluster/join": {"post"},
     "/api/v1/cluster/leave/{node}": {"post"},
     "/api/v1/cluster/transfer": {"post"},
+    "/api/v1/connections": {"get"},
+    "/api/v1/connections/{environment}/{connection}": {"get"},
     "/api/v1/deadletters": {"get"},
     "/api/v1/deadletters/{dead_letter}": {"get"},
     "/livez": {"get"},

@@ -81,7 +81,7 @@ def test_faults_of_all_files_are_found_at_once() -> None:
     for what in (
         "addresses belong into environments/",
         "unknown field poool (did you mean pool?)",
-        "breaker comes later",
+        "breaker: failures is missing",
         "environments/dev.yaml:6:1 routes: routes comes later",
         "is outbox, the file is called inbox",
         "there is no connector fil (did you mean file?)",

@@ -27,6 +27,10 @@ async def _package(_owner: str, _slot: str) -> bytes:
     return b"package"
 
 
+async def _gate(_asked: w.GateAsk) -> p.GateReply:
+    return p.GateReply()
+
+
 async def _group(_name: str) -> w.GroupState:
     return w.GroupState(known=False)
 
@@ -42,7 +46,7 @@ def service(parts: Any, *, gone: bool) -> PeerService:
         membership=parts,
         is_gone=lambda _node: gone,
         barrier=_barrier,
-        answers=Answers(members=p.MembersReply, package=_package, group=_group),
+        answers=Answers(members=p.MembersReply, package=_package, group=_group, gate=_gate),
     )
 
 
