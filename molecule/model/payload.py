@@ -47,13 +47,23 @@ def decode_documents(payload: bytes) -> tuple[Document, ...]:
 
 def encode_value(value: Any) -> bytes:
     """Any document value as bytes."""
+    try:
+        plain = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        pass  # it holds bytes, or what no encoding has
+    else:
+        # Nearly always: no key looks like a mark, so the value is its own marked form.
+        if b'"$' not in plain:
+            return plain
     return orjson.dumps(_marked(value), option=orjson.OPT_SORT_KEYS)
 
 
 def decode_value(payload: bytes) -> Any:
     """What `encode_value` was given; `InvalidInput` when the bytes are not such an encoding."""
     try:
-        return _unmarked(orjson.loads(payload))
+        value = orjson.loads(payload)
+        # A mark begins with this character, unless it is escaped.
+        return _unmarked(value) if b"$" in payload or b"\\" in payload else value
     except (orjson.JSONDecodeError, binascii.Error, ValueError) as error:
         raise InvalidInput(f"these bytes are not an encoded value: {error}") from None
 
