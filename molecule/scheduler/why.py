@@ -143,6 +143,7 @@ def _here(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
 def _moves(lines: Sequence[Line], state: ClusterState) -> Iterator[Answer]:
     """Each time it was taken from a holder, and on which evidence."""
     died: Line | None = None
+    told_at = 0
     by_place = {(loss.index, loss.node): loss for loss in state.losses.values()}
     for line in lines:
         if line["kind"] == "worker_died":
@@ -152,6 +153,10 @@ def _moves(lines: Sequence[Line], state: ClusterState) -> Iterator[Answer]:
             continue
         if reason not in _LOSSES and reason not in ("drained", "handed_back"):
             continue
+        # What is parked is told twice at one place: that it was taken, and where it went.
+        if line["index"] == told_at:
+            continue
+        told_at = line["index"]
         text = f"left {line['node']} (token {line['token']}): {reasons.told(reason)}"
         evidence: dict[str, Any] = {}
         loss = by_place.get((line["index"], line["node"]))
@@ -209,7 +214,9 @@ def _waits(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
         return
     facts = line["facts"]
     reason, until_ms = facts.get("reason", ""), facts.get("until_ms", 0)
-    text = f"waits, {reasons.told(reason)}"
+    text = f"waits: {reasons.told(reason)}"
+    if facts.get("signals"):
+        text += f" ({', '.join(facts['signals'])})"
     doubts = view.get("doubts", ())
     if doubts:
         text += (
@@ -231,7 +238,7 @@ def _parked(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
     for doubt in view.get("doubts", ()):
         begun = intents.get(doubt["effect_key"])
         text = (
-            f"in doubt: step {doubt['step']} may have sent document {doubt['document']} to "
+            f"in doubt: step {doubt['step']} may have sent document {doubt['document'] or '-'} to "
             f"{doubt['target'] or 'its target'} after the intent was committed"
         )
         if begun is not None:
