@@ -148,6 +148,12 @@ class Limits(_Settings):
     gate_attempts_kept_max: int = 10_000
     gate_waiting_seen_per_round_max: int = 256
     signals_per_execution_max: int = 1_000
+    table_rows_max: int = 50_000
+    table_row_bytes_max: int = 4 * 1024
+    tables_bytes_max: int = 16 * 1024 * 1024
+    claims_max: int = 100_000
+    cache_entries_max: int = 10_000
+    cache_bytes_max: int = 64 * 1024 * 1024
     signal_body_bytes_max: int = 1024 * 1024
     retry_attempts_max: int = 100
     retry_default_max: int = 5

@@ -10,7 +10,7 @@ from typing import Self
 
 from google.protobuf.message import DecodeError
 
-from molecule.cluster import bounds, commands, dedup, hashing, restoring, rows
+from molecule.cluster import bounds, claims, commands, dedup, hashing, restoring, rows
 from molecule.cluster.changes import Alarm, Changes, DirtyMarks, DirtyRows, EntryResult, Row
 from molecule.cluster.outcome import Outcome, Rejected, StopNode
 from molecule.cluster.state import ClusterState
@@ -58,6 +58,7 @@ class StateMachine:
             changes.at_ms = state.time_ms
             state.index = index
             dedup.forget(state, self._dirty, commands_now=len(decoded.commands))
+            claims.forget(state, self._dirty, commands_now=len(decoded.commands))
             outcomes = tuple(self._apply(command, changes) for command in decoded.commands)
         state.index = index
         self.term = term

@@ -7,7 +7,7 @@ begun again, and nobody may call it not done before its last possible request is
 from dataclasses import replace
 from typing import Final
 
-from molecule.cluster import documents, records, tokens, transitions
+from molecule.cluster import apply_tables, documents, records, tokens, transitions
 from molecule.cluster.apply_deployments import actor_text
 from molecule.cluster.bounds import duration, instant
 from molecule.cluster.changes import Changes
@@ -139,6 +139,8 @@ def confirm_effects(state: ClusterState, command: wire.ConfirmEffects, changes: 
     for key, how in told.items():
         intents[key] = replace(intents[key], resolution=_CONFIRMED[how])
         changes.tell(state, execution, "confirmed", {"effect": key, "how": how})
+    for confirmation in command.confirmations:
+        apply_tables.confirm(execution, EffectKey(confirmation.effect_key))
     return Applied(0, {"confirmed": len(told)})
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from molecule.cluster import (
     apply_signals,
+    apply_tables,
     documents,
     gates,
     placement,
@@ -104,6 +105,7 @@ def record_checkpoint(
     )
     progress.sequence += 1
     _forget_covered(state, execution, command, changes)
+    apply_tables.forget_confirmed(execution)
     apply_signals.take(state, execution, command.consumed, changes)
     records.tell_steps(state, execution, command.steps, changes)
     records.keep_dead_letters(state, execution, command.dead_letters, changes)

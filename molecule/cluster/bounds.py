@@ -40,6 +40,10 @@ class Bounds:
     timeline_text_length_max: int = _limits.timeline_text_length_max
     late_words_told_max: int = _limits.late_words_told_max
     signals_per_execution_max: int = _limits.signals_per_execution_max
+    table_rows_max: int = _limits.table_rows_max
+    table_row_bytes_max: int = _limits.table_row_bytes_max
+    tables_bytes_max: int = _limits.tables_bytes_max
+    claims_max: int = _limits.claims_max
 
 
 NAMES: Final = tuple(Bounds.__dataclass_fields__)

@@ -18,6 +18,7 @@ from molecule.cluster import (
     apply_retention,
     apply_signals,
     apply_submissions,
+    apply_tables,
     apply_triggers,
     deadlines,
 )
@@ -35,6 +36,7 @@ _OfDeployments = Literal[
 ]
 _OfOthers = Literal["assign_trigger", "record_group", "settle_group", "purge_ended"]
 _OfGates = Literal["record_calls", "take_permits"]
+_OfTables = Literal["use_table", "claim_key", "edit_table"]
 _OfNodes = Literal[
     "claim_leadership",
     "register_node",
@@ -107,6 +109,8 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
             "put_version" | "put_environment" | "activate_version" | "pause_process" | "settle_key"
         ):
             return _of_deployments(state, kind, command, changes)
+        case "use_table" | "claim_key" | "edit_table":
+            return _of_tables(state, kind, command, changes)
         case "assign_trigger" | "record_group" | "settle_group" | "purge_ended":
             return _of_others(state, kind, command, changes)
         case "record_calls" | "take_permits":
@@ -187,5 +191,19 @@ def _of_others(
             return apply_triggers.settle_group(state, command.settle_group, changes)
         case "purge_ended":
             return apply_retention.purge_ended(state, command.purge_ended, changes)
+        case _:
+            assert_never(kind)
+
+
+def _of_tables(
+    state: ClusterState, kind: _OfTables, command: wire.Command, changes: Changes
+) -> Outcome:
+    match kind:
+        case "use_table":
+            return apply_tables.use_table(state, command.use_table, changes)
+        case "claim_key":
+            return apply_tables.claim_key(state, command.claim_key, changes)
+        case "edit_table":
+            return apply_tables.edit_table(state, command.edit_table, changes)
         case _:
             assert_never(kind)

@@ -7,6 +7,7 @@ key is remembered it gives the first execution, and a forgotten one that tells i
 from collections import OrderedDict
 from typing import Final
 
+from molecule.cluster import claims
 from molecule.cluster.changes import Changes, DirtyMarks
 from molecule.cluster.execution import Ended, Execution
 from molecule.cluster.state import ClusterState, DeploymentName, Version
@@ -30,6 +31,7 @@ def is_too_old(state: ClusterState, name: DeploymentName, version: Version, made
 
 def remember(state: ClusterState, execution: Execution, version: Version, changes: Changes) -> None:
     """Keep of an execution that just ended what its key still needs."""
+    claims.settle(state, execution, changes)
     state.serial_last += 1
     changes.dirty.mark("ended", execution.id)
     put(

@@ -120,6 +120,18 @@ class Signal:
     consumed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a write to a table, or a claim, came to: a repeat gets the same.
+
+    Kept until the holder has confirmed it and a checkpoint has the result.
+    """
+
+    answer: str
+    detail: str = ""
+    confirmed: bool = False
+
+
 @dataclass(slots=True)
 class Progress:
     """What an execution has once it was assigned; most of those that are pending have none."""
@@ -143,6 +155,9 @@ class Progress:
     awaited: tuple[Awaited, ...] = ()
     """Signals that end WAITING."""
     signals: dict[SignalId, Signal] = field(default_factory=dict)
+    answers: dict[EffectKey, Answer] = field(default_factory=dict)
+    claims: dict[str, int] = field(default_factory=dict)
+    """Keys that it claimed, and how long each counts once it has completed."""
     held_for: NodeId = NO_NODE
     """With failover `hold`: the node whose return it waits for, and where it must run then."""
     held_until_ms: int = 0
@@ -216,6 +231,11 @@ class Execution:
     def signals(self) -> dict[SignalId, Signal]:
         """What it was told, in the order of arrival; for reading only."""
         return self.progress.signals if self.progress is not None else {}
+
+    @property
+    def answers(self) -> dict[EffectKey, Answer]:
+        """Answers to its writes and claims that may be asked for again; for reading only."""
+        return self.progress.answers if self.progress is not None else {}
 
     @property
     def wait_until_ms(self) -> int:

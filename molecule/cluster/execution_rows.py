@@ -7,6 +7,7 @@ from typing import Final
 
 from molecule.cluster import row_parts
 from molecule.cluster.execution import (
+    Answer,
     Awaited,
     Death,
     Ended,
@@ -84,6 +85,16 @@ def _progress_row(progress: Progress) -> state_pb2.ProgressRow:
             for one in progress.awaited
         ],
         signals=[_signal_row(signal) for signal in progress.signals.values()],
+        answers=[
+            state_pb2.AnswerRow(
+                effect_key=key, answer=one.answer, detail=one.detail, confirmed=one.confirmed
+            )
+            for key, one in progress.answers.items()
+        ],
+        claims=[
+            state_pb2.HeldClaimRow(claim=name, window_ms=window_ms)
+            for name, window_ms in progress.claims.items()
+        ],
     )
 
 
@@ -207,6 +218,11 @@ def _progress(row: state_pb2.ProgressRow) -> Progress:
         last_death=_death(row.last_death) if row.HasField("last_death") else None,
         awaited=tuple(Awaited(one.name, one.correlation) for one in row.awaited),
         signals={SignalId(signal.id): _signal(signal) for signal in row.signals},
+        answers={
+            EffectKey(one.effect_key): Answer(one.answer, one.detail, one.confirmed)
+            for one in row.answers
+        },
+        claims={one.claim: one.window_ms for one in row.claims},
     )
 
 

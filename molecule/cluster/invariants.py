@@ -34,6 +34,8 @@ def broken(state: ClusterState) -> list[str]:
         *_retention(state),
         *_losses(state),
         *_members(state),
+        *_tables(state),
+        *_claims(state),
     ]
 
 
@@ -276,3 +278,34 @@ def _losses(state: ClusterState) -> Iterator[str]:
             yield f"post-mortem {loss.id} names more than it counts"
         if loss.repeated > loss.moved:
             yield f"post-mortem {loss.id}: {loss.repeated} repeated of {loss.moved} moved"
+
+
+def _tables(state: ClusterState) -> Iterator[str]:
+    """Indexes and bytes of key tables are what the rows say; each unique value has one row."""
+    count: Counter[str] = Counter()
+    for name, table in state.key_tables.items():
+        if not table.rows:
+            yield f"the table {name} is empty"
+        pairs = [(pair, key) for key, row in table.rows.items() for pair in row.unique]
+        if len(pairs) != len(table.found_by) or dict(pairs) != table.found_by:
+            yield f"unique keys of {name}"
+        count[name.environment] += sum(row.size_bytes(key) for key, row in table.rows.items())
+    if count != state.tables_bytes:
+        yield f"bytes of tables: counted {state.tables_bytes}, recounted {count}"
+
+
+def _claims(state: ClusterState) -> Iterator[str]:
+    """A claim without an end belongs to an execution that has not ended, which knows of it."""
+    known_of = sorted(
+        (name, execution.id)
+        for execution in state.executions.values()
+        for name in (execution.progress.claims if execution.progress else ())
+    )
+    claims = state.claims.items()
+    unended = sorted((name, claim.execution) for name, claim in claims if not claim.until_ms)
+    if known_of != unended:
+        yield f"claims of executions: {known_of}, {unended}"
+    ends = Counter(state.claim_ends)
+    for name, claim in claims:
+        if claim.until_ms and not ends[claim.until_ms, name]:
+            yield f"the claim {name} never ends"

@@ -16,6 +16,7 @@ from molecule.cluster import (
     loss_rows,
     queues,
     row_parts,
+    table_rows,
 )
 from molecule.cluster.changes import Row
 from molecule.cluster.connection import Connection
@@ -301,6 +302,8 @@ _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
     "retained": _retained,
     "connections": _connection,
     "forgotten": _forgotten,
+    "key_tables": table_rows.restore,
+    "claims": table_rows.restore_claim,
 }
 
 

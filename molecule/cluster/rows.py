@@ -7,7 +7,7 @@ give equal rows.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from molecule.cluster import execution_rows, listening, loss_rows, retention, row_parts
+from molecule.cluster import execution_rows, listening, loss_rows, retention, row_parts, table_rows
 from molecule.cluster.bounds import NAMES
 from molecule.cluster.changes import Row
 from molecule.cluster.state import (
@@ -47,6 +47,8 @@ def every(state: ClusterState) -> Iterator[Row]:
         ("retained", [id_ for kept in state.retained.values() for id_ in kept]),
         ("connections", ["/".join(name) for name in state.connections]),
         ("forgotten", ["/".join(name) for name in state.keys_forgotten]),
+        ("key_tables", table_rows.keys(state)),
+        ("claims", list(state.claims)),
     ):
         for key in keys:
             yield table, key, _ENCODERS[table](state, key)
@@ -334,6 +336,8 @@ _ENCODERS: Final[Mapping[str, Callable[[ClusterState, str], bytes | None]]] = {
     "retained": _retained,
     "connections": _connection,
     "forgotten": _forgotten,
+    "key_tables": table_rows.encode,
+    "claims": table_rows.encode_claim,
 }
 
 TABLES: Final = tuple(_ENCODERS)

@@ -21,6 +21,7 @@ from molecule.cluster.execution import (
     Execution,
     PayloadMark,
 )
+from molecule.cluster.key_rows import Claim, KeyTable, TableName
 from molecule.cluster.listener import Listener
 from molecule.model.execution import ExecutionState
 from molecule.model.gate import GatePolicy
@@ -391,5 +392,9 @@ class ClusterState:
     """Those that wait for one certain node (failover `hold`), by the end of their patience."""
     expiries: DueTimes = field(default_factory=DueTimes)
     """Of executions that never began."""
+    key_tables: dict[TableName, KeyTable] = field(default_factory=dict)
+    claims: dict[str, Claim] = field(default_factory=dict)
+    tables_bytes: dict[str, int] = field(default_factory=dict)
+    claim_ends: list[tuple[int, str]] = field(default_factory=list)
     windows: dict[int, Ids] = field(default_factory=dict)
     """Ended executions by the dedup window of their version, in the order in which they ended."""

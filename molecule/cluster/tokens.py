@@ -41,6 +41,11 @@ def may_confirm(execution: Execution, token: int) -> bool:
     return holds(execution, token)
 
 
+def may_use_tables(execution: Execution, token: int) -> bool:
+    """True when this token may read and change key tables, and claim keys."""
+    return holds(execution, token)
+
+
 def may_end(execution: Execution, token: int) -> bool:
     """True when this token may end the attempt."""
     return holds(execution, token)

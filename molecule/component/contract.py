@@ -124,6 +124,8 @@ class Reply:
 
     values: tuple[Any, ...] = ()
     detail: str = ""
+    ends: bool = False
+    """True: the document's way ends here, whatever `output` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,62 @@ class CallContext:
     deadline: float
     before_send: Callable[[], None]
     retry: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TableChange:
+    """What is asked of a row of a key table; see `TableChange` in `commands.proto`."""
+
+    table: str
+    key: str
+    action: str
+    by: str = ""
+    value: str = ""
+    unique: Mapping[str, str] = field(default_factory=dict)
+    condition: str = ""
+    expected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAnswer:
+    """What a table or a claim answered: a word, and the row's value or a detail for people."""
+
+    answer: str
+    value: str = ""
+
+
+class ClusterKeys(Protocol):
+    """The client of operations whose target is the cluster itself (`Spec.inside`).
+
+    Saying the same under the same effect key is carried out once and answered the same. Raises
+    `StepError` when a bound is reached or the words make no sense.
+    """
+
+    async def table(self, change: TableChange, *, effect_key: EffectKey) -> KeyAnswer:
+        """Read or change a row."""
+        ...
+
+    async def claim(
+        self, scope: str, key: str, *, window_ms: int, wait: bool, effect_key: EffectKey
+    ) -> KeyAnswer:
+        """Claim a key for this effect."""
+        ...
+
+
+class Cache(Protocol):
+    """The client of `cache.*`: what this worker remembers. It may forget anything at any time."""
+
+    def get(self, name: str, key: str) -> tuple[bool, Any]:
+        """Whether it is there, and the value."""
+        ...
+
+    def put(self, name: str, key: str, value: Any, *, for_ms: int) -> None:
+        """Remember it for so long at most."""
+        ...
+
+    def remove(self, name: str, key: str) -> None:
+        """Forget it."""
+        ...
 
 
 class Connector(Protocol):

@@ -205,6 +205,9 @@ class Spec:
     connection: bool = False
     """True: the field `connection` is required and names a connection of this connector."""
     reads_outside: bool = False
+    inside: Literal["", "cluster", "worker"] = ""
+    """Of an operation without a connection: its client is the cluster (`ClusterKeys`), which
+    remembers its answers, or this worker's `Cache`."""
     waits: bool = False
     """True: its documents may wait for a time or a signal, so a `verify` cannot hold it."""
     has_timeout: bool = False

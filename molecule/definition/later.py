@@ -24,9 +24,8 @@ STEPS: Final = frozenset(
     {
         "repeat", "collect", "sort",
         "aggregate", "join", "sql.transform", "sql.insert", "sql.delete", "sql.call", "script",
-        "dispatch", "respond", "notify", "table.get", "table.put",
-        "table.delete", "cache.get", "cache.put", "cache.remove", "queue.put", "queue.get", "dedup",
-        "diff", "approval", "guard", "http.download", "http.paginate",
+        "dispatch", "respond", "notify", "queue.put", "queue.get", "diff",
+        "approval", "guard", "http.download", "http.paginate",
         "file.list", "file.move", "file.delete",
     }
 )  # fmt: skip

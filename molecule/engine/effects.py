@@ -115,9 +115,19 @@ def performed(run: Run, frame: Effects, event: RequestPerformed) -> None:
     frame.duration_us += event.duration_us
     frame.detail = event.reply.detail
     _count_result(run, frame)
-    if frame.node.effect is Effect.ONCE:
+    if frame.node.effect is Effect.ONCE or _is_remembered(frame):
         run.confirm(frame.key, "sent")
+    if event.reply.ends:
+        outcomes.lose(frame.sequence, frame.sequence.documents[frame.next])
+        _dealt_with(frame, [])
+        proceed(run, frame)
+        return
     _take_values(run, frame, event.reply.values)
+
+
+def _is_remembered(frame: Effects) -> bool:
+    """True for a word to the cluster, which keeps its answer until it is confirmed."""
+    return frame.node.spec.inside == "cluster" and frame.node.effect is not Effect.PURE
 
 
 def _take_values(run: Run, frame: Effects, values: tuple[object, ...]) -> None:
@@ -147,6 +157,8 @@ def request_failed(run: Run, frame: Effects, event: RequestFailed) -> None:
     delay_ms = retries.delay_ms(frame.node, failure, tries=frame.tries, limits=run.limits)
     if delay_ms is None:
         _count_result(run, frame)
+        if not is_once and _is_remembered(frame):
+            run.confirm(frame.key, "failed_definitely")
         document = frame.sequence.documents[frame.next]
         if not frame.sequence.dropped and _refused(run, frame, document, failure):
             proceed(run, frame)

@@ -26,7 +26,15 @@ from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 
 _WORDS = frozenset(
-    {"record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "settle_group"}
+    {
+        "record_checkpoint",
+        "record_intents",
+        "confirm_effects",
+        "end_attempt",
+        "settle_group",
+        "use_table",
+        "claim_key",
+    }
 )
 
 
@@ -205,9 +213,11 @@ def _is_over(outcome: Outcome) -> bool:
 
 def _outcome(outcome: Outcome) -> w.WordOutcome:
     if isinstance(outcome, Applied):
-        return w.WordOutcome(applied=True)
+        answer, value = (str(outcome.facts.get(name, "")) for name in ("answer", "value"))
+        return w.WordOutcome(applied=True, answer=answer, value=value)
+    current = int(outcome.facts.get("current", 0))
     facts = ", ".join(f"{name}={value}" for name, value in sorted(outcome.facts.items()))
-    return w.WordOutcome(applied=False, code=outcome.reason, message=facts)
+    return w.WordOutcome(applied=False, code=outcome.reason, message=facts, current=current)
 
 
 def _not_held(execution: str, token: int) -> StaleToken:

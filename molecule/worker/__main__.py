@@ -25,6 +25,7 @@ from molecule.telemetry import logs
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.wire.v1.worker_pb2_grpc import WorkerHostStub
 from molecule.worker import kernel
+from molecule.worker.caches import Caches
 from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.host import WorkerHost
 from molecule.worker.kernel import Lease
@@ -56,6 +57,7 @@ async def _run(config: NodeConfig, worker: str) -> None:
         processing=processing,
         limits=config.limits,
         settle_ms=timing.lease_ms + timing.lease_margin_ms,
+        caches=Caches(config.limits),
     )
     host = WorkerHost(stream, services, registry)
     channel = local_channel(

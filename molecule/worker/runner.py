@@ -48,9 +48,11 @@ from molecule.model.ids import Digest, EffectKey, ExecutionId
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker import components, speaker
+from molecule.worker.caches import Caches
 from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.evidence import Evidence, TellStep
 from molecule.worker.gates import FREE, Answered, GateKeeper, Permit, PermitOver
+from molecule.worker.inside import Inside
 from molecule.worker.kernel import Fenced, Lease
 from molecule.worker.packages import Opened, Packages
 from molecule.worker.processing import Processing
@@ -59,8 +61,6 @@ from molecule.worker.speaker import Calls, Refused, Speaker
 _log = structlog.get_logger()
 
 _READING: Final = -1
-
-
 HANDED_BACK: Final = "drained"
 
 
@@ -85,6 +85,7 @@ class Services:
     settle_ms: int
     careful_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by the one local step of careful attempts that runs."""
+    caches: Caches = field(default_factory=lambda: Caches(Limits()))
 
 
 class ExecutionRunner:
@@ -94,6 +95,7 @@ class ExecutionRunner:
         self._order = order
         self._services = services
         self._speaker = Speaker(services.calls, order.execution, order.token, services.limits)
+        self._inside = Inside(self._speaker, order, services.caches)
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         """None only wakes the one who waits."""
         self._pending: deque[Event] = deque()
@@ -277,7 +279,7 @@ class ExecutionRunner:
 
         found: Reply | Failure
         try:
-            client = await opened.client(item.step.connection)
+            client = self._inside.client(item.step) or await opened.client(item.step.connection)
         except MoleculeError as error:
             found = Failure(ErrorClass.PERMANENT, error.code, error.message, item.step.path)
         except Exception as error:  # noqa: BLE001 - the boundary to foreign code
@@ -307,6 +309,7 @@ class ExecutionRunner:
         else:
             self._announced |= announced
         await self._speaker.commit(item)
+        self._inside.keys.sequence = item.checkpoint.sequence
         return Committed(item.number, self._now_ms())
 
     def _start_timer(self, item: StartTimer) -> None:

@@ -127,6 +127,14 @@ class Speaker:
         value = payload.decode_value(content) if content else None
         return SignalKept(SignalId(arrived.id), Awaited(arrived.name, arrived.correlation), value)
 
+    async def ask(self, command: c.Command) -> w.WordOutcome:
+        """What one command came to, whether it was applied or not. Raises `Fenced`."""
+        answer = await self._insist(w.FromWorker(word=w.Word(commands=[command])))
+        outcome = answer.outcomes[0]
+        if not outcome.applied and outcome.code in _GONE:
+            raise Fenced
+        return outcome
+
     async def _say(self, commands: Sequence[c.Command]) -> None:
         answer = await self._insist(w.FromWorker(word=w.Word(commands=commands)))
         for outcome in answer.outcomes:

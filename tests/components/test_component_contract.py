@@ -56,8 +56,8 @@ def test_effect_is_declared(component: Component) -> None:
     assert isinstance(spec, Spec)
     if component.kind == "operation":
         assert spec.effect is None
-        assert spec.connection
-        assert component.connector in REGISTRY.connectors
+        assert bool(spec.connection) != bool(spec.inside)
+        assert spec.inside or component.connector in REGISTRY.connectors
         assert a_step(example(component).config).effect in Effect
     else:
         assert spec.effect is Effect.PURE

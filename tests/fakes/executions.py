@@ -153,6 +153,7 @@ class Execution:
         self.process, self.given, self.limits = process, given, limits
         self.target = target if target is not None else Target()
         self.crash = crash
+        self.name = "e1"
         self.kept = Kept()
         self.attempts = 0
         self.finishes: list[Finish] = []
@@ -209,7 +210,7 @@ class Execution:
         """One owner, from what is committed to its end. Raises `Crashed`."""
         self.attempts += 1
         facts = ExecutionFacts(
-            ExecutionId("e1"), ExecutionId("e1"), 1_700_000_000_000, 7, settle_ms=2_750
+            ExecutionId(self.name), ExecutionId(self.name), 1_700_000_000_000, 7, settle_ms=2_750
         )
         interpreter = Interpreter(self.process, facts, self.limits)
         waiting: list[Instruction] = []
@@ -291,10 +292,15 @@ class Execution:
             sent = True
 
         call = CallContext(item.effect_key, 1.0, 1.0, before_send, item.retry)
-        found = _now(item.step.component.perform(self.target, item.request, call))
+        found = _now(item.step.component.perform(self.client(item), item.request, call))
         if isinstance(found, Failure):
             return RequestFailed(item.call, at_ms, 10, found, sent)
         return RequestPerformed(item.call, at_ms, 10, found)
+
+    def client(self, item: PerformRequest) -> Any:
+        """What the operation talks to."""
+        del item
+        return self.target
 
     def _commit(self, item: Commit) -> None:
         kept = self.kept

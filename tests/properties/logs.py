@@ -11,7 +11,7 @@ from molecule.cluster.apply import StateMachine
 from molecule.cluster.state import ClusterState
 from molecule.model.ids import ExecutionId, NodeId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
-from tests.properties import draining, waits
+from tests.properties import draining, key_words, waits
 from tests.properties.beginning import ENVIRONMENT, PROCESSES, setting_up
 from tests.properties.log_purges import purge
 from tests.properties.model_parts import KEEPS
@@ -221,6 +221,16 @@ def _signal(state: ClusterState, a: int, b: int, c: int, _d: int) -> dict[str, A
     return {"signal_execution": waits.told(_in(state, a, "WAITING", "ASSIGNED"), b, c)}
 
 
+def _use(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, Any]:
+    name = _in(state, a, "ASSIGNED")
+    return key_words.use(state, name, _token(state, name, d), (b, c))
+
+
+def _claim_key(state: ClusterState, a: int, b: int, c: int, d: int) -> dict[str, Any]:
+    name = _in(state, a, "ASSIGNED")
+    return key_words.claim(state, name, _token(state, name, d), (b, c))
+
+
 def _cancel(state: ClusterState, a: int, _b: int, _c: int, _d: int) -> dict[str, Any]:
     return {"cancel_execution": wire.CancelExecution(execution=_any(state, a))}
 
@@ -364,6 +374,9 @@ _WRITERS: tuple[_Writer, ...] = (
     _settle_key,
     draining.drain,
     draining.undrain,
+    _use,
+    _claim_key,
+    key_words.edit,
     _claim,
     purge,
     _trigger,
@@ -376,7 +389,8 @@ _WRITERS: tuple[_Writer, ...] = (
 )
 
 WEIGHTS = (
-    *(12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 3, 2, 1, 3, 6, 3, 3, 2, 4, 1, 2, 3, 3, 2, 6),
+    *(12, 16, 4, 10, 8, 10, 8, 4, 1, 1, 6, 6, 1, 3, 2, 1, 3, 6, 3, 3, 2, 4, 8, 8, 1),
+    *(1, 2, 3, 3, 2, 6),
     *(2, 2, 1),
 )
 

@@ -7,6 +7,7 @@ time. It knows the commands that `logs.py` writes, and says for each whether it 
 from typing import Any
 
 from molecule.wire.v1 import commands_pb2 as wire
+from tests.properties.key_words import KeyWords
 from tests.properties.model_parts import (
     BUDGET,
     EXPIRES,
@@ -19,10 +20,9 @@ from tests.properties.model_parts import (
     Member,
     Run,
 )
-from tests.properties.waits import Waits
 
 
-class Model(Waits):
+class Model(KeyWords):
     """Applies commands; `apply` gives True when the command took effect."""
 
     def __init__(self, hold_ms: int) -> None:
@@ -238,6 +238,8 @@ class Model(Waits):
         for name in said.consumed:
             if name in run.told:
                 run.told[name].taken = True
+        run.answers = {key: how for key, how in run.answers.items() if key not in run.confirmed}
+        run.confirmed = set()
         passed = [step.step for step in said.steps]
         run.effects = {
             key: effect
@@ -278,6 +280,8 @@ class Model(Waits):
             if not known.open and known.known != told:
                 return False
         for item in said.confirmations:
+            if item.effect_key in run.answers:
+                run.confirmed.add(item.effect_key)
             if item.effect_key in run.effects:
                 known_now = "done" if item.how in happened else "not_done"
                 run.effects[item.effect_key].known = known_now

@@ -77,6 +77,8 @@ class Run:
     parked_at: int = 0
     awaited: tuple[str, ...] = ()
     told: dict[str, Told] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    confirmed: set[str] = field(default_factory=set)
 
     @property
     def live(self) -> bool:

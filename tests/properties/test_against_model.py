@@ -9,7 +9,7 @@ from molecule.cluster.execution import (
     Execution,
 )
 from molecule.cluster.outcome import is_applied
-from tests.properties import beginning, logs
+from tests.properties import beginning, key_words, logs
 from tests.properties.model import Model
 from tests.properties.model_parts import Run
 
@@ -46,13 +46,14 @@ def test_machine_agrees_with_the_model(steps: list[tuple[int, logs.Choice]]) -> 
         assert invariants.broken(machine.state) == []
         assert told(machine) == expected(model)
         assert lost(machine) == model.losses[-losses.LOSSES_MAX :]
+        assert key_words.told(machine.state) == (model.rows, model.claims())
         assert able(machine) == {run.name for run in model.runs if model.may_start(run)}
 
 
 def told(machine: StateMachine) -> dict[str, tuple[object, ...]]:
     """What the machine knows of everything it ever accepted."""
     live: dict[str, tuple[object, ...]] = {
-        item.id: (item.state.value, item.token, item.attempts, item.sequence, effects_of(item))
+        item.id: (item.state.value, item.token, item.attempts, item.sequence, *effects_of(item))
         for item in machine.state.executions.values()
     }
     ended: dict[str, tuple[object, ...]] = {
@@ -61,14 +62,17 @@ def told(machine: StateMachine) -> dict[str, tuple[object, ...]]:
     return {**live, **ended}
 
 
-def effects_of(item: Execution) -> dict[str, tuple[int, str]]:
-    return {key: (intent.token, intent.resolution) for key, intent in item.intents.items()}
+def effects_of(item: Execution) -> tuple[dict[str, tuple[int, str]], dict[str, str]]:
+    intents = {
+        str(key): (int(intent.token), intent.resolution) for key, intent in item.intents.items()
+    }
+    return intents, {str(key): answer.answer for key, answer in item.answers.items()}
 
 
 def expected(model: Model) -> dict[str, tuple[object, ...]]:
     """The same from the model."""
     return {
-        run.name: (run.state, run.token, run.attempts, run.sequence, _effects(run))
+        run.name: (run.state, run.token, run.attempts, run.sequence, _effects(run), run.answers)
         if run.live
         else (run.state, run.token)
         for run in model.runs

@@ -8,11 +8,11 @@ from molecule.model.ids import ExecutionId, GroupId, ProcessName
 from molecule.wire.v1 import commands_pb2 as wire
 from tests.scenarios.asking import Asking
 from tests.scenarios.gate_verbs import GateVerbs
+from tests.scenarios.key_verbs import KeyVerbs
 from tests.scenarios.process_verbs import ProcessVerbs
 from tests.scenarios.retention_verbs import RetentionVerbs
 from tests.scenarios.script import Command, milliseconds, parse, render
 from tests.scenarios.submitted import input_of, key_of
-from tests.scenarios.waiting import Waiting
 from tests.scenarios.world import ENVIRONMENT, told
 
 
@@ -23,7 +23,7 @@ def run(text: str) -> str:
     return render(blocks, [runner.block(block.commands) for block in blocks])
 
 
-class Runner(Asking, RetentionVerbs, GateVerbs, ProcessVerbs, Waiting):
+class Runner(Asking, RetentionVerbs, GateVerbs, ProcessVerbs, KeyVerbs):
     """Carries out the commands of one scenario on a world of its own."""
 
     def block(self, commands: tuple[Command, ...]) -> list[str]:

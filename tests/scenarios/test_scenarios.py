@@ -16,6 +16,7 @@ FILES = sorted(Path(__file__).parent.glob("*.txt"))
 TOKEN_CHECKS = (
     "may_checkpoint",
     "may_intend",
+    "may_use_tables",
     "may_confirm",
     "may_end",
     "may_write",

@@ -83,6 +83,9 @@ class Command(_message.Message):
     ASSIGN_TRIGGER_FIELD_NUMBER: _builtins.int
     RECORD_GROUP_FIELD_NUMBER: _builtins.int
     SETTLE_GROUP_FIELD_NUMBER: _builtins.int
+    USE_TABLE_FIELD_NUMBER: _builtins.int
+    CLAIM_KEY_FIELD_NUMBER: _builtins.int
+    EDIT_TABLE_FIELD_NUMBER: _builtins.int
     PURGE_ENDED_FIELD_NUMBER: _builtins.int
     RECORD_CALLS_FIELD_NUMBER: _builtins.int
     TAKE_PERMITS_FIELD_NUMBER: _builtins.int
@@ -161,6 +164,14 @@ class Command(_message.Message):
     @_builtins.property
     def settle_group(self) -> Global___SettleGroup: ...
     @_builtins.property
+    def use_table(self) -> Global___UseTable:
+        """key tables"""
+
+    @_builtins.property
+    def claim_key(self) -> Global___ClaimKey: ...
+    @_builtins.property
+    def edit_table(self) -> Global___EditTable: ...
+    @_builtins.property
     def purge_ended(self) -> Global___PurgeEnded:
         """retention"""
 
@@ -206,15 +217,18 @@ class Command(_message.Message):
         assign_trigger: Global___AssignTrigger | None = ...,
         record_group: Global___RecordGroup | None = ...,
         settle_group: Global___SettleGroup | None = ...,
+        use_table: Global___UseTable | None = ...,
+        claim_key: Global___ClaimKey | None = ...,
+        edit_table: Global___EditTable | None = ...,
         purge_ended: Global___PurgeEnded | None = ...,
         record_calls: Global___RecordCalls | None = ...,
         take_permits: Global___TakePermits | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_key", b"claim_key", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "edit_table", b"edit_table", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node", "use_table", b"use_table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_key", b"claim_key", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "edit_table", b"edit_table", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node", "use_table", b"use_table", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "create_join_token", "admit_node", "forget_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "signal_execution", "assign_trigger", "record_group", "settle_group", "purge_ended", "record_calls", "take_permits"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "create_join_token", "admit_node", "forget_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "signal_execution", "assign_trigger", "record_group", "settle_group", "use_table", "claim_key", "edit_table", "purge_ended", "record_calls", "take_permits"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -364,6 +378,10 @@ class Bounds(_message.Message):
     LATE_WORDS_TOLD_MAX_FIELD_NUMBER: _builtins.int
     PENDING_PER_PROCESS_MAX_FIELD_NUMBER: _builtins.int
     SIGNALS_PER_EXECUTION_MAX_FIELD_NUMBER: _builtins.int
+    TABLE_ROWS_MAX_FIELD_NUMBER: _builtins.int
+    TABLE_ROW_BYTES_MAX_FIELD_NUMBER: _builtins.int
+    TABLES_BYTES_MAX_FIELD_NUMBER: _builtins.int
+    CLAIMS_MAX_FIELD_NUMBER: _builtins.int
     lease_ms: _builtins.int
     lease_margin_ms: _builtins.int
     dedup_window_ms: _builtins.int
@@ -376,6 +394,10 @@ class Bounds(_message.Message):
     late_words_told_max: _builtins.int
     pending_per_process_max: _builtins.int
     signals_per_execution_max: _builtins.int
+    table_rows_max: _builtins.int
+    table_row_bytes_max: _builtins.int
+    tables_bytes_max: _builtins.int
+    claims_max: _builtins.int
     def __init__(
         self,
         *,
@@ -391,10 +413,14 @@ class Bounds(_message.Message):
         late_words_told_max: _builtins.int = ...,
         pending_per_process_max: _builtins.int = ...,
         signals_per_execution_max: _builtins.int = ...,
+        table_rows_max: _builtins.int = ...,
+        table_row_bytes_max: _builtins.int = ...,
+        tables_bytes_max: _builtins.int = ...,
+        claims_max: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dead_letters_per_execution_max", b"dead_letters_per_execution_max", "dedup_keys_max", b"dedup_keys_max", "dedup_window_ms", b"dedup_window_ms", "intents_open_per_execution_max", b"intents_open_per_execution_max", "late_words_told_max", b"late_words_told_max", "lease_margin_ms", b"lease_margin_ms", "lease_ms", b"lease_ms", "pending_executions_max", b"pending_executions_max", "pending_per_process_max", b"pending_per_process_max", "signals_per_execution_max", b"signals_per_execution_max", "timeline_rows_per_execution_max", b"timeline_rows_per_execution_max", "timeline_text_length_max", b"timeline_text_length_max"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claims_max", b"claims_max", "dead_letters_per_execution_max", b"dead_letters_per_execution_max", "dedup_keys_max", b"dedup_keys_max", "dedup_window_ms", b"dedup_window_ms", "intents_open_per_execution_max", b"intents_open_per_execution_max", "late_words_told_max", b"late_words_told_max", "lease_margin_ms", b"lease_margin_ms", "lease_ms", b"lease_ms", "pending_executions_max", b"pending_executions_max", "pending_per_process_max", b"pending_per_process_max", "signals_per_execution_max", b"signals_per_execution_max", "table_row_bytes_max", b"table_row_bytes_max", "table_rows_max", b"table_rows_max", "tables_bytes_max", b"tables_bytes_max", "timeline_rows_per_execution_max", b"timeline_rows_per_execution_max", "timeline_text_length_max", b"timeline_text_length_max"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2197,3 +2223,178 @@ class TakePermits(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TakePermits: _TypeAlias = TakePermits  # noqa: Y015
+
+@_typing.final
+class TableChange(_message.Message):
+    """---- key tables"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class UniqueEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TABLE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    ACTION_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    UNIQUE_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    table: _builtins.str
+    key: _builtins.str
+    action: _builtins.str
+    """get | put | delete"""
+    by: _builtins.str
+    """get: the unique key that `key` is one of; empty: the key of the row"""
+    value: _builtins.str
+    """put: JSON with sorted names"""
+    condition: _builtins.str
+    """put, delete: empty | absent | present | equals"""
+    expected: _builtins.str
+    """with equals: the value that the row must have, as JSON with sorted names"""
+    @_builtins.property
+    def unique(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """put: further keys of the row, by the name of the unique key"""
+
+    def __init__(
+        self,
+        *,
+        table: _builtins.str = ...,
+        key: _builtins.str = ...,
+        action: _builtins.str = ...,
+        by: _builtins.str = ...,
+        value: _builtins.str = ...,
+        unique: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        condition: _builtins.str = ...,
+        expected: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "by", b"by", "condition", b"condition", "expected", b"expected", "key", b"key", "table", b"table", "unique", b"unique", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TableChange: _TypeAlias = TableChange  # noqa: Y015
+
+@_typing.final
+class UseTable(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    EFFECT_KEY_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    execution: _builtins.str
+    token: _builtins.int
+    sequence: _builtins.int
+    """of the last checkpoint: a copy that is held up behind a later one is refused"""
+    effect_key: _builtins.str
+    """empty for get, which is not remembered"""
+    @_builtins.property
+    def change(self) -> Global___TableChange: ...
+    def __init__(
+        self,
+        *,
+        execution: _builtins.str = ...,
+        token: _builtins.int = ...,
+        sequence: _builtins.int = ...,
+        effect_key: _builtins.str = ...,
+        change: Global___TableChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "effect_key", b"effect_key", "execution", b"execution", "sequence", b"sequence", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UseTable: _TypeAlias = UseTable  # noqa: Y015
+
+@_typing.final
+class EditTable(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    CHANGE_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    @_builtins.property
+    def change(self) -> Global___TableChange: ...
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        change: Global___TableChange | None = ...,
+        actor: Global___Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "change", b"change", "environment", b"environment"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditTable: _TypeAlias = EditTable  # noqa: Y015
+
+@_typing.final
+class ClaimKey(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    EFFECT_KEY_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    WINDOW_MS_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    execution: _builtins.str
+    token: _builtins.int
+    sequence: _builtins.int
+    effect_key: _builtins.str
+    """of the claim: what holds the key"""
+    scope: _builtins.str
+    """keys of other scopes have nothing to do with it"""
+    key: _builtins.str
+    window_ms: _builtins.int
+    """how long the key counts once its execution has completed"""
+    wait: _builtins.bool
+    """refuse, and remember nothing, while the one that claimed it has not ended"""
+    def __init__(
+        self,
+        *,
+        execution: _builtins.str = ...,
+        token: _builtins.int = ...,
+        sequence: _builtins.int = ...,
+        effect_key: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        key: _builtins.str = ...,
+        window_ms: _builtins.int = ...,
+        wait: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect_key", b"effect_key", "execution", b"execution", "key", b"key", "scope", b"scope", "sequence", b"sequence", "token", b"token", "wait", b"wait", "window_ms", b"window_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimKey: _TypeAlias = ClaimKey  # noqa: Y015

@@ -623,6 +623,8 @@ class ProgressRow(_message.Message):
     SIGNALS_FIELD_NUMBER: _builtins.int
     LOST_WITH_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    CLAIMS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     steps: _builtins.int
     dead_letters: _builtins.int
@@ -654,6 +656,14 @@ class ProgressRow(_message.Message):
     def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignalRow]:
         """in the order in which they came"""
 
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnswerRow]:
+        """in the order in which they were given"""
+
+    @_builtins.property
+    def claims(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldClaimRow]:
+        """in the order in which they were taken"""
+
     def __init__(
         self,
         *,
@@ -676,10 +686,12 @@ class ProgressRow(_message.Message):
         signals: _abc.Iterable[Global___SignalRow] | None = ...,
         lost_with: _builtins.str = ...,
         gate: _builtins.str = ...,
+        answers: _abc.Iterable[Global___AnswerRow] | None = ...,
+        claims: _abc.Iterable[Global___HeldClaimRow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_death", b"last_death", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "gate", b"gate", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "lost_with", b"lost_with", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "signals", b"signals", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "awaited", b"awaited", "claims", b"claims", "crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "gate", b"gate", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "lost_with", b"lost_with", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "signals", b"signals", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1318,3 +1330,116 @@ class PassRow(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PassRow: _TypeAlias = PassRow  # noqa: Y015
+
+@_typing.final
+class AnswerRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EFFECT_KEY_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    CONFIRMED_FIELD_NUMBER: _builtins.int
+    effect_key: _builtins.str
+    answer: _builtins.str
+    detail: _builtins.str
+    confirmed: _builtins.bool
+    def __init__(
+        self,
+        *,
+        effect_key: _builtins.str = ...,
+        answer: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        confirmed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "confirmed", b"confirmed", "detail", b"detail", "effect_key", b"effect_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnswerRow: _TypeAlias = AnswerRow  # noqa: Y015
+
+@_typing.final
+class HeldClaimRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLAIM_FIELD_NUMBER: _builtins.int
+    WINDOW_MS_FIELD_NUMBER: _builtins.int
+    claim: _builtins.str
+    """digest of scope and key, hex"""
+    window_ms: _builtins.int
+    def __init__(
+        self,
+        *,
+        claim: _builtins.str = ...,
+        window_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "window_ms", b"window_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldClaimRow: _TypeAlias = HeldClaimRow  # noqa: Y015
+
+@_typing.final
+class TableRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    TABLE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    UNIQUE_FIELD_NUMBER: _builtins.int
+    CHANGED_AT_MS_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    table: _builtins.str
+    key: _builtins.str
+    value: _builtins.str
+    changed_at_ms: _builtins.int
+    @_builtins.property
+    def unique(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        table: _builtins.str = ...,
+        key: _builtins.str = ...,
+        value: _builtins.str = ...,
+        unique: _abc.Iterable[Global___Pair] | None = ...,
+        changed_at_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_at_ms", b"changed_at_ms", "environment", b"environment", "key", b"key", "table", b"table", "unique", b"unique", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TableRow: _TypeAlias = TableRow  # noqa: Y015
+
+@_typing.final
+class ClaimRow(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EFFECT_FIELD_NUMBER: _builtins.int
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    UNTIL_MS_FIELD_NUMBER: _builtins.int
+    effect: _builtins.bytes
+    """fingerprint of the effect that holds it"""
+    execution: _builtins.str
+    until_ms: _builtins.int
+    """0: its execution has not ended"""
+    def __init__(
+        self,
+        *,
+        effect: _builtins.bytes = ...,
+        execution: _builtins.str = ...,
+        until_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect", b"effect", "execution", b"execution", "until_ms", b"until_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClaimRow: _TypeAlias = ClaimRow  # noqa: Y015

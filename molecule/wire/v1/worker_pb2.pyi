@@ -536,11 +536,20 @@ class WordOutcome(_message.Message):
     CODE_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
     applied: _builtins.bool
     code: _builtins.str
     message: _builtins.str
     execution: _builtins.str
     """of a submission: the first one's id when the key was known"""
+    answer: _builtins.str
+    """of a table or a claim: what it came to"""
+    value: _builtins.str
+    """a row as JSON, or a detail for people"""
+    current: _builtins.int
+    """with stale_sequence: the one to say it with"""
     def __init__(
         self,
         *,
@@ -548,10 +557,13 @@ class WordOutcome(_message.Message):
         code: _builtins.str = ...,
         message: _builtins.str = ...,
         execution: _builtins.str = ...,
+        answer: _builtins.str = ...,
+        value: _builtins.str = ...,
+        current: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applied", b"applied", "code", b"code", "execution", b"execution", "message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "applied", b"applied", "code", b"code", "current", b"current", "execution", b"execution", "message", b"message", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

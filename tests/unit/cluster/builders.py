@@ -106,6 +106,38 @@ class Replica:
             record_intents=wire.RecordIntents(execution=name, token=token, intents=intents)
         )
 
+    def change(self, name: str, token: int, effect: str, **change: Any) -> Outcome:
+        """A write to the table `stock`, or a read, as the holder says it."""
+        fields = {"table": "stock", "key": "a", "action": "put", "value": "1", **change}
+        sequence = fields.pop("sequence", self._sequence(name))
+        return self.say(
+            use_table=wire.UseTable(
+                execution=name,
+                token=token,
+                sequence=sequence,
+                effect_key=effect,
+                change=wire.TableChange(**fields),
+            )
+        )
+
+    def claim(self, name: str, token: int, effect: str, key: str = "k", **fields: Any) -> Outcome:
+        defaults = {"scope": "s", "window_ms": 60_000, "sequence": self._sequence(name)}
+        return self.say(
+            claim_key=wire.ClaimKey(
+                execution=name, token=token, effect_key=effect, key=key, **{**defaults, **fields}
+            )
+        )
+
+    def confirm(self, name: str, token: int, *effects: str) -> Outcome:
+        told = [wire.Confirmation(effect_key=effect, how="sent") for effect in effects]
+        return self.say(
+            confirm_effects=wire.ConfirmEffects(execution=name, token=token, confirmations=told)
+        )
+
+    def _sequence(self, name: str) -> int:
+        known = self.state.executions.get(ExecutionId(name))
+        return known.sequence if known is not None else 0
+
     def checkpoint(self, name: str, token: int, sequence: int, **fields: Any) -> EntryResult:
         return self.result(
             record_checkpoint=wire.RecordCheckpoint(
