@@ -82,6 +82,9 @@ async def test_a_worker_dies_and_its_executions_are_tried_again(cluster: Cluster
         )
     ended = await cluster.ended(execution)
     assert ended["state"] == "COMPLETED"
+    # It ran alone in a worker of its own, which is gone; the next one brings a worker for all.
+    again = await cluster.submit("nothing", cluster.name("next"), at=follower, wait="60s")
+    assert again.json()["state"] == "COMPLETED", again.text
     assert (await cluster.member(follower, "worker", other_than=pid)).pid != pid
 
 
