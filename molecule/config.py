@@ -171,6 +171,7 @@ class Limits(_Settings):
     document_pin_ms: int = 3_600_000
     document_put_ms_max: int = 10_000
     document_get_ms_max: int = 10_000
+    document_learner_ms_max: int = 500
     document_repairs_max: int = 4
     document_repair_every_ms: int = 5_000
     document_collect_every_ms: int = 600_000

@@ -186,6 +186,9 @@ class ClusterActions:
             raise WrongState(f"{name} is up: let it leave without saying that it is dead")
         if not is_dead and not node.is_up:
             raise WrongState(f"{name} is lost ({node.lost_reason}): say that it is dead")
+        if node.is_up and not node.is_draining:
+            # It could be given work while it leaves.
+            raise WrongState(f"{name} takes work: drain it first")
         if node.held:
             raise WrongState(f"{name} still holds {len(node.held)} executions: drain it first")
 

@@ -192,6 +192,7 @@ class Runtime:
         self._payloads = Payloads(
             me=config.id,
             voters=lambda: self._addresses.voters,
+            learners=lambda: self._addresses.learners,
             documents=opened.documents,
             put_at=self._document_peers.put_at,
             get_from=self._document_peers.get_from,

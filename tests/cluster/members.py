@@ -51,6 +51,15 @@ class Growing(Cluster):
             self.local = LocalCluster.at(self.local.place.folder)
         return answer
 
+    async def registered(self, node: str) -> None:
+        """Wait until the cluster knows this life of a node."""
+
+        async def look() -> bool | None:
+            shown = await self.get(f"/api/v1/nodes/{node}")
+            return (shown.is_success and bool(shown.json()["up"])) or None
+
+        await until(look, what=f"{node} to be registered", within_s=MOVED_WITHIN_S)
+
     async def becomes_lost(self, node: str) -> None:
         """Wait until the cluster says so."""
 
