@@ -186,9 +186,8 @@ class Runtime:
         self._live_documents = LiveDocuments(
             self._replica, opened.documents, until_applied=self._driver.until_applied
         )
-        self._document_peers = DocumentPeers(
-            address_of=self._addresses.of, channels=self._channels, limits=limits
-        )
+        of = self._addresses.of
+        self._document_peers = DocumentPeers(address_of=of, channels=self._channels, limits=limits)
         self._payloads = Payloads(
             me=config.id,
             voters=lambda: self._addresses.voters,
