@@ -86,9 +86,21 @@ def _answered(answer: Answered, route: Route, request: Request) -> Response:
     if route.reply == "accepted":
         shaped = {"execution": result.execution, "idempotency_key": headers[_KEY_HEADER]}
         return json_answer(shaped, status=202, headers=headers)
+    if result.HasField("answer"):
+        return _sent(result, headers)
     if result.state == ExecutionState.COMPLETED:
         return json_answer(_values(result), headers=headers)
     response = _told(_problem(result), request=name)
+    response.headers.update(headers)
+    return response
+
+
+def _sent(result: SubmitResult, headers: dict[str, str]) -> Response:
+    """What the step `respond` said, whatever became of the execution afterwards."""
+    answer = result.answer
+    response = Response(answer.body, status_code=answer.status)
+    for header in answer.headers:
+        response.headers[header.name] = header.value
     response.headers.update(headers)
     return response
 

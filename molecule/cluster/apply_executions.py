@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from molecule.cluster import (
+    answers,
     apply_signals,
     apply_tables,
     documents,
@@ -96,6 +97,8 @@ def record_checkpoint(
         return Rejected("gap", {"expected": execution.sequence + 1})
     if not records.has_room(state, execution, command.dead_letters):
         return Rejected("limit", {"limit": "dead_letters_per_execution_max"})
+    if not answers.is_sound(command):
+        return Rejected("invalid", {"field": "answer"})
 
     changes.touch(execution)
     progress = transitions.progress_of(execution)
@@ -107,6 +110,7 @@ def record_checkpoint(
     _forget_covered(state, execution, command, changes)
     apply_tables.forget_confirmed(execution)
     apply_signals.take(state, execution, command.consumed, changes)
+    answers.keep(state, execution, command, changes)
     records.tell_steps(state, execution, command.steps, changes)
     records.keep_dead_letters(state, execution, command.dead_letters, changes)
     changes.tell(state, execution, "checkpoint", {"sequence": progress.sequence})
@@ -147,8 +151,11 @@ def end_attempt(state: ClusterState, command: wire.EndAttempt, changes: Changes)
         return Rejected("nothing_in_doubt")
     if not records.has_room(state, execution, command.dead_letters):
         return Rejected("limit", {"limit": "dead_letters_per_execution_max"})
+    if not answers.is_sound(command):
+        return Rejected("invalid", {"field": "answer"})
 
     changes.touch(execution)
+    answers.keep(state, execution, command, changes)
     execution.token_ended = execution.token
     transitions.progress_of(execution).documents_failed += command.documents_failed
     records.tell_steps(state, execution, command.steps, changes)

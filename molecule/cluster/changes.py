@@ -148,6 +148,8 @@ class Changes:
     """Counts of references after this entry, of the documents whose count changed."""
     touched: dict[ExecutionId, None] = field(default_factory=dict)
     """Executions that changed in any way, in order: waiters look at these."""
+    answered: list[ExecutionId] = field(default_factory=list)
+    """Executions whose HTTP caller has an answer from now on."""
     nodes: dict[NodeId, None] = field(default_factory=dict)
     """Nodes whose registration or work changed."""
     triggers: dict[tuple[str, str], None] = field(default_factory=dict)

@@ -164,6 +164,8 @@ class Progress:
     """Cluster time from which on it may run anywhere."""
     key_serial: int = 0
     """Its place in the queue of its key when it joined that anew; 0: as it was accepted."""
+    answered: bool = False
+    """Its HTTP caller has an answer, whatever is still to be done."""
     lost_with: str = ""
     """The post-mortem of its last node, until its next attempt told a step."""
     gate: str = ""

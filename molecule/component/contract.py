@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+from molecule.component.answer import Answer
 from molecule.expression.names import Names
 from molecule.model.document import Document
 from molecule.model.effect import Effect
@@ -78,6 +79,8 @@ class StepContext:
     tables: Mapping[str, Table] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     each: tuple[Names, ...] = ()
+    answers: list[Answer] = field(default_factory=list)
+    """For `respond` alone: the engine says them with its next word."""
 
     def names_of(self, place: int) -> Names:
         """What expressions see for the document at this place of the list."""

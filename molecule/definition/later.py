@@ -24,7 +24,7 @@ STEPS: Final = frozenset(
     {
         "repeat", "collect", "sort",
         "aggregate", "join", "sql.transform", "sql.insert", "sql.delete", "sql.call", "script",
-        "dispatch", "respond", "notify", "queue.put", "queue.get", "diff",
+        "dispatch", "notify", "queue.put", "queue.get", "diff",
         "approval", "guard", "http.download", "http.paginate",
         "file.list", "file.move", "file.delete",
     }

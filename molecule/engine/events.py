@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from molecule.component.answer import Answer
 from molecule.component.contract import Emit, EndExecution, Pause, Reply, Request
 from molecule.engine.failures import Failure
 from molecule.engine.instructions import Awaited
@@ -74,6 +75,8 @@ class StepRan:
     duration_us: int
     outcomes: tuple[Outcome, ...]
     notes: tuple[str, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    """What the step told the HTTP caller."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ request of effect `once` is performed only after the `Commit` that holds its int
 
 from dataclasses import dataclass
 
+from molecule.component.answer import Answer
 from molecule.component.contract import Request, StepContext
 from molecule.definition.definition import StepNode
 from molecule.engine.failures import Failure
@@ -140,6 +141,7 @@ class Commit:
     intents: tuple[PlannedIntent, ...]
     steps: tuple[StepNote, ...]
     dead_letters: tuple[FailedDocument, ...]
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class Finish:
     wait_until_ms: int = 0
     awaited: tuple[Awaited, ...] = ()
     gate: str = ""
+    answer: Answer | None = None
 
 
 Instruction = RunStep | PrepareRequests | PerformRequest | Commit | StartTimer | Finish

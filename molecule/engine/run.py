@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from molecule.component.answer import Answer
 from molecule.config import Limits
 from molecule.definition.built import RunnableProcess
 from molecule.definition.definition import StepNode
@@ -55,6 +56,8 @@ class Unsaid:
     notes: list[StepNote] = field(default_factory=list)
     dead_letters: list[FailedDocument] = field(default_factory=list)
     consumed: list[SignalId] = field(default_factory=list)
+    answer: Answer | None = None
+    """For the HTTP caller; only the first of an execution counts."""
 
 
 @dataclass(slots=True)
@@ -161,6 +164,14 @@ class Run:
     def _goes_on_soon(self) -> bool:
         latest_ms = self.now_ms + self.limits.wait_in_worker_ms_max
         return any(0 < due_ms <= latest_ms for due_ms in self.paused.values())
+
+    def answer(self, answer: Answer) -> bool:
+        """Tell the HTTP caller with the next word, which is said at once; False: it was told."""
+        if self.unsaid.answer is not None:
+            return False
+        self.unsaid.answer = answer
+        self.wants_commit = True
+        return True
 
     def take_signal(self, awaited: Awaited) -> SignalKept | None:
         """The oldest such signal, which is said to be taken with the next checkpoint."""

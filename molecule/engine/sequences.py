@@ -5,6 +5,8 @@ begins in a sequence that was dropped, or in an execution that is closing, but f
 `verify`.
 """
 
+from typing import Final
+
 from molecule.component.contract import Emit, EndExecution, Pause, StepContext
 from molecule.definition.definition import StepNode
 from molecule.engine import blocks, contexts, effects, outcomes, pauses
@@ -15,6 +17,8 @@ from molecule.engine.frames import Branches, Effects, Foreach, Local, Paths, Seq
 from molecule.engine.instructions import RunStep, StepNote
 from molecule.engine.run import Run
 from molecule.model.document import Document
+
+ANSWERED: Final = "the caller has its answer already: this one is ignored"
 
 
 def advance(run: Run, sequence: Sequence) -> None:
@@ -51,6 +55,8 @@ def ran(run: Run, frame: Local, event: StepRan) -> None:
         # The step is told of when its documents go on.
         pauses.begin(run, frame, _by_place(frame, event.outcomes))
         return
+    told = [run.answer(answer) for answer in event.answers]
+    ignored = (ANSWERED,) if False in told else ()
     failure = next((found for found in event.outcomes if isinstance(found, Failure)), None)
     run.note(
         frame.node,
@@ -63,7 +69,7 @@ def ran(run: Run, frame: Local, event: StepRan) -> None:
             sum(len(found) for found in event.outcomes if isinstance(found, tuple)),
             error=failure.message if failure else "",
             error_code=failure.code if failure else "",
-            detail="\n".join(event.notes),
+            detail="\n".join((*event.notes, *ignored)),
         ),
     )
     if any(isinstance(found, EndExecution) for found in event.outcomes):

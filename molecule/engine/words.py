@@ -74,6 +74,7 @@ class Speaker:
                 intents,
                 tuple(said.notes),
                 tuple(said.dead_letters),
+                said.answer,
             )
         )
 
@@ -130,6 +131,7 @@ class Speaker:
             run.paused[first] if first is not None else 0,
             pauses.awaited(run.paused),
             pauses.gate_of(run.paused),
+            said.answer,
         )
 
 

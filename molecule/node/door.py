@@ -123,7 +123,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 # This node may be a step behind the leader; its copy would know nothing of them.
                 await self._until_applied(index)
             left_ms = _cut(request.wait_ms, deadline_s - loop.time())
-            await self._ends.wait(results, left_ms, accepted=True)
+            await self._ends.wait(results, left_ms, accepted=True, listens=bool(request.listener))
         except MoleculeError as error:
             # They are accepted, so nothing that fails from here on is definite.
             raise OutcomeUnknown(f"the end cannot be told now: {error.message}") from error

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from molecule.cluster import answers
 from molecule.config import Limits
 from molecule.model.errors import NotFound, Overloaded, Purged
 from molecule.model.execution import ACTIVE, ExecutionState
@@ -42,9 +43,17 @@ class Ends:
         self._limits = limits
 
     async def wait(
-        self, results: Sequence[d.SubmitResult], wait_ms: int, *, accepted: bool
+        self,
+        results: Sequence[d.SubmitResult],
+        wait_ms: int,
+        *,
+        accepted: bool,
+        listens: bool = False,
     ) -> None:
-        """Fill in how each stands once all are terminal or parked, or the wait is over."""
+        """Fill in how each stands once all are terminal or parked, or the wait is over.
+
+        `listens`: for callers of a listener, who may be answered before the end.
+        """
         within_s = min(wait_ms, self._limits.wait_ms_max) / 1000
         waiters: _Waiters = {}
         if within_s > 0:
@@ -52,7 +61,9 @@ class Ends:
                 try:
                     for result in results:
                         if result.execution:
-                            waiter = stack.enter_context(self._replica.waiter(result.execution))
+                            waiter = stack.enter_context(
+                                self._replica.waiter(result.execution, or_answered=listens)
+                            )
                             waiters[result.execution] = waiter
                 except Overloaded:
                     if not accepted:
@@ -61,13 +72,15 @@ class Ends:
                 pending = [
                     waiter
                     for execution, waiter in waiters.items()
-                    if not waiter.done() and not await self._is_settled(execution)
+                    if not waiter.done() and not await self._is_settled(execution, listens=listens)
                 ]
                 if pending:
                     await asyncio.wait(pending, timeout=within_s)
         for result in results:
             if result.execution:
                 await self._tell(result, waiters, accepted=accepted)
+                if listens:
+                    await self._tell_answer(result)
 
     async def _tell(self, result: d.SubmitResult, waiters: _Waiters, *, accepted: bool) -> None:
         waiter = waiters.get(result.execution)
@@ -88,10 +101,16 @@ class Ends:
             row = await self._store.payload(result.execution, "result")
         await self._fill(result, view, row)
 
-    async def _is_settled(self, execution: str) -> bool:
+    async def _tell_answer(self, result: d.SubmitResult) -> None:
+        row = await self._store.payload(result.execution, answers.SLOT)
+        if row is not None:
+            result.answer.ParseFromString(await self._payloads.kept(row))
+
+    async def _is_settled(self, execution: str, *, listens: bool) -> bool:
         known = self._replica.state.executions.get(ExecutionId(execution))
         if known is not None:
-            return known.state not in ACTIVE
+            is_answered = known.progress is not None and known.progress.answered
+            return known.state not in ACTIVE or (listens and is_answered)
         # Not here: ended, or accepted by the leader and not applied on this node yet.
         return ExecutionId(execution) in self._replica.state.ended or (
             await self._store.history_one(execution) is not None

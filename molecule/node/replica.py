@@ -74,6 +74,7 @@ class Replica:
         """Called when a flush found the disk full; it is tried again."""
         self._listeners: list[Listener] = []
         self._waiters: dict[str, list[asyncio.Future[Settled]]] = {}
+        self._for_answers: set[asyncio.Future[Settled]] = set()
         self._waiting = 0
         self._applied = asyncio.Event()
         self._unflushed = 0
@@ -119,16 +120,24 @@ class Replica:
     # ---- waiting
 
     @contextlib.contextmanager
-    def waiter(self, execution: str) -> Iterator[asyncio.Future[Settled]]:
-        """A future of how it stands when a caller gets an answer. `Overloaded` at the bound."""
+    def waiter(
+        self, execution: str, *, or_answered: bool = False
+    ) -> Iterator[asyncio.Future[Settled]]:
+        """A future of how it stands when a caller gets an answer. `Overloaded` at the bound.
+
+        `or_answered`: done as well once the execution has answered its HTTP caller.
+        """
         if self._waiting >= self._limits.waiters_max:
             raise Overloaded("more callers wait on this node than waiters_max allows")
         future: asyncio.Future[Settled] = asyncio.get_running_loop().create_future()
         self._waiters.setdefault(execution, []).append(future)
         self._waiting += 1
+        if or_answered:
+            self._for_answers.add(future)
         try:
             yield future
         finally:
+            self._for_answers.discard(future)
             self._waiting -= 1
             futures = self._waiters.get(execution)
             if futures is not None:
@@ -141,6 +150,10 @@ class Replica:
         if not self._waiters:
             return
         changes = result.changes
+        for execution in changes.answered:
+            for future in self._for_answers.intersection(self._waiters.get(execution, ())):
+                if not future.done():
+                    future.set_result(Settled(ExecutionState.ASSIGNED))
         settled = [
             transition
             for transition in changes.transitions

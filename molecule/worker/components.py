@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from molecule.component.answer import Answer
 from molecule.component.contract import (
     CallContext,
     Emit,
@@ -56,6 +57,11 @@ def prepare(instruction: PrepareRequests) -> tuple[Request | Failure, ...]:
 def lines(instruction: RunStep) -> tuple[str, ...]:
     """What the step logged."""
     return tuple(line for context in instruction.contexts for line in context.lines)
+
+
+def answers(instruction: RunStep) -> tuple[Answer, ...]:
+    """What the step told the HTTP caller."""
+    return tuple(answer for context in instruction.contexts for answer in context.answers)
 
 
 async def perform(instruction: PerformRequest, client: Any, call: CallContext) -> Reply | Failure:

@@ -247,7 +247,8 @@ class ExecutionRunner:
             outcomes = await self._services.processing.run_step(item)
             spent_us = (time.perf_counter_ns() - began) // 1_000
             self.progress.end(item.call)
-        return StepRan(item.call, self._now_ms(), spent_us, outcomes, components.lines(item))
+        lines, answers = components.lines(item), components.answers(item)
+        return StepRan(item.call, self._now_ms(), spent_us, outcomes, lines, answers)
 
     async def _prepare(self, item: PrepareRequests) -> Event:
         async with self.progress.turn():

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+from molecule.component.answer import Answer
 from molecule.config import Limits
 from molecule.engine.events import SignalKept
 from molecule.engine.instructions import (
@@ -63,7 +64,7 @@ class Speaker:
         await self._store(item.checkpoint.blobs)
         commands = [
             *self._confirmations(item.confirmations),
-            await self._checkpoint(item.checkpoint, item.steps, item.dead_letters),
+            await self._checkpoint(item.checkpoint, item.steps, item.dead_letters, item.answer),
             *self._intents(item.intents, item.checkpoint.sequence),
         ]
         await self._say(commands)
@@ -90,6 +91,7 @@ class Speaker:
             awaited=[c.Awaited(name=one.name, correlation=one.correlation) for one in item.awaited],
             until_released=_until_released(item),
             gate=item.gate,
+            answer=_answer(item.answer),
         )
         if item.documents:
             content = payload.encode_documents(item.documents)
@@ -104,7 +106,7 @@ class Speaker:
             await self._store(kept.checkpoint.blobs)
             commands = [
                 *self._confirmations(kept.confirmations),
-                await self._checkpoint(kept.checkpoint, kept.steps, kept.dead_letters),
+                await self._checkpoint(kept.checkpoint, kept.steps, kept.dead_letters, kept.answer),
             ]
         end = c.EndAttempt(
             execution=self._execution,
@@ -172,6 +174,7 @@ class Speaker:
         checkpoint: Checkpoint,
         steps: Sequence[StepNote],
         dead_letters: Sequence[FailedDocument],
+        answer: Answer | None = None,
     ) -> c.Command:
         return c.Command(
             version=1,
@@ -183,6 +186,7 @@ class Speaker:
                 steps=[_step(note, self._limits) for note in steps],
                 dead_letters=await self._dead_letters(dead_letters),
                 consumed=checkpoint.consumed,
+                answer=_answer(answer),
             ),
         )
 
@@ -271,6 +275,13 @@ def _raise_for(code: str, message: str) -> None:
     if code in _GONE:
         raise Fenced
     raise Refused(f"{code}: {message}" if message else code)
+
+
+def _answer(told: Answer | None) -> c.HttpAnswer | None:
+    if told is None:
+        return None
+    headers = [c.HttpHeader(name=name, value=value) for name, value in told.headers]
+    return c.HttpAnswer(status=told.status, headers=headers, body=told.body)
 
 
 def _reference(reference: DocumentRef) -> c.DocumentRef:

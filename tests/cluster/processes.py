@@ -129,6 +129,27 @@ PACED: Final = (
     + _TELL.format(id="tell", suffix="").replace("target", "paced")
 )
 
+LISTENS: Final = (
+    _HEAD.format(process="listens").replace(
+        "{type: manual}", '{type: http.listen, path: "/listens/{name}", timeout: 60s}'
+    )
+    + """steps:
+  - {id: take, type: map, to: {name: $trigger.path.name}}
+"""
+    + (_TELL + _VERIFY).format(id="tell", suffix="")
+)
+
+RESPONDS: Final = (
+    _HEAD.format(process="responds").replace(
+        "{type: manual}", '{type: http.listen, path: "/responds/{name}", timeout: 60s}'
+    )
+    + """steps:
+  - {id: take, type: map, to: {name: $trigger.path.name}}
+  - {id: answer, type: respond, status: 202, headers: {x-name: "${name}"}, body: {at: "${name}"}}
+"""
+    + (_TELL + _VERIFY).format(id="tell", suffix="")
+)
+
 FILES: Final = """molecule: 1
 process: files
 owner: tests@example.com
@@ -186,6 +207,8 @@ def repository(*, target: str, inbox: Path, fragile: str = NOWHERE) -> dict[str,
         "late": LATE,
         "fragile": FRAGILE,
         "paced": PACED,
+        "listens": LISTENS,
+        "responds": RESPONDS,
     }
     environment = {
         "environment": ENVIRONMENT,
@@ -195,7 +218,7 @@ def repository(*, target: str, inbox: Path, fragile: str = NOWHERE) -> dict[str,
             "paced": {"base_url": fragile},
             "inbox": {"root": str(inbox)},
         },
-        "triggers": {"files": "on"},
+        "triggers": {"files": "on", "listens": "on", "responds": "on"},
     }
     return {
         **{f"processes/{name}.yaml": text for name, text in processes.items()},

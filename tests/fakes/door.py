@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from molecule.model.errors import KeyConflict, MoleculeError, NotFound, Unauthenticated
+from molecule.wire.v1.commands_pb2 import HttpAnswer
 from molecule.wire.v1.door_pb2 import (
     ActRequest,
     AwaitReply,
@@ -78,6 +79,8 @@ class FakeDoor:
     """Whether executions that are waited for end."""
     fails: tuple[str, str] | None = None
     """Executions that are waited for end FAILED with this code and text."""
+    answer: HttpAnswer | None = None
+    """What executions that are waited for have answered already."""
     stuck: bool = False
     """Submissions are accepted and then never answered."""
     down: MoleculeError | None = None
@@ -166,6 +169,8 @@ class FakeDoor:
         self.same.setdefault(key, same)
         result = self._ended(execution, waited_ms=request.wait_ms)
         result.repeated_key = known is not None
+        if self.answer is not None and request.wait_ms:
+            result.answer.CopyFrom(self.answer)
         return result
 
     def _ended(self, execution: str, *, waited_ms: int) -> SubmitResult:

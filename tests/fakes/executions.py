@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from molecule.component.answer import Answer
 from molecule.component.contract import CallContext, Reply
 from molecule.component.registry import Registry
 from molecule.config import Limits
@@ -135,6 +136,8 @@ class Kept:
     notes: list[StepNote] = field(default_factory=list)
     dead_letters: list[tuple[Any, str]] = field(default_factory=list)
     intents_ever: list[EffectKey] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    """What was said to the HTTP caller, each time it was said."""
 
 
 class Execution:
@@ -270,7 +273,8 @@ class Execution:
             case RunStep():
                 self.ran[item.step.path] = self.ran.get(item.step.path, 0) + 1
                 outcomes = components.run_step(item)
-                return StepRan(item.call, at_ms, 10, outcomes, components.lines(item))
+                lines, answers = components.lines(item), components.answers(item)
+                return StepRan(item.call, at_ms, 10, outcomes, lines, answers)
             case PrepareRequests():
                 return RequestsPrepared(item.call, at_ms, 10, components.prepare(item))
             case PerformRequest():
@@ -319,6 +323,8 @@ class Execution:
 
     def _checkpoint(self, item: Commit | Finish) -> None:
         kept = self.kept
+        if item.answer is not None:
+            kept.answers.append(item.answer)
         if item.checkpoint is not None:
             assert item.checkpoint.sequence == kept.sequence + 1
             kept.sequence = item.checkpoint.sequence

@@ -1451,6 +1451,7 @@ class RecordCheckpoint(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     DEAD_LETTERS_FIELD_NUMBER: _builtins.int
     CONSUMED_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     token: _builtins.int
     sequence: _builtins.int
@@ -1465,6 +1466,10 @@ class RecordCheckpoint(_message.Message):
     def consumed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """ids of the signals that are in the position now"""
 
+    @_builtins.property
+    def answer(self) -> Global___HttpAnswer:
+        """for the caller of its listener; only the first one counts"""
+
     def __init__(
         self,
         *,
@@ -1475,10 +1480,11 @@ class RecordCheckpoint(_message.Message):
         steps: _abc.Iterable[Global___StepRecord] | None = ...,
         dead_letters: _abc.Iterable[Global___DeadLetter] | None = ...,
         consumed: _abc.Iterable[_builtins.str] | None = ...,
+        answer: Global___HttpAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["consumed", b"consumed", "dead_letters", b"dead_letters", "execution", b"execution", "position", b"position", "sequence", b"sequence", "steps", b"steps", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "consumed", b"consumed", "dead_letters", b"dead_letters", "execution", b"execution", "position", b"position", "sequence", b"sequence", "steps", b"steps", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1631,6 +1637,7 @@ class EndAttempt(_message.Message):
     AWAITED_FIELD_NUMBER: _builtins.int
     UNTIL_RELEASED_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     token: _builtins.int
     state: _builtins.str
@@ -1659,6 +1666,10 @@ class EndAttempt(_message.Message):
     def awaited(self) -> _containers.RepeatedCompositeFieldContainer[Global___Awaited]:
         """WAITING: one of these signals ends it too"""
 
+    @_builtins.property
+    def answer(self) -> Global___HttpAnswer:
+        """for the caller of its listener; only the first one counts"""
+
     def __init__(
         self,
         *,
@@ -1678,14 +1689,65 @@ class EndAttempt(_message.Message):
         awaited: _abc.Iterable[Global___Awaited] | None = ...,
         until_released: _builtins.bool = ...,
         gate: _builtins.str = ...,
+        answer: Global___HttpAnswer | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "result", b"result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited", b"awaited", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "error", b"error", "error_code", b"error_code", "execution", b"execution", "gate", b"gate", "reason", b"reason", "result", b"result", "state", b"state", "step", b"step", "steps", b"steps", "token", b"token", "until_released", b"until_released", "wait_ms", b"wait_ms", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "awaited", b"awaited", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "error", b"error", "error_code", b"error_code", "execution", b"execution", "gate", b"gate", "reason", b"reason", "result", b"result", "state", b"state", "step", b"step", "steps", b"steps", "token", b"token", "until_released", b"until_released", "wait_ms", b"wait_ms", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EndAttempt: _TypeAlias = EndAttempt  # noqa: Y015
+
+@_typing.final
+class HttpAnswer(_message.Message):
+    """What the step respond tells the HTTP caller of an execution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    HEADERS_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    status: _builtins.int
+    body: _builtins.bytes
+    @_builtins.property
+    def headers(self) -> _containers.RepeatedCompositeFieldContainer[Global___HttpHeader]: ...
+    def __init__(
+        self,
+        *,
+        status: _builtins.int = ...,
+        headers: _abc.Iterable[Global___HttpHeader] | None = ...,
+        body: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headers", b"headers", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HttpAnswer: _TypeAlias = HttpAnswer  # noqa: Y015
+
+@_typing.final
+class HttpHeader(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    value: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        value: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HttpHeader: _TypeAlias = HttpHeader  # noqa: Y015
 
 @_typing.final
 class Awaited(_message.Message):

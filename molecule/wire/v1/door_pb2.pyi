@@ -9,6 +9,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from molecule.wire.v1 import commands_pb2 as _commands_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -155,6 +156,7 @@ class SubmitResult(_message.Message):
     REFUSED_RETRYABLE_FIELD_NUMBER: _builtins.int
     REFUSED_DEFINITE_FIELD_NUMBER: _builtins.int
     REFUSED_HTTP_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     """empty when refused"""
@@ -174,6 +176,10 @@ class SubmitResult(_message.Message):
     refused_http: _builtins.int
     idempotency_key: _builtins.str
     """when the process gave it another one than its caller"""
+    @_builtins.property
+    def answer(self) -> _commands_pb2.HttpAnswer:
+        """of the step respond, for the caller of a listener"""
+
     def __init__(
         self,
         *,
@@ -188,11 +194,12 @@ class SubmitResult(_message.Message):
         refused_retryable: _builtins.bool = ...,
         refused_definite: _builtins.bool = ...,
         refused_http: _builtins.int = ...,
+        answer: _commands_pb2.HttpAnswer | None = ...,
         idempotency_key: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "error_code", b"error_code", "execution", b"execution", "idempotency_key", b"idempotency_key", "refused_code", b"refused_code", "refused_definite", b"refused_definite", "refused_http", b"refused_http", "refused_message", b"refused_message", "refused_retryable", b"refused_retryable", "repeated_key", b"repeated_key", "result", b"result", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "error", b"error", "error_code", b"error_code", "execution", b"execution", "idempotency_key", b"idempotency_key", "refused_code", b"refused_code", "refused_definite", b"refused_definite", "refused_http", b"refused_http", "refused_message", b"refused_message", "refused_retryable", b"refused_retryable", "repeated_key", b"repeated_key", "result", b"result", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

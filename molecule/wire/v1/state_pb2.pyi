@@ -621,6 +621,7 @@ class ProgressRow(_message.Message):
     KEY_SERIAL_FIELD_NUMBER: _builtins.int
     AWAITED_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
+    ANSWERED_FIELD_NUMBER: _builtins.int
     LOST_WITH_FIELD_NUMBER: _builtins.int
     GATE_FIELD_NUMBER: _builtins.int
     ANSWERS_FIELD_NUMBER: _builtins.int
@@ -638,6 +639,8 @@ class ProgressRow(_message.Message):
     once_begun: _builtins.bool
     key_serial: _builtins.int
     """its place in the queue of its key, when it joined anew; 0: as accepted"""
+    answered: _builtins.bool
+    """its HTTP caller has an answer"""
     lost_with: _builtins.str
     """the loss of its last node, until its next attempt told a step"""
     gate: _builtins.str
@@ -684,6 +687,7 @@ class ProgressRow(_message.Message):
         key_serial: _builtins.int = ...,
         awaited: _abc.Iterable[_commands_pb2.Awaited] | None = ...,
         signals: _abc.Iterable[Global___SignalRow] | None = ...,
+        answered: _builtins.bool = ...,
         lost_with: _builtins.str = ...,
         gate: _builtins.str = ...,
         answers: _abc.Iterable[Global___AnswerRow] | None = ...,
@@ -691,7 +695,7 @@ class ProgressRow(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_death", b"last_death", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "awaited", b"awaited", "claims", b"claims", "crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "gate", b"gate", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "lost_with", b"lost_with", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "signals", b"signals", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answered", b"answered", "answers", b"answers", "awaited", b"awaited", "claims", b"claims", "crashes", b"crashes", "dead_letters", b"dead_letters", "documents_failed", b"documents_failed", "gate", b"gate", "held_for", b"held_for", "held_until_ms", b"held_until_ms", "intents", b"intents", "is_marked", b"is_marked", "key_serial", b"key_serial", "last_death", b"last_death", "lost_with", b"lost_with", "once_begun", b"once_begun", "position", b"position", "sequence", b"sequence", "signals", b"signals", "steps", b"steps", "wait_number", b"wait_number", "wait_until_ms", b"wait_until_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,5 +1,6 @@
 """Requests to listeners at the node's door: whose rules hold, who submits, under which key."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -102,3 +103,29 @@ async def test_same_content_under_one_key_is_the_same_request(doors: Doors) -> N
     again.submissions[0].input = b"[2]"
     replies = [await doors.door.Submit(asked, Call()) for asked in (first, again)]
     assert replies[0].results[0].execution == replies[1].results[0].execution
+
+
+async def test_caller_is_answered_before_the_end_once_the_answer_is_committed(
+    doors: Doors,
+) -> None:
+    await listen(doors, reply="result")
+    request = to_listener(bearer=TOKEN)
+    await doors.door.Submit(request, Call())
+    (execution,) = doors.node.state.executions.values()
+    request.wait_ms = 60_000
+    waiting = asyncio.create_task(doors.door.Submit(request, Call()))
+    await asyncio.sleep(0)
+    answer = c.HttpAnswer(status=201, body=b"made")
+    await doors.node.say(
+        record_checkpoint=c.RecordCheckpoint(
+            execution=execution.id,
+            token=execution.token,
+            sequence=1,
+            position=c.Payload(inline=b"p"),
+            answer=answer,
+        )
+    )
+    (result,) = (await waiting).results
+    assert (result.answer, result.state) == (answer, "ASSIGNED")
+    (again,) = (await doors.door.Submit(request, Call())).results
+    assert (again.execution, again.answer) == (result.execution, answer)

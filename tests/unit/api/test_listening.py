@@ -9,6 +9,7 @@ import pytest
 
 from molecule.model import payload
 from molecule.model.errors import NoLeader, NotFound
+from molecule.wire.v1.commands_pb2 import HttpAnswer, HttpHeader
 from molecule.wire.v1.door_pb2 import SubmitRequest
 from tests.fakes.door import TOKEN, FakeDoor
 
@@ -206,6 +207,18 @@ async def test_caller_of_a_cluster_without_leader_is_told_when_to_come_again(
     door.down = NoLeader("there is no leader")
     answer = await http.post("/in/dev/orders/7", json=1)
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+async def test_answer_of_respond_is_sent_whatever_becomes_of_the_execution(
+    http: httpx2.AsyncClient, door: FakeDoor
+) -> None:
+    headers = [HttpHeader(name="location", value="/o/7")]
+    door.answer = HttpAnswer(status=201, headers=headers, body=b"made")
+    door.ends = False
+    answer = await http.post("/in/dev/orders/7", json=1)
+    assert (answer.status_code, answer.content) == (201, b"made")
+    assert answer.headers["location"] == "/o/7"
+    assert answer.headers["molecule-execution"] == "e1"
 
 
 async def test_execution_that_does_not_end_in_time_is_told_by_its_id(

@@ -74,6 +74,7 @@ def test_the_built_in_components_of_this_release_are_all_there() -> None:
         "message",
         "parallel",
         "raise",
+        "respond",
         "return",
         "route",
         "set",
