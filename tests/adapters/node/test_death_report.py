@@ -32,7 +32,7 @@ class Voter:
     async def other(self, _request: Any, _context: Any) -> None:
         """Asked by nobody here."""
 
-    Change = Group = Join = Members = Package = Propose = ReadIndex = Session = other
+    Change = Gate = Group = Join = Members = Package = Propose = ReadIndex = Session = other
 
     async def start(self, node: str) -> PeerServer:
         server = PeerServer("127.0.0.1:0", live(node), limits=Limits())
