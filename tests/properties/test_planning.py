@@ -72,6 +72,6 @@ def test_planning_ends_and_leaves_nothing_that_could_run(seed: int, bound: int) 
     ]
     assert not (room and waiting)
     assert not any(
-        item.state is ExecutionState.WAITING and item.wait_until_ms <= state.time_ms
+        item.state is ExecutionState.WAITING and 0 < item.wait_until_ms <= state.time_ms
         for item in state.executions.values()
     )
