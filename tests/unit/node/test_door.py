@@ -43,7 +43,9 @@ class Parts:
             raise self.reading
         return {"state": "ASSIGNED"}
 
-    def waiter(self, _execution: str) -> contextlib.AbstractContextManager[None]:
+    def waiter(
+        self, _execution: str, *, or_answered: bool = False
+    ) -> contextlib.AbstractContextManager[None]:
         raise Overloaded("waiters_max")
 
     def time_remaining(self) -> float:
