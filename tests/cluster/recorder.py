@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -47,6 +48,7 @@ class Recorder:
         self._port = 0
         self._holds: list[Hold] = []
         self._runner: web.AppRunner | None = None
+        self._transports: set[asyncio.WriteTransport] = set()
 
     async def start(self, *, port: int = 0) -> None:
         """Listen on a free port, or on this one; `url` is set then."""
@@ -60,6 +62,7 @@ class Recorder:
         )
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1)
         await self._runner.setup()
+        self._remember_connections()
         site = web.TCPSite(self._runner, HOST, port, reuse_address=True)
         await site.start()
         self._port = self._runner.addresses[0][1]
@@ -87,7 +90,21 @@ class Recorder:
         # what is closed lets go of its socket in the turn after.
         await _turns()
         await self._runner.cleanup()
+        for transport in self._transports:
+            transport.abort()
         await _turns()
+
+    def _remember_connections(self) -> None:
+        """Keep hold of every connection: a caller that is killed leaves one that nobody closes."""
+        server = self._runner.server if self._runner is not None else None
+        assert server is not None
+        made = server.connection_made
+
+        def connection_made(handler: Any, transport: asyncio.Transport) -> None:
+            self._transports.add(transport)
+            made(handler, transport)
+
+        server.connection_made = connection_made  # type: ignore[method-assign]
 
     @contextmanager
     def hold(self, prefix: str, *, after_effect: bool = False) -> Iterator[Hold]:

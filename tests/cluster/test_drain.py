@@ -25,6 +25,15 @@ async def drained(cluster: Cluster, node: str) -> None:
     await until(look, what=f"{node} to be drained", within_s=60)
 
 
+async def heard(cluster: Cluster, node: str) -> None:
+    """Wait until the node itself says that it is draining."""
+
+    async def look() -> bool | None:
+        return (await cluster.get("/readyz", at=node)).json()["draining"] or None
+
+    await until(look, what=f"{node} to know that it is draining", within_s=60)
+
+
 async def undrain(cluster: Cluster, node: str) -> None:
     answer = await cluster.post(f"/api/v1/nodes/{node}/undrain", {})
     assert answer.is_success, answer.text
@@ -44,11 +53,12 @@ async def test_a_drained_node_gives_its_work_back_and_each_effect_happens_once(
         assert not plan["refused"], plan
         assert plan["held"] == sum(plan["moves"].values()) > 0
         await drain(cluster, node)
-        ready = (await cluster.get("/readyz", at=node)).json()
+        # The node hears of it with a heartbeat; let go before, all would end here in peace.
+        await heard(cluster, node)
     await drained(cluster, node)
     await cluster.all_completed(executions)
     told = (await cluster.get("/readyz", at=node)).json()
-    assert (told["ready"], told["draining"]) == (False, True), (ready, told)
+    assert (told["ready"], told["draining"]) == (False, True), told
     assert set(cluster.recorder.counts(name).values()) == {1}
     assert not cluster.recorder.questions
     handed = [
