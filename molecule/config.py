@@ -70,6 +70,7 @@ class Limits(_Settings):
     waiters_max: int = 10_000
     wait_ms_max: int = 60_000
     entry_commands_max: int = 1_200
+    entry_commands_gathered_max: int = 300
     entry_bytes_max: int = 4 * 1024 * 1024
     proposals_queued_max: int = 50_000
     forward_requests_max: int = 4
@@ -102,6 +103,7 @@ class Limits(_Settings):
     intents_open_per_execution_max: int = 1_000
     flush_rows_max: int = 6_000
     flush_interval_ms: int = 300
+    flush_slice_rows: int = 256
     apply_slice_ms: int = 5
     plan_commands_per_round_max: int = 256
     plan_nodes_not_chosen_max: int = 16

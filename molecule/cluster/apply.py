@@ -6,6 +6,7 @@ raise, but one that this software must not judge (`StopNode`).
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Self
 
 from google.protobuf.message import DecodeError
@@ -27,6 +28,7 @@ class StateMachine:
         self.term = term
         self.rolling_hash = rolling_hash or hashing.START
         self._dirty = DirtyMarks()
+        self._encoded: dict[tuple[str, str], bytes | None] = {}
 
     @classmethod
     def restore(cls, rows: Iterable[Row], *, index: int, term: int, rolling_hash: bytes) -> Self:
@@ -67,8 +69,18 @@ class StateMachine:
         return EntryResult(index, outcomes, changes)
 
     def dirty_count(self) -> int:
-        """How many rows `take_dirty` would give; the writer takes them before they are too many."""
+        """How many rows `take_dirty` would have to encode."""
         return len(self._dirty.marks)
+
+    def encode_dirty(self, count: int) -> None:
+        """Encode so many of the changed rows ahead of `take_dirty`, which then holds up nobody.
+
+        Entries may be applied in between: what they change is encoded again.
+        """
+        marks = self._dirty.marks
+        for table, key in list(islice(marks, count)):
+            self._encoded[table, key] = rows.encode(self.state, table, key)
+            del marks[table, key]
 
     def take_dirty(self) -> DirtyRows:
         """The rows that changed since the last call, true for the index they carry.
@@ -76,8 +88,9 @@ class StateMachine:
         The caller writes all of them in one transaction, together with the appended rows of the
         same entries; a failed write means a restart, because nothing is marked twice.
         """
-        marks, self._dirty.marks = self._dirty.marks, {}
-        changed = [(table, key, rows.encode(self.state, table, key)) for table, key in marks]
+        self.encode_dirty(len(self._dirty.marks))
+        encoded, self._encoded = self._encoded, {}
+        changed = [(table, key, value) for (table, key), value in encoded.items()]
         return DirtyRows(self.state.index, self.term, self.rolling_hash, changed)
 
     def rows(self) -> Iterator[Row]:

@@ -137,7 +137,7 @@ def _new_execution(
         version=version.id,
         idempotency_key=IdempotencyKey(command.idempotency_key),
         body_digest=fingerprint(command.body_digest),
-        concurrency_key=overlap.key_text(version, command),
+        concurrency_key=sys.intern(overlap.key_text(version, command)),
         group=group,
         origin=command.origin,
         actor=sys.intern(actor_text(command.actor)),

@@ -3,6 +3,7 @@
 Which tables there are is told by `rows.py` and `restoring.py`; indexes are made anew there.
 """
 
+import sys
 from typing import Final
 
 from molecule.cluster import row_parts
@@ -262,11 +263,11 @@ def restore(state: ClusterState, key: str, value: bytes) -> None:
         version=VersionId(row.version),
         idempotency_key=IdempotencyKey(row.idempotency_key),
         body_digest=row.body_digest,
-        concurrency_key=row.concurrency_key,
+        concurrency_key=sys.intern(row.concurrency_key),
         group=GroupId(row.group),
         origin=row.origin,
-        actor=row.actor,
-        track=tuple((pair.name, pair.value) for pair in row.track),
+        actor=sys.intern(row.actor),
+        track=tuple((sys.intern(pair.name), pair.value) for pair in row.track),
         input=row_parts.mark(row.input),
         priority=row.priority,
         accepted_at_ms=row.accepted_at_ms,

@@ -310,8 +310,10 @@ _READERS: Final[Mapping[str, Callable[[ClusterState, str, bytes], None]]] = {
 def _rebuild(state: ClusterState) -> None:
     """Make the indexes from the tables."""
     loss_rows.put_in_order(state)
-    executions = list(state.executions.values())
-    for execution in sorted(executions, key=lambda execution: execution.accepted_serial):
+    executions = sorted(state.executions.values(), key=lambda one: one.accepted_serial)
+    # The table stands in the order of acceptance, as rows do not: pages of searches rely on it.
+    state.executions = {execution.id: execution for execution in executions}
+    for execution in executions:
         _share_names(state, execution)
         state.keys[execution.idempotency_key] = execution.id
         state.counts[execution.state] += 1

@@ -108,11 +108,7 @@ async def _restored(store: StateStore) -> StateMachine:
     mark = store.mark
     if mark == EMPTY_MARK:
         return StateMachine()
-    rows = [
-        (row.table, row.key.decode(), row.value)
-        async for page in store.snapshot_rows()
-        for row in page
-    ]
+    rows = ((row.table, row.key.decode(), row.value) for row in store.snapshot_rows())
     return await asyncio.to_thread(
         StateMachine.restore, rows, index=mark.index, term=mark.term, rolling_hash=mark.hash
     )

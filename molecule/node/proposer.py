@@ -105,14 +105,16 @@ class Proposer:
             await self._send(self._next_batch())
 
     def _next_batch(self) -> list[_Waiting]:
+        limits = self._limits
+        # An entry is applied in one go on every voter, and nothing else runs there meanwhile.
+        together_max = min(limits.entry_commands_gathered_max, limits.entry_commands_max)
         batch: list[_Waiting] = []
         count = size = 0
         while self._queue:
             head = self._queue[0]
             count += len(head.commands)
             size += head.size_bytes
-            over = count > self._limits.entry_commands_max or size > self._limits.entry_bytes_max
-            if batch and over:
+            if batch and (count > together_max or size > limits.entry_bytes_max):
                 break
             batch.append(self._queue.popleft())
             self._queued -= len(head.commands)

@@ -4,8 +4,9 @@ Reads from this node's copy unless the caller asks for a fresh one; the age of t
 the answer. Never changes anything.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -23,6 +24,9 @@ from molecule.storage.rows import DeadLetterQuery, DeadLetterRow
 from molecule.storage.state_store import StateStore
 
 View = Mapping[str, Any]
+
+_SCANNED_AT_ONCE: Final = 2_000
+"""Executions that a search looks at before the loop turns."""
 
 
 class Reads:
@@ -154,7 +158,10 @@ class Reads:
 
     async def _executions(self, _name: str, query: Mapping[str, str]) -> View:
         search = searches.parsed(query, page_size_max=self._config.limits.page_size_max)
-        items, cursor = searches.in_memory(self._state(), search)
+        scan = searches.Scan(self._state(), search)
+        while not scan.look(_SCANNED_AT_ONCE):  # noqa: ASYNC110  # it waits for nothing
+            await asyncio.sleep(0)
+        items, cursor = scan.page()
         if search.looks_in_history and len(items) < search.limit and not search.key:
             page = await self._store.history(
                 search.history_query,

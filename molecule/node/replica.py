@@ -182,6 +182,17 @@ class Replica:
                 self.on_full()
                 await asyncio.sleep(pause_s)
 
+    async def _encoded_ahead(self) -> None:
+        """Encode what changed in slices, so that the loop turns between them.
+
+        They grow, or entries that are applied meanwhile could keep it busy for ever.
+        """
+        slice_rows = self._limits.flush_slice_rows
+        while self._machine.dirty_count() > slice_rows:
+            self._machine.encode_dirty(slice_rows)
+            slice_rows += slice_rows // 8
+            await asyncio.sleep(0)
+
     async def flushes(self) -> AsyncIterator[Mark]:
         """Write what changed, again and again; yields each mark once it is durable."""
         interval_s = self._limits.flush_interval_ms / 1000
@@ -197,6 +208,7 @@ class Replica:
                 await self._applied.wait()
                 continue
             self._unflushed = 0
+            await self._encoded_ahead()
             self._store.stage(rows.snapshot(self._machine.take_dirty()))
             mark = await self._flushed()
             if mark is not None:

@@ -4,9 +4,9 @@ Pure over the state and rows it is handed. A cursor names the place where the pa
 a page never repeats a row, whatever was accepted in between.
 """
 
-from collections.abc import Iterator, Mapping
+import bisect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 from molecule.cluster import views
@@ -17,7 +17,7 @@ from molecule.cluster.state import (
     ClusterState,
 )
 from molecule.model.errors import InvalidInput
-from molecule.model.execution import TERMINAL, ExecutionState
+from molecule.model.execution import PARKED, TERMINAL, ExecutionState
 from molecule.model.ids import IdempotencyKey
 from molecule.storage.rows import HistoryQuery
 
@@ -120,15 +120,40 @@ def _states(names: str) -> frozenset[ExecutionState]:
         raise InvalidInput(f"{names} names a state that there is not", field="state") from None
 
 
-def in_memory(state: ClusterState, search: Search) -> tuple[list[dict[str, Any]], str]:
-    """The page of executions that go on, newest first, and the cursor of the next page or empty."""
-    if not search.looks_in_memory:
-        return [], search.cursor
-    found = list(islice(_matching(state, search), search.limit + 1))
-    page = [views.execution(state, execution) for execution in found[: search.limit]]
-    if len(found) > search.limit:
-        return page, f"{_ACTIVE}{found[search.limit - 1].accepted_serial}"
-    return page, _ENDED if search.looks_in_history else ""
+class Scan:
+    """One search through the executions that go on, as they were when it began, in slices.
+
+    Whoever `look`s lets the loop turn between two slices: a backlog may be deep. What ended
+    meanwhile is left out; history tells it.
+    """
+
+    def __init__(self, state: ClusterState, search: Search) -> None:
+        self._state = state
+        self._search = search
+        self._candidates = _candidates(state, search)
+        self._place = 0
+        self._found: list[Execution] = []
+
+    def look(self, count: int) -> bool:
+        """Look at so many more; True when the page is known."""
+        known, wanted = self._state.executions, self._search.limit + 1
+        for execution in self._candidates[self._place : self._place + count]:
+            if execution.id in known and _matches(execution, self._search):
+                self._found.append(execution)
+                if len(self._found) == wanted:
+                    return True
+        self._place += count
+        return self._place >= len(self._candidates)
+
+    def page(self) -> tuple[list[dict[str, Any]], str]:
+        """What was found, newest first, and the cursor of the next page or empty."""
+        search, found = self._search, self._found
+        if not search.looks_in_memory:
+            return [], search.cursor
+        page = [views.execution(self._state, execution) for execution in found[: search.limit]]
+        if len(found) > search.limit:
+            return page, f"{_ACTIVE}{found[search.limit - 1].accepted_serial}"
+        return page, _ENDED if search.looks_in_history else ""
 
 
 def ended_cursor(cursor: str) -> str:
@@ -136,19 +161,27 @@ def ended_cursor(cursor: str) -> str:
     return f"{_ENDED}{cursor}" if cursor else ""
 
 
-def _matching(state: ClusterState, search: Search) -> Iterator[Execution]:
-    below = int(search.cursor.removeprefix(_ACTIVE)) if search.cursor else 0
+def _candidates(state: ClusterState, search: Search) -> Sequence[Execution]:
+    """What can be on the page, the newest first."""
+    if not search.looks_in_memory:
+        return []
     if search.key:
         execution_id = state.keys.get(IdempotencyKey(search.key))
         named = state.executions.get(execution_id) if execution_id is not None else None
-        candidates: Iterator[Execution] = iter([named] if named is not None else [])
+        return [named] if named is not None else []
+    if search.states and search.states <= PARKED:
+        parked = [state.executions[execution_id] for execution_id in state.parked]
+        found = sorted(parked, key=_newest_first)
     else:
-        candidates = reversed(state.executions.values())
-    for execution in candidates:
-        if below and execution.accepted_serial >= below:
-            continue
-        if _matches(execution, search):
-            yield execution
+        found = list(reversed(state.executions.values()))
+    if not search.cursor:
+        return found
+    below = int(search.cursor.removeprefix(_ACTIVE))
+    return found[bisect.bisect_right(found, -below, key=_newest_first) :]
+
+
+def _newest_first(execution: Execution) -> int:
+    return -execution.accepted_serial
 
 
 def _matches(execution: Execution, search: Search) -> bool:

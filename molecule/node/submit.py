@@ -4,6 +4,7 @@ Checks and stamps each submission, then proposes many in one entry. A caller get
 the entry is committed; one whose outcome is unknown is told so, with the key to ask again.
 """
 
+import asyncio
 import hashlib
 import secrets
 from collections import Counter
@@ -42,6 +43,8 @@ AskWorker = Callable[[w.WorkerRequest], Awaitable[w.WorkerReply]]
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _DIGITS = 20
+_STAMPED_AT_ONCE = 100
+"""Submissions of one call that are made into commands before the loop turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +160,47 @@ class SubmitDoor:
                 reserved[NodeId(chosen.node)] += 1
             commands.append(c.Command(version=1, submit_execution=asked))
             answers.append(Accepted())
+            if place % _STAMPED_AT_ONCE == _STAMPED_AT_ONCE - 1:
+                await asyncio.sleep(0)
         said = [command for command in commands if command is not None]
         if not said:
             return answers, 0
-        result = await self._forwarder.insist(said, within_s=within_s)
-        outcomes = iter(result.outcomes)
+        index, told = await self._committed(said, within_s=within_s)
+        ends = iter(told)
         for place, command in enumerate(commands):
             if command is not None:
-                told = accepted(command.submit_execution, next(outcomes))
                 own = own_keys.get(place, "")
-                answers[place] = replace(told, idempotency_key=own) if own else told
-        return answers, result.index
+                end = next(ends)
+                answers[place] = replace(end, idempotency_key=own) if own else end
+        return answers, index
+
+    async def _committed(
+        self, said: Sequence[c.Command], *, within_s: float
+    ) -> tuple[int, list[Accepted]]:
+        """Commit them in order, in entries that none of the voters needs long to apply.
+
+        Raises when the first entry fails; of a later one that fails each submission is told so.
+        """
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + within_s
+        index = 0
+        told: list[Accepted] = []
+        size = self._limits.entry_commands_gathered_max
+        for start in range(0, len(said), size):
+            part = said[start : start + size]
+            try:
+                result = await self._forwarder.insist(part, within_s=end_s - loop.time())
+            except MoleculeError as error:
+                if not told:
+                    raise
+                told.extend(Accepted(refusal=error) for _ in said[start:])
+                break
+            index = result.index
+            told.extend(
+                accepted(command.submit_execution, outcome)
+                for command, outcome in zip(part, result.outcomes, strict=True)
+            )
+        return index, told
 
     def _check_sizes(self, submissions: Sequence[d.Submission]) -> None:
         limits = self._limits

@@ -317,7 +317,9 @@ class Journal:
 
     def cut_below(self, mark: SnapshotMark) -> None:
         """A snapshot of `mark` is durable: forget what no follower is likely to need any more."""
-        index = min(mark.index, self.last_index) - self._bounds.entries_kept
+        saved = min(mark.index, self.last_index)
+        index = self.log.first_within(saved, self._bounds.bytes_kept)
+        index = max(index, saved - self._bounds.entries_kept)
         term = self.log.term_at(index)
         if term is not None and index > self.head.index:
             self.log.move_head(SnapshotMark(index, term))

@@ -4,7 +4,7 @@ Leaves bytes and files to `journal.py`, and what is committed to the core. Posit
 grow with their index, so "durable up to a position" is also "durable up to an index".
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from typing import Final
 
 from molecule.model.errors import invariant
@@ -79,6 +79,17 @@ class Log:
         if self._ends[-1] <= position:
             return self.entries[-1][1]
         return self.entries[bisect_right(self._ends, position) - 1][1]
+
+    def first_within(self, index: int, size_bytes: int) -> int:
+        """The lowest index above which the entries up to `index` take about so many bytes.
+
+        The first entry above the head is not counted: where it begins is forgotten.
+        """
+        place = index - self.entries[0][1]
+        if place <= 0:
+            return index
+        lowest = bisect_left(self._ends, self._ends[place] - size_bytes, 1, place)
+        return self.entries[lowest if lowest > 1 else 0][1]
 
     def add(self, entry: Entry, end: int) -> None:
         """Put an entry behind the last one."""

@@ -50,6 +50,8 @@ class Bounds:
     segment_bytes: int = 16 * 1024 * 1024
     entries_kept: int = 4096
     """Entries kept below a saved snapshot, so that a follower a little behind needs no snapshot."""
+    bytes_kept: int = 32 * 1024 * 1024
+    """So much of the journal at most do these entries take: they are in memory."""
     reserve_bytes: int = 64 * 1024
     """Journal room that only terms, votes and marks may use."""
     voters_max: int = 7

@@ -7,8 +7,9 @@ always; and nothing here ever blocks the loop.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -39,7 +40,6 @@ from molecule.storage.sweeping import Usage
 
 _READERS: Final = 2
 _TIMELINE_START: Final = (0, -1)
-_ROWS_AT_ONCE: Final = 1_000
 
 
 class StateStore:
@@ -252,14 +252,17 @@ class StateStore:
         ((count,),) = await self._all(*asked)
         return int(count)
 
-    async def snapshot_rows(self) -> AsyncIterator[list[SnapshotRow]]:
-        """All objects of the replicated state, by table and key, for a replica that starts."""
-        with schema.storage_errors(self._path):
-            async with next(self._turns).execute(
-                "SELECT table_name, key, value FROM snapshot ORDER BY table_name, key"
-            ) as cursor:
-                while found := list(await cursor.fetchmany(_ROWS_AT_ONCE)):
-                    yield [SnapshotRow(*row) for row in found]
+    def snapshot_rows(self) -> Iterator[SnapshotRow]:
+        """All objects of the replicated state, for a replica that starts.
+
+        Read as they are asked for, so that they are not in memory twice. Blocks: for a thread.
+        """
+        with (
+            schema.storage_errors(self._path),
+            closing(sqlite3.connect(self._path, isolation_level=None)) as connection,
+        ):
+            found = connection.execute("SELECT table_name, key, value FROM snapshot")
+            yield from itertools.starmap(SnapshotRow, found)
 
     async def payload(self, execution: str, slot: str) -> PayloadRow | None:
         """The bytes or the digest in this slot; what was staged is seen at once."""

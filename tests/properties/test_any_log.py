@@ -90,6 +90,8 @@ def test_dirty_rows_add_up_to_the_whole_state(seed: int) -> None:
     stored: dict[tuple[str, str], bytes] = {}
     for number, data in enumerate(logs.seeded(seed, 60)):
         machine.apply_entry(machine.index + 1, 1, data)
+        if number % 3 == 1:
+            machine.encode_dirty(number)
         if number % 7 == 3:
             for table, key, value in machine.take_dirty().rows:
                 if value is None:

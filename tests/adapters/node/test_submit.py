@@ -1,6 +1,8 @@
 """The door for executions: what it refuses, what it stamps, what it answers."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from types import NoneType
 
 import pytest
 
@@ -15,6 +17,7 @@ from molecule.model.errors import (
     LimitExceeded,
     MoleculeError,
     NotFound,
+    OutcomeUnknown,
     Overlap,
     Overloaded,
     StaleToken,
@@ -25,6 +28,7 @@ from molecule.model.errors import (
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId
 from molecule.node import submit
+from molecule.node.proposer import GroupResult
 from molecule.node.submit import Accepted, SubmitDoor, accepted
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import door_pb2 as d
@@ -69,6 +73,33 @@ async def test_hints_of_one_request_promise_no_more_than_the_free_slots(node: On
     answers = await submitted(node, a_request(*(f"k{number}" for number in range(6))))
     states = [node.state.executions[ExecutionId(answer.execution)].state for answer in answers]
     assert states == [ExecutionState.ASSIGNED] * 4 + [ExecutionState.PENDING] * 2
+
+
+async def test_large_call_commits_in_order_in_several_entries(node: OneNode) -> None:
+    door = a_door(node, node.limits.model_copy(update={"entry_commands_gathered_max": 2}))
+    before = node.state.index
+    request = a_request(*(f"k{number}" for number in range(5)))
+    answers, index = await door.submit(ADMIN, request, within_s=WITHIN_S)
+    assert index == node.state.index == before + 3
+    assert [answer.execution for answer in answers] == list(node.state.executions)
+
+
+async def test_later_part_of_a_large_call_that_fails_is_refused_alone(node: OneNode) -> None:
+    door = a_door(node, node.limits.model_copy(update={"entry_commands_gathered_max": 2}))
+    insist = node.forwarder.insist
+
+    said: list[int] = []
+
+    async def once(commands: Sequence[c.Command], *, within_s: float) -> GroupResult:
+        said.append(len(commands))
+        if len(said) > 1:
+            raise OutcomeUnknown("nobody knows")
+        return await insist(commands, within_s=within_s)
+
+    node.forwarder.insist = once  # type: ignore[method-assign]
+    answers, _ = await door.submit(ADMIN, a_request("k1", "k2", "k3"), within_s=WITHIN_S)
+    assert [type(answer.refusal) for answer in answers] == [NoneType, NoneType, OutcomeUnknown]
+    assert said == [2, 1]
 
 
 async def test_same_key_gets_the_first_execution_and_is_told_so(node: OneNode) -> None:

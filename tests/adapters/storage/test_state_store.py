@@ -36,7 +36,7 @@ async def store(tmp_path: Path) -> AsyncIterator[StateStore]:
 
 
 async def rows_of(store: StateStore) -> list[SnapshotRow]:
-    return [row async for rows in store.snapshot_rows() for row in rows]
+    return list(store.snapshot_rows())
 
 
 async def reopened(store: StateStore, tmp_path: Path) -> StateStore:

@@ -83,6 +83,21 @@ def test_rows_taken_once_are_not_dirty_again() -> None:
     assert replica.machine.take_dirty().rows == []
 
 
+def test_rows_encoded_ahead_are_true_for_the_index_at_which_they_are_taken() -> None:
+    replica = Replica()
+    replica.submit("e1")
+    token = replica.start("e2")
+    replica.machine.encode_dirty(replica.machine.dirty_count() - 1)
+    assert replica.machine.dirty_count() == 1
+    replica.assign("e1")
+    replica.end("e2", token)
+    taken = replica.machine.take_dirty()
+    every = {(table, key): value for table, key, value in replica.machine.rows()}
+    assert {(table, key): value for table, key, value in taken.rows if value is not None} == every
+    assert taken.index == replica.machine.index
+    assert replica.machine.take_dirty().rows == []
+
+
 def test_row_of_an_ended_execution_is_gone() -> None:
     replica = Replica()
     token = replica.start("e1")

@@ -76,6 +76,22 @@ async def test_a_group_is_never_split_over_two_entries() -> None:
     assert [len(entry.commands) for entry in log.entries] == [2, 2, 2]
 
 
+async def test_entry_is_sent_before_voters_would_need_long_to_apply_it() -> None:
+    log = Log()
+    proposer = a_proposer(log, Limits(entry_commands_gathered_max=3))
+    log.gate.clear()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(proposer.run())
+        tasks = [group.create_task(proposer.propose([a_command()] * 2)) for _ in range(2)]
+        whole = group.create_task(proposer.propose([a_command()] * 4))
+        await asyncio.sleep(0)
+        log.gate.set()
+        for task in (*tasks, whole):
+            await task
+        running.cancel()
+    assert [len(entry.commands) for entry in log.entries] == [2, 2, 4]
+
+
 async def test_a_group_over_the_bound_is_refused_by_name() -> None:
     proposer = a_proposer(Log(), Limits(entry_commands_max=1))
     with pytest.raises(LimitExceeded, match="entry_commands_max"):

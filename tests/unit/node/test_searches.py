@@ -2,10 +2,12 @@
 
 import pytest
 
+from molecule.cluster.apply import StateMachine
+from molecule.cluster.outcome import Applied
 from molecule.config import Limits
 from molecule.model.errors import InvalidInput
 from molecule.node import searches
-from molecule.node.searches import Search
+from molecule.node.searches import Scan, Search
 from molecule.storage.rows import HistoryQuery
 from tests.unit.cluster.builders import NOW_MS, Replica
 
@@ -18,7 +20,10 @@ def a_search(**query: str) -> Search:
 
 
 def found(replica: Replica, **query: str) -> tuple[list[str], str]:
-    views, cursor = searches.in_memory(replica.state, a_search(**query))
+    scan = Scan(replica.state, a_search(**query))
+    while not scan.look(2):
+        pass
+    views, cursor = scan.page()
     return [view["id"] for view in views], cursor
 
 
@@ -109,3 +114,38 @@ def test_page_size_stays_within_its_bounds(asked: str, given: int) -> None:
 def test_parameter_that_cannot_be_read_is_refused(query: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
         a_search(**query)
+
+
+def test_what_is_parked_is_found_without_looking_at_the_backlog() -> None:
+    replica = three()
+    for name in ("e3", "e1"):
+        outcome = replica.assign(name)
+        assert isinstance(outcome, Applied)
+        replica.intend(name, outcome.value, name)
+        replica.end(name, outcome.value, "IN_DOUBT")
+    scan = Scan(replica.state, a_search(state="IN_DOUBT"))
+    assert scan.look(2)
+    assert [view["id"] for view in scan.page()[0]] == ["e3", "e1"]
+
+
+def test_what_ends_during_a_search_is_left_to_history() -> None:
+    replica = three()
+    outcome = replica.assign("e2")
+    assert isinstance(outcome, Applied)
+    scan = Scan(replica.state, a_search())
+    assert not scan.look(1)
+    replica.end("e2", outcome.value)
+    assert scan.look(2)
+    assert [view["id"] for view in scan.page()[0]] == ["e3", "e1"]
+
+
+def test_pages_follow_each_other_after_a_restart_whatever_the_ids() -> None:
+    replica = Replica()
+    for name in ("b", "c", "a"):
+        replica.submit(name)
+    replica.machine = StateMachine.restore(
+        sorted(replica.machine.rows()), index=replica.machine.index, term=1, rolling_hash=b""
+    )
+    first, cursor = found(replica, limit="2")
+    second, _ = found(replica, limit="2", cursor=cursor)
+    assert (first, second) == (["a", "c"], ["b"])

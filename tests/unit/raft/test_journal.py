@@ -1,5 +1,7 @@
 """The journal: what was synced comes back, what was not is not claimed."""
 
+from dataclasses import replace
+
 import pytest
 
 from molecule.model.errors import BrokenInvariant
@@ -180,6 +182,29 @@ def test_a_saved_snapshot_lets_old_segments_go_but_keeps_recent_entries() -> Non
     assert after.last_index == 1501
     assert after.begin_at(SnapshotMark(1400, 1))
     assert after.head == SnapshotMark(1400, 1)
+
+
+def test_entries_are_kept_up_to_a_size_too() -> None:
+    bounds = replace(SMALL, bytes_kept=1_000)
+    journal = Journal.create(MemoryFiles(), bounds=bounds)
+    make_room(journal)
+    fill(journal, 60, size_bytes=300)
+
+    journal.cut_below(SnapshotMark(50, 1))
+    assert 46 <= journal.head.index <= 48
+
+    journal.cut_below(SnapshotMark(60, 1))
+    assert 56 <= journal.head.index <= 58
+
+
+def test_small_entries_are_kept_by_their_number() -> None:
+    journal = Journal.create(MemoryFiles(), bounds=replace(SMALL, bytes_kept=10_000))
+    fill(journal, 50)
+
+    journal.cut_below(SnapshotMark(5, 1))
+    assert journal.head.index == 1
+    journal.cut_below(SnapshotMark(50, 1))
+    assert journal.head.index == 50 - SMALL.entries_kept
 
 
 def test_the_last_segment_is_never_removed() -> None:
