@@ -129,6 +129,8 @@ def _of_link(error: MoleculeError) -> MoleculeError:
     """What callers are told of a failure of the link itself."""
     if not isinstance(error, Unavailable | DeadlineExceeded):
         return error
+    if isinstance(error, DeadlineExceeded):
+        return OutcomeUnknown("the node process of this node did not answer in time")
     if not error.definite:
         return OutcomeUnknown("the node process of this node went away during the call")
     return Unavailable("the node process of this node is away, it is being started")

@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import httpx2
 
@@ -18,13 +18,12 @@ from molecule.cli import local_files, local_process
 from molecule.cli.local import LocalCluster
 from molecule.cli.local_files import Layout, NodePlace
 from molecule.cli.local_process import Member, ProcessMark
-from molecule.cli.waiting import NotInTime, until
+from molecule.cli.waiting import until
 from molecule.model.execution import PARKED, TERMINAL
 from tests.cluster import processes
 from tests.cluster.links import Links
+from tests.cluster.patience import until_shown
 from tests.cluster.recorder import Recorder
-
-Found = TypeVar("Found")
 
 LEASE_S: Final = 11.0
 """Lease and margin of the timing profile `relaxed`."""
@@ -122,10 +121,18 @@ class Cluster:
         return await self.post("/api/v1/executions", body, at=at, key=name, **query)
 
     async def accepted(self, process: str, name: str, *, at: str = "", **fields: Any) -> str:
-        """Submit, and insist that it is accepted; the id of the execution."""
-        answer = await self.submit(process, name, at=at, **fields)
-        assert answer.is_success, answer.text
-        return str(answer.json()["execution"])
+        """Submit, and insist that it is accepted; the id of the execution.
+
+        As every client must, it asks again by the key when the answer says that this may help.
+        """
+        answers: list[httpx2.Response] = []
+
+        async def look() -> str | None:
+            answers.append(answer := await self.submit(process, name, at=at, **fields))
+            assert answer.is_success or answer.json().get("retryable"), answer.text
+            return str(answer.json()["execution"]) if answer.is_success else None
+
+        return await until_shown(look, f"{name} accepted", 60, lambda: answers[-1].text)
 
     async def accepted_many(self, process: str, names: Sequence[str], *, at: str = "") -> list[str]:
         """Submit a batch, and insist that all of it is accepted."""
@@ -158,7 +165,7 @@ class Cluster:
             rows = await self.timeline(execution)
             return [row["facts"] for row in rows if row["kind"] == "refused"] or None
 
-        return await _until(look, "a refused word", MOVED_WITHIN_S, lambda: rows)
+        return await until_shown(look, "a refused word", MOVED_WITHIN_S, lambda: rows)
 
     async def ended(
         self, execution: str, *, within_s: float = MOVED_WITHIN_S, at: str = ""
@@ -171,7 +178,7 @@ class Cluster:
             shown = await self.show(execution, at=at)
             return shown if shown["state"] in TERMINAL | PARKED else None
 
-        return await _until(look, f"the end of {execution}", within_s, lambda: shown)
+        return await until_shown(look, f"the end of {execution}", within_s, lambda: shown)
 
     async def all_completed(
         self, executions: Sequence[str], *, within_s: float = 90.0, at: str = ""
@@ -197,7 +204,7 @@ class Cluster:
             shown = await self.show(execution, at=at)
             return shown if claim(shown) else None
 
-        return await _until(look, f"{execution} {what}", MOVED_WITHIN_S, lambda: shown)
+        return await until_shown(look, f"{execution} {what}", MOVED_WITHIN_S, lambda: shown)
 
     async def quiet(self, process: str) -> None:
         """Wait until no execution of a process is active."""
@@ -209,7 +216,7 @@ class Cluster:
             items = [each for each in found.json()["items"] if each["state"] not in TERMINAL]
             return None if items else True
 
-        await _until(look, f"the last of {process}", MOVED_WITHIN_S, lambda: items)
+        await until_shown(look, f"the last of {process}", MOVED_WITHIN_S, lambda: items)
 
     async def leaves(self, execution: str, node: str, *, at: str = "") -> dict[str, Any]:
         """Wait until an execution is no longer assigned to a node."""
@@ -237,7 +244,7 @@ class Cluster:
             leads = status["leader"]
             return leads if leads and leads != other_than and self._runs(leads) else None
 
-        return await _until(look, "a leader", MOVED_WITHIN_S, lambda: status)
+        return await until_shown(look, "a leader", MOVED_WITHIN_S, lambda: status)
 
     async def follower(self) -> str:
         """A node that does not lead."""
@@ -385,16 +392,3 @@ class Cluster:
         for role in roles:
             for member in self.members(node, role):
                 os.kill(member.pid, number)
-
-
-async def _until(
-    look: Callable[[], Awaitable[Found | None]],
-    what: str,
-    within_s: float,
-    last: Callable[[], object],
-) -> Found:
-    """As `until`, but a failure shows what was seen last."""
-    try:
-        return await until(look, what=what, within_s=within_s, pause_s=0.2)
-    except NotInTime as error:
-        raise AssertionError(f"{error}; last seen: {last()}") from error

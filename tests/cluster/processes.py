@@ -126,7 +126,9 @@ FRAGILE: Final = (
 PACED: Final = (
     _HEAD.format(process="paced")
     + "steps:\n"
-    + _TELL.format(id="tell", suffix="").replace("target", "paced")
+    + (_TELL + _VERIFY)
+    .format(id="tell", suffix="")
+    .replace("connection: target", "connection: paced")
 )
 
 LISTENS: Final = (

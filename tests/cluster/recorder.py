@@ -6,6 +6,7 @@ before the effect has caused none.
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ class Recorder:
     def __init__(self) -> None:
         self.effects: list[tuple[str, str]] = []
         """(name, effect key) of every effect, in order."""
+        self.heard_at: list[float] = []
+        """When each of them happened, seconds of the monotonic clock."""
         self.reads: Counter[str] = Counter()
         self.questions: Counter[str] = Counter()
         self.url = ""
@@ -129,6 +132,7 @@ class Recorder:
         name = request.match_info["name"]
         await self._wait(name, after_effect=False)
         self.effects.append((name, request.headers.get("Idempotency-Key", "")))
+        self.heard_at.append(time.monotonic())
         await self._wait(name, after_effect=True)
         return web.json_response({"noted": name}, status=201)
 

@@ -67,7 +67,12 @@ async def test_bad_rows_are_kept_apart_and_the_rest_goes_on(cluster: Cluster) ->
         return True if cluster.recorder.counts(name) == dict.fromkeys(good, 1) else None
 
     await until(all_told, what="the good rows at the target", within_s=60)
-    listed = await cluster.get("/api/v1/deadletters", process="files")
-    letters = [each for each in listed.json()["items"] if f"{name}.csv" in each["error"]]
-    assert len(letters) == 1, listed.text
+
+    async def kept() -> list[dict[str, Any]] | None:
+        # What is searched is written shortly after it was committed.
+        listed = await cluster.get("/api/v1/deadletters", process="files")
+        return [each for each in listed.json()["items"] if f"{name}.csv" in each["error"]] or None
+
+    letters = await until(kept, what="the bad row among the dead letters", within_s=60)
+    assert len(letters) == 1, letters
     assert "4" in letters[0]["error"], "it names the line"
