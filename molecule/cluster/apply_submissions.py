@@ -42,6 +42,8 @@ def submit_execution(
         return Rejected("unknown_process")
     refusal = _refusal(state, command, version) or overlap.refusal(state, version, command)
     if refusal is not None:
+        if refusal.reason == "overloaded":
+            changes.turned_away.add(command.trigger_token)
         return refusal
 
     for older in overlap.replaced(state, version, command):

@@ -53,10 +53,16 @@ def assign_trigger(state: ClusterState, command: wire.AssignTrigger, changes: Ch
 
 
 def record_group(state: ClusterState, command: wire.RecordGroup, changes: Changes) -> Outcome:
-    """Note how far a trigger event was read; numbers only grow."""
+    """Note how far a trigger event was read; numbers only grow.
+
+    Refused when the same entry refused a submission of this trigger for lack of room.
+    """
     name = (command.environment, ProcessName(command.process))
     if not tokens.may_fire(state, name, command.trigger_token):
         return _late(state, name)
+    if command.trigger_token in changes.turned_away:
+        # Progress over a record that had no room would lose it for ever.
+        return Rejected("overloaded")
     if not command.group:
         return Rejected("invalid", {"field": "group"})
     group = state.groups.get(GroupId(command.group))

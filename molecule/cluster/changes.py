@@ -1,7 +1,8 @@
 """What one entry changed, for the shells: rows to write, executions to look at, alarms to raise.
 
-Apply fills it and never reads it back. The rows of tables that change in place are only marked
-here, in `DirtyMarks`, and encoded when the storage writer asks (`apply.StateMachine.take_dirty`).
+Apply fills it and reads nothing back but `turned_away`. The rows of tables that change in place are
+only marked here, in `DirtyMarks`, and encoded when the storage writer asks
+(`apply.StateMachine.take_dirty`).
 """
 
 from collections.abc import Mapping
@@ -155,6 +156,8 @@ class Changes:
     triggers: dict[tuple[str, str], None] = field(default_factory=dict)
     """Deployments whose trigger was given to a node or taken away."""
     groups: dict[str, None] = field(default_factory=dict)
+    turned_away: set[int] = field(default_factory=set)
+    """Tokens of triggers of which this entry refused a submission that may be accepted later."""
     deployments_changed: bool = False
     horizons_moved: bool = False
     """A purge was committed: this voter has rows to delete."""

@@ -12,7 +12,14 @@ from molecule.cluster import views
 from molecule.cluster.outcome import Applied, Outcome
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
-from molecule.model.errors import Forbidden, InvalidInput, LimitExceeded, StaleToken
+from molecule.model.disk import Level
+from molecule.model.errors import (
+    Forbidden,
+    InvalidInput,
+    LimitExceeded,
+    StaleToken,
+    StorageFull,
+)
 from molecule.model.ids import Digest, GroupId, ProcessName
 from molecule.node import wire
 from molecule.node.agent import Agent
@@ -22,6 +29,7 @@ from molecule.node.gate_reports import RemoteGates
 from molecule.node.gates import Gates
 from molecule.node.payloads import Payloads
 from molecule.node.submit import accepted, new_execution_id
+from molecule.scheduler import headroom
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 
@@ -146,6 +154,8 @@ class Desk:
         """Keep a large payload on a majority."""
         if put.execution and not self._agent.rounds.holds(put.execution, put.token):
             raise _not_held(put.execution, put.token)
+        if not put.execution:
+            self._check_room(brings_documents=True)
         reference = await self._payloads.put(put.content, execution=put.execution, token=put.token)
         return w.CallAnswer(
             reference=c.DocumentRef(digest=reference.digest, size_bytes=reference.size_bytes)
@@ -166,6 +176,9 @@ class Desk:
                 allowed=limit,
                 asked=len(submit.submissions),
             )
+        if submit.submissions:
+            brings = any(one.input.HasField("stored") for one in submit.submissions)
+            self._check_room(brings_documents=brings)
         version = self._versions(submit.environment, submit.process)
         if version is None:
             raise InvalidInput(f"{submit.process} is not deployed in {submit.environment}")
@@ -200,6 +213,13 @@ class Desk:
             else:
                 answer.outcomes.append(_outcome(outcome))
         return answer
+
+    def _check_room(self, *, brings_documents: bool) -> None:
+        """Refuse what would be new while a voter's disk is as full as the leader told last."""
+        told, node = self._agent.rounds.headroom_heard
+        if told >= (Level.NO_DOCUMENTS if brings_documents else Level.NO_SUBMISSIONS):
+            limit = headroom.LIMITS[Level(min(told, max(Level)))]
+            raise StorageFull(f"the disk of node {node} is over {limit}", limit=limit, node=node)
 
     async def group_get(self, get: w.GroupGet) -> w.CallAnswer:
         """How far a group is, read after everything committed before the call."""

@@ -22,7 +22,7 @@ from molecule.component.contract import (
 )
 from molecule.model import payload
 from molecule.model.document import Document
-from molecule.model.errors import MoleculeError, Overlap
+from molecule.model.errors import MoleculeError, Overlap, Overloaded
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker.kernel import Fenced
@@ -32,7 +32,8 @@ _log = structlog.get_logger()
 
 _PAUSE_S: Final = 0.5
 _RESTART_S: Final = 5.0
-_MOVED: Final = frozenset({"stale_token", "unknown_trigger"})
+_MOVED: Final = frozenset({"stale_token"})
+_NO_ROOM: Final = frozenset({Overloaded.code})
 
 
 class TriggerRunner:
@@ -66,6 +67,7 @@ class TriggerRunner:
                 await self._run_once()
             except Fenced:
                 _log.info("trigger_fenced", process=self.process, token=self.token)
+                return
             except MoleculeError as error:
                 _log.warning("trigger_failed", process=self.process, error=error.message)
             except Exception:  # noqa: BLE001
@@ -99,13 +101,24 @@ class TriggerRunner:
             )
             if group is not None and is_last:
                 asked.group.CopyFrom(await self._group_record(group))
-            answer = await self._insist(w.FromWorker(trigger_submit=asked))
+            answer = await self._until_there_is_room(asked)
             for outcome in answer.outcomes:
                 if outcome.code == Overlap.code:
                     # A definite answer that the designer asked for: this event is skipped.
                     _log.info("event_skipped", process=self.process, why=outcome.message)
                 elif not outcome.applied:
                     _refuse(outcome.code, outcome.message)
+
+    async def _until_there_is_room(self, asked: w.TriggerSubmit) -> w.CallAnswer:
+        """The answer once nothing of it was refused for lack of room: keys make a repeat harmless.
+
+        What had no room waits here, not in the record of a group that says it was submitted.
+        """
+        while True:
+            answer = await self._insist(w.FromWorker(trigger_submit=asked))
+            if all(outcome.code not in _NO_ROOM for outcome in answer.outcomes):
+                return answer
+            await asyncio.sleep(_PAUSE_S)
 
     def _parts(self, submissions: Sequence[c.SubmitExecution]) -> list[list[c.SubmitExecution]]:
         """Parts that fit into an entry of the log, whatever a record grows to when it is read."""

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from molecule.model.errors import Forbidden, InvalidInput, LimitExceeded, NoLeader, StaleToken
+from molecule.model.disk import Level
+from molecule.model.errors import (
+    Forbidden,
+    InvalidInput,
+    LimitExceeded,
+    NoLeader,
+    StaleToken,
+    StorageFull,
+)
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId
 from molecule.node.agent import Agent, LeaderSession
@@ -181,6 +189,30 @@ async def test_trigger_of_nothing_deployed_or_over_the_limit_is_refused(
     many = [str(number) for number in range(node.limits.submissions_per_batch_max + 1)]
     with pytest.raises(LimitExceeded):
         await desk.trigger_submit(from_trigger(1, *many))
+
+
+def told_level(agent: Agent, level: Level) -> None:
+    agent.rounds.headroom_heard = (int(level), "n2")
+
+
+async def test_triggers_bring_nothing_new_while_a_disk_is_full(agent: Agent, desk: Desk) -> None:
+    told_level(agent, Level.NO_SUBMISSIONS)
+    with pytest.raises(StorageFull, match="n2 is over submissions_refused_percent"):
+        await desk.trigger_submit(from_trigger(1, "k1"))
+    progress = w.TriggerSubmit(environment=ENVIRONMENT, process="orders", token=1)
+    progress.group.group = "g"
+    answer = await desk.trigger_submit(progress)
+    assert [outcome.code for outcome in answer.outcomes] == ["stale_token"]
+
+
+async def test_triggers_bring_no_documents_while_a_disk_is_nearly_full(
+    agent: Agent, desk: Desk
+) -> None:
+    told_level(agent, Level.NO_DOCUMENTS)
+    with pytest.raises(StorageFull, match="documents_refused_percent"):
+        await desk.document_put(w.DocumentPut(token=1, content=b"x" * 100_000))
+    answer = await desk.trigger_submit(from_trigger(99, "k1"))
+    assert [outcome.code for outcome in answer.outcomes] == ["stale_token"]
 
 
 async def test_group_that_nobody_knows_is_told_as_unknown(desk: Desk) -> None:

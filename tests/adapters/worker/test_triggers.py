@@ -120,6 +120,29 @@ async def test_a_submit_without_a_sure_answer_is_said_again() -> None:
     assert len(heard.said) == 2
 
 
+async def test_what_had_no_room_is_said_again_with_all_that_it_was_said_with() -> None:
+    full = [w.WordOutcome(applied=True), *(w.WordOutcome(code="overloaded") for _ in range(2))]
+    heard = Heard(w.CallAnswer(done=True, outcomes=full))
+    await a_trigger(heard).submit(submissions(2), GROUP)
+    first, again = heard.said
+    assert first.trigger_submit == again.trigger_submit
+
+
+async def test_a_trigger_that_was_moved_ends_here() -> None:
+    moved = w.CallAnswer(done=True, outcomes=[w.WordOutcome(code="stale_token")])
+    trigger = a_trigger(Heard(moved))
+    begun = 0
+
+    async def run_once() -> None:
+        nonlocal begun
+        begun += 1
+        await trigger.submit(submissions(1))
+
+    trigger._run_once = run_once  # type: ignore[method-assign]
+    await trigger.run()
+    assert begun == 1
+
+
 async def test_a_moved_trigger_is_fenced() -> None:
     moved = w.CallAnswer(done=True, outcomes=[w.WordOutcome(code="stale_token")])
     with pytest.raises(Fenced):

@@ -173,3 +173,39 @@ def test_priority_is_that_of_the_submission_within_bounds(asked: int, kept: int)
     replica.deploy("urgent", priority=4)
     replica.submit("e1", process="urgent", priority=asked)
     assert replica.execution("e1").priority == kept
+
+
+def test_progress_of_a_trigger_is_refused_beside_a_record_that_had_no_room() -> None:
+    replica = Replica(pending_executions_max=2)
+    replica.deploy("files", has_trigger=True, trigger_on=True)
+    assign = wire.AssignTrigger(
+        epoch=1, environment=ENVIRONMENT, process="files", node="n1", incarnation=1
+    )
+    token = replica.say(assign_trigger=assign)
+    assert isinstance(token, Applied)
+    fields = {"process": "files", "trigger_token": token.value, "group": "g"}
+    records = [
+        wire.Command(version=1, submit_execution=replica.submission(name, **fields))
+        for name in ("r0", "r1", "r2")
+    ]
+    progress = wire.RecordGroup(
+        group="g",
+        environment=ENVIRONMENT,
+        process="files",
+        trigger_token=token.value,
+        through=3,
+        closed=True,
+    )
+    word = [*records, wire.Command(version=1, record_group=progress)]
+
+    result = replica.commit(*word)
+    assert [reason(one) for one in result.outcomes] == ["", "", "overloaded", "overloaded"]
+    (group,) = replica.state.groups.values()
+    assert (group.through, group.closed, group.accepted) == (0, False, 2)
+
+    outcome = replica.assign("r0")
+    assert isinstance(outcome, Applied)
+    replica.end("r0", outcome.value)
+    again = replica.commit(*word)
+    assert [reason(one) for one in again.outcomes] == ["", "", "", ""]
+    assert (group.through, group.closed, group.accepted) == (3, True, 3)
