@@ -108,7 +108,8 @@ def _begin(
         recorded_at_ms=state.time_ms,
         deadline_at_ms=instant(state.time_ms + duration(asked.timeout_ms)),
     )
-    facts = {"effect": key, "step": asked.step, "class": asked.effect, "target": asked.target}
+    target = intents[key].target
+    facts = {"effect": key, "step": asked.step, "class": asked.effect, "target": target}
     changes.tell(state, execution, "intent", facts)
 
 

@@ -48,7 +48,9 @@ def begin(state: ClusterState, node: Node, changes: Changes, evidence: Evidence)
     changes.dirty.mark("losses", loss.id)
     state.losses[loss.id] = loss
     while len(state.losses) > LOSSES_MAX:
-        oldest = next(iter(state.losses))
+        # Not the first of the table: lives that one entry ended stand there in the order of its
+        # commands, and after a restore in that of their incarnations.
+        oldest = min(state.losses.values(), key=lambda one: (one.index, one.incarnation)).id
         changes.dirty.mark("losses", oldest)
         del state.losses[oldest]
     return loss

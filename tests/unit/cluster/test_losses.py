@@ -43,3 +43,19 @@ def test_the_evidence_of_a_reported_death_is_kept() -> None:
     lose(replica, "n2")
     (view,) = views.postmortems(replica.state)
     assert (view["reason"], view["evidence"], view["moved"]) == ("node_dead", "exit -9", 1)
+
+
+def test_the_loss_that_is_forgotten_is_the_same_on_a_replica_that_was_restored() -> None:
+    replica = Replica(nodes=3)
+    both = [wire.ReportNodeDeath(node=node, life="1") for node in ("n3", "n2")]
+    replica.commit(*(wire.Command(version=1, report_node_death=death) for death in both))
+    for life in range(1, losses.LOSSES_MAX - 1):
+        lose(replica, "n1", life=str(life))
+        replica.register("n1", life=str(life + 1), slots=4)
+    twin = Replica()
+    twin.machine = type(replica.machine).restore(
+        replica.machine.rows(), index=replica.machine.index, term=1, rolling_hash=b""
+    )
+    for one in (replica, twin):
+        lose(one, "n1", life=str(losses.LOSSES_MAX - 1))
+    assert twin.machine.state_hash() == replica.machine.state_hash()
