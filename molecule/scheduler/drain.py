@@ -12,6 +12,7 @@ from molecule.cluster import placement, queues
 from molecule.cluster.state import ClusterState, Node, Version
 from molecule.config import Timing
 from molecule.model.ids import ExecutionId, NodeId, ProcessName
+from molecule.scheduler import triggers
 from molecule.scheduler.liveness import Liveness
 from molecule.scheduler.place import Board
 
@@ -77,12 +78,16 @@ def plan_drain(state: ClusterState, node: Node) -> DrainPlan:
                 "least loaded" if choice.node is not None else _why(others, version),
             )
         )
-    for trigger in state.triggers.values():
+    running = Counter(trigger.node for trigger in state.triggers.values())
+    usable = [other for other in others if other.is_schedulable]
+    for name in sorted(state.triggers):
+        trigger = state.triggers[name]
         if trigger.node != node.id:
             continue
         version = state.versions[trigger.process, trigger.version]
-        fit = [other for other in others if other.is_schedulable and placement.fits(version, other)]
-        chosen = min(fit, key=lambda other: (len(other.held), other.id), default=None)
+        chosen = triggers.choose(version, usable, running)
+        if chosen is not None:
+            running[chosen.id] += 1
         plan.triggers.append(
             Move(
                 ExecutionId(""),
@@ -97,7 +102,10 @@ def plan_drain(state: ClusterState, node: Node) -> DrainPlan:
 
 def _why(others: list[Node], version: Version) -> str:
     usable = [other for other in others if other.is_schedulable]
-    missing = {placement.missing_label(version, other) for other in usable}
-    if usable and "" not in missing:
-        return f"a node with the label {min(missing)}"
-    return "a free slot" if usable else "a node that takes work"
+    if not usable:
+        return "a node that takes work"
+    inside = [other for other in usable if not placement.is_outside(version, other)]
+    if not inside:
+        return f"a node in the zone {version.zone}"
+    missing = {placement.missing_label(version, other) for other in inside}
+    return "a free slot" if "" in missing else f"a node with the label {min(missing)}"

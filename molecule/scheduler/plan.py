@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 
-from molecule.cluster import deadlines, queues
+from molecule.cluster import deadlines, queues, transitions
 from molecule.cluster.commands import VERSION
 from molecule.cluster.execution import (
     NO_NODE,
@@ -94,7 +94,11 @@ def _expirations(
 
 def _releases(state: ClusterState, moment: Moment) -> Iterator[Planned]:
     for execution_id in state.waits.due(moment.time_ms):
-        progress = state.executions[execution_id].progress
+        execution = state.executions[execution_id]
+        # A leader with longer leases may have come since: apply would refuse it, round after round.
+        if transitions.doubt_ends_ms(state, execution) > moment.time_ms:
+            continue
+        progress = execution.progress
         command = wire.ReleaseExecution(
             epoch=state.epoch,
             execution=execution_id,

@@ -30,7 +30,7 @@ def plan_triggers(
         version = state.versions[deployment.process, deployment.version]
         if name in state.triggers or not deployment.trigger_on or not version.has_trigger:
             continue
-        node = _choose(version, usable, running)
+        node = choose(version, usable, running)
         if node is None:
             continue
         running[node.id] += 1
@@ -47,6 +47,7 @@ def plan_triggers(
     return planned
 
 
-def _choose(version: Version, usable: list[Node], running: Counter[NodeId]) -> Node | None:
+def choose(version: Version, usable: list[Node], running: Counter[NodeId]) -> Node | None:
+    """The node for one trigger, `running` counting those that each has; None when none fits."""
     fit = [node for node in usable if placement.fits(version, node)]
     return min(fit, key=lambda node: (running[node.id], len(node.held), node.id), default=None)

@@ -57,6 +57,38 @@ def test_a_trigger_goes_to_a_node_that_can_run_it() -> None:
     assert [move.node for move in planned(replica).triggers] == ["n2"]
 
 
+def give_trigger(replica: Replica, process: str, node: str) -> None:
+    member = replica.state.nodes[NodeId(node)]
+    replica.say(
+        assign_trigger=wire.AssignTrigger(
+            epoch=1,
+            environment="test",
+            process=process,
+            node=node,
+            incarnation=member.incarnation,
+        )
+    )
+
+
+def test_triggers_go_where_the_planner_would_put_them() -> None:
+    replica = Replica(nodes=3)
+    for process in ("a", "b", "c"):
+        replica.deploy(process, has_trigger=True, trigger_on=True)
+    give_trigger(replica, "a", "n1")
+    give_trigger(replica, "b", "n1")
+    give_trigger(replica, "c", "n2")
+    plan = planned(replica)
+    assert [(move.process, move.node) for move in plan.triggers] == [("a", "n3"), ("b", "n2")]
+
+
+def test_what_only_the_zone_of_this_node_can_run_would_wait_for_that_zone() -> None:
+    replica = Replica()
+    replica.register("n1", life="2", slots=4, zone="west")
+    replica.deploy("near", zone="west")
+    replica.start("e1", "n1", process="near")
+    assert planned(replica).waits == {"a node in the zone west": 1}
+
+
 def test_a_plan_that_makes_no_sense_says_why() -> None:
     replica = Replica(nodes=1)
     assert planned(replica).refusal == "no_other_node"

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from molecule.cluster.outcome import Applied
 from molecule.config import Limits, Timing
 from molecule.model.ids import NodeId
 from molecule.scheduler import hint, place
@@ -217,6 +218,21 @@ def test_due_waits_and_time_outs_are_planned_once_due() -> None:
     assert planned(replica, later_ms=4_999) == []
     kinds = [item.command.WhichOneof("kind") for item in planned(replica, later_ms=10_000)]
     assert kinds == ["release_execution", "fail_execution"]
+
+
+def test_a_wait_for_a_doubt_is_not_ended_before_the_leases_of_a_newer_leader() -> None:
+    replica = Replica(nodes=1)
+    token = replica.start("e1")
+    replica.intend("e1", token, "a", timeout_ms=5_000)
+    replica.end("e1", token, "WAITING", wait_ms=1)
+    bounds = wire.Bounds(lease_ms=20_000, lease_margin_ms=250)
+    replica.say(claim_leadership=wire.ClaimLeadership(node="n1", bounds=bounds))
+    # By the shorter lease the wait is due; apply would refuse to end it, and the leader would ask
+    # again in the next round, for ever faster than anybody's clock.
+    assert planned(replica, later_ms=10_000) == []
+    (release,) = planned(replica, later_ms=5_000 + 20_250)
+    replica.at_ms += 5_000 + 20_250
+    assert isinstance(replica.commit(release.command).outcomes[0], Applied)
 
 
 def test_silent_node_is_planned_to_expire_and_nothing_else_of_it() -> None:
