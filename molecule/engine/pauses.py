@@ -143,6 +143,7 @@ def _go(run: Run, frame: Paused, place: int, values: tuple[object, ...] | None) 
         going = outcomes.after_failure(run, frame.sequence, frame.node, document, going)
     del frame.pending[place]
     if going is None:
+        _note(run, frame)
         frame.sequence.inner = None
         return
     frame.going[place] = DocumentList(going)

@@ -12,6 +12,7 @@ from typing import Protocol
 from molecule.cluster import gates
 from molecule.cluster.outcome import Outcome
 from molecule.config import Limits
+from molecule.model.errors import MoleculeError
 from molecule.node.clock import boottime_us
 from molecule.node.forwarder import Commands
 from molecule.node.proposer import GroupResult
@@ -69,15 +70,23 @@ class Reports:
         async with kept.turn:
             if not kept.failures and not kept.succeeded:
                 return
+            said = _Told(failures=kept.failures, succeeded=kept.succeeded, failed=kept.failed)
+            kept.failures, kept.succeeded, kept.failed = 0, [], []
             command = c.RecordCalls(
                 environment=name[0],
                 connection=name[1],
-                failures=min(kept.failures, gates.FAILURES_TOLD_MAX),
-                succeeded=kept.succeeded,
-                failed=kept.failed,
+                failures=min(said.failures, gates.FAILURES_TOLD_MAX),
+                succeeded=said.succeeded,
+                failed=said.failed,
             )
-            kept.failures, kept.succeeded, kept.failed = 0, [], []
-            await self._commit(c.Command(version=1, record_calls=command))
+            try:
+                await self._commit(c.Command(version=1, record_calls=command))
+            except MoleculeError:
+                # Others count on it being said: whoever comes next says it again.
+                kept.failures = min(said.failures + kept.failures, gates.FAILURES_TOLD_MAX)
+                kept.succeeded = [*said.succeeded, *kept.succeeded][: gates.FAILURES_TOLD_MAX]
+                kept.failed = [*said.failed, *kept.failed][: gates.FAILURES_TOLD_MAX]
+                raise
 
     async def _commit(self, command: c.Command) -> Outcome:
         result = await self._forwarder.insist([command], within_s=self._within_s)

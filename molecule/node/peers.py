@@ -30,6 +30,7 @@ _ONLY_BY_LEADER = frozenset(
         "assign_execution",
         "release_execution",
         "fail_execution",
+        "end_hold",
         "assign_trigger",
     }
 )
@@ -160,7 +161,9 @@ def check_speaker(node: str, command: c.Command) -> None:
     if kind in _ONLY_BY_LEADER:
         raise Forbidden(f"{kind} is the leader's to say, not {node}'s")
     named = getattr(getattr(command, kind), "node", node)
-    if kind in ("register_node", "report_node_death", "report_worker_death") and named != node:
+    is_own = kind in ("register_node", "report_node_death", "report_worker_death")
+    # Drained for the end of a life, a node can only be by itself; people drain it by its name.
+    if (is_own or command.drain_node.life) and named != node:
         raise Forbidden(f"{node} cannot say {kind} of {named}")
 
 

@@ -333,6 +333,15 @@ def test_the_timeline_tells_of_a_step_that_waits_once_when_its_documents_go_on()
     assert execution.kept.notes[1].duration_us >= HOUR_MS * 1_000
 
 
+def test_the_timeline_tells_of_an_await_whose_payload_has_no_place() -> None:
+    execution = an_execution(
+        "  - {id: ok, type: await, signal: approved, output: {into: answer}}", "no object"
+    )
+    execution.signal("approved", True)
+    assert execution.run().state is FAILED
+    assert [(note.step, note.error_code) for note in execution.kept.notes] == [("ok", "output")]
+
+
 def test_documents_that_cannot_wait_fail_beside_those_that_do() -> None:
     steps = "  - {id: rest, type: wait, until: due, on_error: drop}"
     execution = an_execution(steps, {"due": NOW_MS + HOUR_MS}, {"due": "soon"})

@@ -8,7 +8,7 @@ import pytest
 from molecule.cluster.changes import EntryResult
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
-from molecule.model.errors import Unavailable
+from molecule.model.errors import NoLeader, Unavailable
 from molecule.node.clock import boottime_us
 from molecule.node.forwarder import Commands
 from molecule.node.gate_reports import RemoteGates
@@ -29,11 +29,15 @@ class Forwarder:
     def __init__(self, replica: Replica) -> None:
         self.replica = replica
         self.commands: list[wire.Command] = []
+        self.refuses = 0
         self._ahead_ms = replica.at_ms - boottime_us() // 1_000
 
     async def insist(self, commands: Commands, *, within_s: float) -> GroupResult:
         del within_s
         await asyncio.sleep(0)
+        if self.refuses:
+            self.refuses -= 1
+            raise NoLeader("nobody leads")
         self.replica.at_ms = self._ahead_ms + boottime_us() // 1_000
         self.commands += commands
         result = self.replica.commit(*commands)
@@ -97,6 +101,15 @@ async def test_failures_told_together_are_one_command_after_the_first() -> None:
     said = [command.record_calls.failures for command in node.forwarder.commands]
     assert sum(said) == 10
     assert len(said) <= 2
+    assert crm(node.replica).trips == 1
+
+
+async def test_what_could_not_be_said_is_said_by_whoever_counted_on_it() -> None:
+    node = Node(CRM)
+    node.forwarder.refuses = 1
+    tell = w.GateTold(environment=ENVIRONMENT, connection="crm", execution="e1", failed=True)
+    ends = await asyncio.gather(*(node.gates.told(tell) for _ in range(3)), return_exceptions=True)
+    assert [type(end) for end in ends] == [NoLeader, type(None), type(None)]
     assert crm(node.replica).trips == 1
 
 

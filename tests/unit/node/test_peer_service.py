@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from molecule.model.errors import Forbidden
-from molecule.node.peers import Answers, PeerService
+from molecule.node.peers import Answers, PeerService, check_speaker
 from molecule.rpc import identity
 from molecule.rpc.identity import Identity
+from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
 
@@ -77,3 +78,47 @@ async def test_a_newcomer_is_admitted_under_the_name_of_its_certificate() -> Non
     parts = Parts()
     reply = await service(parts, gone=False).Join(p.JoinRequest(birth="b", address="a:4"), None)
     assert (reply.index, parts.reached) == (9, ["n4 b a:4"])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        c.Command(claim_leadership=c.ClaimLeadership(node="n4")),
+        c.Command(expire_node=c.ExpireNode(node="n1")),
+        c.Command(assign_execution=c.AssignExecution(execution="e1")),
+        c.Command(release_execution=c.ReleaseExecution(execution="e1")),
+        c.Command(fail_execution=c.FailExecution(execution="e1")),
+        c.Command(end_hold=c.EndHold(execution="e1")),
+        c.Command(assign_trigger=c.AssignTrigger(process="orders")),
+        c.Command(register_node=c.RegisterNode(node="n1")),
+        c.Command(report_node_death=c.ReportNodeDeath(node="n1")),
+        c.Command(report_worker_death=c.ReportWorkerDeath(node="n1")),
+        c.Command(drain_node=c.DrainNode(node="n1", life="1")),
+    ],
+    ids=lambda command: str(command.WhichOneof("kind")),
+)
+async def test_a_node_says_neither_a_leaders_word_nor_one_of_another_node(
+    command: c.Command,
+) -> None:
+    parts = Parts()
+    request = p.ProposeRequest(groups=[p.CommandGroup(commands=[command])])
+    with pytest.raises(Forbidden):
+        await service(parts, gone=False).Propose(request, None)
+    assert parts.reached == []
+
+
+def test_every_command_that_carries_an_epoch_is_a_leaders_or_asked_for_by_people() -> None:
+    carrying = {
+        kind.name
+        for kind in c.Command.DESCRIPTOR.oneofs_by_name["kind"].fields
+        if kind.message_type is not None and "epoch" in kind.message_type.fields_by_name
+    }
+    refused = set()
+    for kind in carrying:
+        command = c.Command()
+        getattr(command, kind).SetInParent()
+        try:
+            check_speaker("n4", command)
+        except Forbidden:
+            refused.add(kind)
+    assert carrying - refused == {"purge_ended"}
