@@ -84,6 +84,8 @@ class Limits(_Settings):
     stop_drain_ms_max: int = 8_000
     drain_ms_default: int = 60_000
     drain_ms_max: int = 86_400_000
+    clock_offset_ms_max: int = 2_000
+    """A voter further off the median of all raises an alarm and does not lead."""
     drain_plan_items_max: int = 1_000
     change_members_ms_max: int = 10_000
     join_token_ms_default: int = 3_600_000

@@ -329,10 +329,13 @@ def _print_new(cluster: Cluster, execution: str, seen: tuple[int, int]) -> tuple
 
 def _print_rows(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        facts = row.get("facts") or {}
+        facts = dict(row.get("facts") or {})
+        if "duration_us" in facts:
+            facts["duration"] = f"{facts.pop('duration_us') / 1000:g}ms"
         told = " ".join(f"{name}={output.cell(name, fact)}" for name, fact in facts.items())
-        place = f"{row['node'] or '-'}#{row['attempt']}"
-        print(f"{output.instant(row['at_ms'])}  {place:<8} {row['kind']:<12} {told}".rstrip())
+        place = f"{row['node'] or '-'}#{row['attempt']} token={row['token']}"
+        when = output.instant(row["at_ms"])
+        print(f"{when}  {row['index']:>6} {place:<18} {row['kind']:<12} {told}".rstrip())
 
 
 def _answer(text: str) -> dict[str, str]:

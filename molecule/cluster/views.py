@@ -5,6 +5,7 @@ What stays true: an execution looks the same while it lives and in history.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from operator import attrgetter
 from typing import Any
@@ -195,6 +196,11 @@ def conservation(state: ClusterState) -> dict[str, int]:
         "cancelled": state.counts[ExecutionState.CANCELLED],
         **recounted,
     }
+
+
+def conservation_gap(sides: Mapping[str, int]) -> int:
+    """How many executions are unaccounted for; 0 in every good state."""
+    return sides["accepted"] - sum(count for name, count in sides.items() if name != "accepted")
 
 
 def deployments(state: ClusterState) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import structlog
 from molecule.model.errors import MoleculeError
 from molecule.node import memory
 from molecule.node.agent_rounds import AgentRounds
-from molecule.node.clock import boottime_us, wall_ms
+from molecule.node.clock import ClusterClock, boottime_us, wall_ms
 from molecule.node.control import Control, WorkerDied
 from molecule.node.forwarder import Forwarder
 from molecule.node.holdings import AgentOutbox
@@ -75,6 +75,7 @@ class Agent:
         on_refused: Callable[[str], None],
         disk: Callable[[], p.Heartbeat.Disk | None] = lambda: None,
     ) -> None:
+        self._clock: ClusterClock | None = None
         self._on_refused = on_refused
         self.rounds = rounds
         self._registration = registration
@@ -111,6 +112,10 @@ class Agent:
                 group.create_task(self._watch_memory())
                 group.create_task(self._report())
                 group.create_task(self._turn())
+
+    def keep_time(self, clock: ClusterClock) -> None:
+        """Pass what leaders say of the cluster's time to this clock."""
+        self._clock = clock
 
     # ---- what others tell the agent
 
@@ -206,7 +211,10 @@ class Agent:
     async def _hear(self, session: LeaderSession) -> None:
         try:
             async for message in session.incoming():
-                self.obey(self.rounds.heard_leader(message, now_us=boottime_us()))
+                now_us = boottime_us()
+                self.obey(self.rounds.heard_leader(message, now_us=now_us))
+                if self._clock is not None:
+                    self._clock.heed(self.rounds.cluster_time_ms, at_us=now_us)
         finally:
             session.close()
 

@@ -185,6 +185,7 @@ class Leader:
             node=self._node,
             life=self._life,
             term=term,
+            leaderless_ms=self._clock.unheard_ms(),
             bounds=leader_rounds.bounds(self._timing, self._limits),
         )
         while self._term == term:

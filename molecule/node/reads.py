@@ -96,8 +96,7 @@ class Reads:
             "totals": dict(state.totals),
             "accepted": sides["accepted"],
             "conservation": sides,
-            "conservation_gap": sides["accepted"]
-            - sum(count for name, count in sides.items() if name != "accepted"),
+            "conservation_gap": views.conservation_gap(sides),
             "groups": [views.group(group) for group in state.groups.values()],
         }
 

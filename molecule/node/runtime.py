@@ -32,7 +32,6 @@ from molecule.node.keeping import Keeping
 from molecule.node.leader import Leader
 from molecule.node.live_documents import LiveDocuments
 from molecule.node.local_session import LocalSession
-from molecule.node.measures import Measures
 from molecule.node.member_parts import MemberParts
 from molecule.node.opening import Opened, Told, registration
 from molecule.node.packages import Packages, StoredPackages
@@ -42,6 +41,7 @@ from molecule.node.proposer import Proposer
 from molecule.node.replica import Replica
 from molecule.node.snapshots import DriverLinks, Snapshots
 from molecule.node.submissions import SubmissionsService
+from molecule.node.watching import Watching
 from molecule.node.worker_host import WorkerHost
 from molecule.node.worker_links import WorkerLinks
 from molecule.raft.driver import RaftDriver
@@ -121,7 +121,7 @@ class Runtime:
             limits=limits,
         )
         self._build_servers()
-        self._build_measures()
+        self._build_watching()
 
     def _build_leader(self) -> None:
         config, opened = self._config, self._opened
@@ -306,14 +306,13 @@ class Runtime:
             ),
         )
 
-    def _build_measures(self) -> None:
-        self._measures = Measures(
+    def _build_watching(self) -> None:
+        self._watching = Watching(
+            config=self._config,
             replica=self._replica,
             metrics=self.metrics,
-            leads=lambda: self._leader.epoch is not None,
-            held=lambda: len(self._agent.rounds.held),
-            slots=self._config.slots,
-            missing=lambda: self._payloads.missing,
+            parts=(self._leader, self._agent, self._payloads),
+            clocks=(self._clock, self._driver.transfer),
             throttled=lambda: self.gates.throttled_s,
         )
 
@@ -332,7 +331,7 @@ class Runtime:
                 for part in (self._leader.run(), self._workers.run(), self._agent.run()):
                     group.create_task(part)
                 group.create_task(self._members.membership.run(self._members.joining))
-                for part in (self._save(), self._measures.run(), self._keeping.run()):
+                for part in (self._save(), self._watching.run(), self._keeping.run()):
                     group.create_task(part)
                 group.create_task(self._payloads.repair(self._live_documents.lacking))
                 group.create_task(self._payloads.collect(self._live_documents.is_referenced))

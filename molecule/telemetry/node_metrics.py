@@ -4,6 +4,7 @@ Names follow Prometheus: base units, `_total` for counters, no ids in labels; at
 `metric_process_labels_max` process names get a label of their own, the rest are `other`.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -147,7 +148,7 @@ class NodeMetrics:
     """Written by the shells of the node process."""
 
     def __init__(self, *, software: str, limits: Limits) -> None:
-        registry = self._registry = CollectorRegistry()
+        registry = self._registry = self._watched(CollectorRegistry())
         self._process = _Names(limits.metric_process_labels_max).label
         self.raft, self.storage = RaftMetrics(registry), StorageMetrics(registry)
         self.gates = GateMetrics(registry, process=self._process)
@@ -207,10 +208,30 @@ class NodeMetrics:
         )
         Info("molecule_build", "What runs here.", registry=registry).info({"version": software})
 
+    def _watched(self, registry: CollectorRegistry) -> CollectorRegistry:
+        self.conservation_gap = Gauge(
+            "molecule_conservation_gap",
+            "Accepted executions that are unaccounted for in this copy of the state.",
+            registry=registry,
+        )
+        self._clock_offset = Gauge(
+            "molecule_raft_clock_offset_seconds",
+            "Wall clock of a voter less the median of all, as the leader heard it.",
+            ("peer",),
+            registry=registry,
+        )
+        return registry
+
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""
         text: bytes = generate_latest(self._registry)
         return text
+
+    def clock_offsets(self, offsets_ms: Mapping[str, int]) -> None:
+        """How far each voter's clock is from the median; voters that are not named are unknown."""
+        self._clock_offset.clear()
+        for peer, offset_ms in offsets_ms.items():
+            self._clock_offset.labels(peer).set(offset_ms / 1000)
 
     # ---- what happened to executions
 

@@ -134,33 +134,17 @@ def test_show_prints_yaml(shell: Shell, door: FakeDoor) -> None:
     assert yaml.safe_load(said.out) == an_execution()
 
 
-def test_timeline_prints_a_line_for_each_row(shell: Shell, door: FakeDoor) -> None:
-    row = {
-        "index": 5,
-        "number": 0,
-        "at_ms": 1_760_000_000_000,
-        "kind": "assigned",
-        "node": "n2",
-        "token": 7,
-        "attempt": 1,
-        "facts": {"reason": "least loaded", "not_chosen": []},
-    }
-    door.resources["timeline/e1"] = {"items": [row], "next": None}
-    said = shell.run("execution", "timeline", "e1")
-
-    assert said.out == (
-        "2025-10-09 08:53:20.000Z  n2#1     assigned     reason=least loaded not_chosen=-\n"
-    )
-
-
 def test_follow_ends_with_the_execution(shell: Shell, door: FakeDoor) -> None:
     shell.run("execution", "submit", "echo")
-    row = {"index": 5, "number": 0, "at_ms": 0, "kind": "ended", "node": "", "attempt": 1}
+    row = {"index": 5, "number": 0, "at_ms": 0, "kind": "ended", "node": ""} | {
+        "token": 0,
+        "attempt": 1,
+    }
     door.resources["timeline/e1"] = {"items": [row], "next": None}
     said = shell.run("execution", "follow", "e1")
 
     assert said.code == 0
-    assert said.out == "-  -#1      ended\n"
+    assert said.out == "-       5 -#1 token=0        ended\n"
     assert said.talk == "e1 is COMPLETED\n"
 
 

@@ -1,4 +1,4 @@
-"""`molecule why`: answers with their place in the log, and what codes mean."""
+"""`molecule why`, post-mortems and timelines: what people read about an execution."""
 
 import json
 
@@ -114,3 +114,23 @@ def test_without_losses_the_last_post_mortem_says_so(shell: Shell, door: FakeDoo
     said = shell.run("cluster", "postmortem", "--last")
     assert said.code == 0
     assert "no node was lost" in said.talk
+
+
+def test_timeline_prints_a_line_for_each_row(shell: Shell, door: FakeDoor) -> None:
+    row = {
+        "index": 5,
+        "number": 0,
+        "at_ms": 1_760_000_000_000,
+        "kind": "assigned",
+        "node": "n2",
+        "token": 7,
+        "attempt": 1,
+        "facts": {"reason": "least loaded", "not_chosen": []},
+    }
+    door.resources["timeline/e1"] = {"items": [row], "next": None}
+    said = shell.run("execution", "timeline", "e1")
+
+    assert said.out == (
+        "2025-10-09 08:53:20.000Z       5 n2#1 token=7       assigned     reason=least loaded"
+        " not_chosen=-\n"
+    )

@@ -58,3 +58,64 @@ def test_the_first_leader_of_all_begins_with_its_own_clock() -> None:
 
 def test_what_is_stamped_before_the_claim_moves_no_time() -> None:
     assert Leader().clock.now_ms() == 0
+
+
+def test_a_leader_that_heard_the_one_before_goes_on_from_there_and_does_not_jump() -> None:
+    leader = Leader()
+    leader.clock.heed(NOW_MS + 1_000, at_us=0)
+    leader.at_us = 400_000
+    leader.clock.claim(state_ms=NOW_MS)
+    assert leader.clock.unheard_ms() == 400
+    assert leader.hears(n2=NOW_MS + HOUR_MS, n3=NOW_MS + HOUR_MS) == NOW_MS + 1_400
+
+
+def test_towards_a_majority_that_is_ahead_it_runs_half_as_fast_again_and_no_faster() -> None:
+    leader = Leader()
+    leader.clock.heed(NOW_MS, at_us=0)
+    leader.clock.claim(state_ms=NOW_MS)
+    leader.hears(n2=NOW_MS + 3_000, n3=NOW_MS + 3_000)
+    leader.at_us = 2_000_000
+    assert leader.clock.now_ms() == NOW_MS + 3_000
+    assert leader.hears(n2=NOW_MS + 5_000, n3=NOW_MS + 5_000) == NOW_MS + 3_000
+    leader.at_us = 10_000_000
+    assert leader.clock.now_ms() == NOW_MS + 13_000
+
+
+def test_away_from_a_majority_that_is_behind_it_runs_half_as_fast_and_never_back() -> None:
+    leader = Leader()
+    leader.clock.heed(NOW_MS, at_us=0)
+    leader.clock.claim(state_ms=NOW_MS)
+    leader.hears(n2=NOW_MS - 1_000, n3=NOW_MS - 1_000)
+    leader.at_us = 1_000_000
+    assert leader.clock.now_ms() == NOW_MS + 500
+    leader.at_us = 4_000_000
+    assert leader.clock.now_ms() == NOW_MS + 3_000
+
+
+def test_the_beginning_is_over_a_second_behind_the_first_majority() -> None:
+    leader = Leader()
+    leader.clock.claim(state_ms=NOW_MS)
+    assert leader.hears(n2=NOW_MS + HOUR_MS, n3=NOW_MS + HOUR_MS) == NOW_MS + HOUR_MS
+    leader.at_us = 1_000_000
+    later = leader.hears(n2=NOW_MS + 2 * HOUR_MS, n3=NOW_MS + 2 * HOUR_MS)
+    assert later == NOW_MS + HOUR_MS + 1_000
+
+
+def test_an_older_word_of_a_leader_does_not_set_time_back() -> None:
+    leader = Leader()
+    leader.clock.heed(NOW_MS + 500, at_us=0)
+    leader.clock.heed(NOW_MS, at_us=100_000)
+    leader.clock.claim(state_ms=NOW_MS)
+    assert leader.clock.now_ms() == NOW_MS + 500
+
+
+def test_offsets_are_told_of_voters_that_were_heard_of_late() -> None:
+    leader = Leader()
+    leader.clock.claim(state_ms=NOW_MS)
+    leader.hears(n1=NOW_MS + HOUR_MS)
+    assert leader.clock.offsets_ms() == {}
+    leader.hears(n2=NOW_MS, n3=NOW_MS - 5)
+    assert leader.clock.offsets_ms() == {"n1": HOUR_MS, "n2": 0, "n3": -5}
+    leader.at_us = 6_000_000
+    leader.hears(n2=NOW_MS + 6_000)
+    assert leader.clock.offsets_ms() == {"n2": 0}
