@@ -16,6 +16,7 @@ import uvloop
 
 from molecule.config import NodeConfig
 from molecule.model.errors import BrokenInvariant, DamagedData, InvalidConfig
+from molecule.node.clock import wall_off_by
 from molecule.node.opening import Told, open_data
 from molecule.node.runtime import Runtime
 from molecule.node.worker_runtime import WorkerRuntime
@@ -115,6 +116,7 @@ def main() -> int:
         socket_path=Path(os.environ["MOLECULE_LOCAL_SOCKET"]),
         secret=os.environ["MOLECULE_LOCAL_SECRET"],
         control_fd=int(os.environ["MOLECULE_CONTROL_FD"]),
+        wall=wall_off_by(int(os.environ.get("MOLECULE_CLOCK_OFF_BY_MS", "0"))),
     )
     # Millions of small objects live as long as their executions: looking through all of them for
     # cycles would stall the loop that votes.

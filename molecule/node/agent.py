@@ -74,8 +74,10 @@ class Agent:
         on_fatal: Callable[[str], None],
         on_refused: Callable[[str], None],
         disk: Callable[[], p.Heartbeat.Disk | None] = lambda: None,
+        wall: Callable[[], int] = wall_ms,
     ) -> None:
         self._clock: ClusterClock | None = None
+        self._wall = wall
         self._on_refused = on_refused
         self.rounds = rounds
         self._registration = registration
@@ -196,7 +198,7 @@ class Agent:
         while True:
             self._beat_now.clear()
             beat = self.rounds.heartbeat(
-                now_us=boottime_us(), slots=self._registration.slots, wall_clock_ms=wall_ms()
+                now_us=boottime_us(), slots=self._registration.slots, wall_clock_ms=self._wall()
             )
             disk = self._disk()
             if disk is not None:

@@ -22,6 +22,11 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def wall_off_by(offset_ms: int) -> Callable[[], int]:
+    """A wall clock that is off by this much, to see what a cluster makes of it."""
+    return lambda: wall_ms() + offset_ms
+
+
 class ClusterClock:
     """Cluster time as the leader stamps it: never goes back, 0.5 to 1.5 times as fast as our clock.
 
@@ -101,13 +106,17 @@ class ClusterClock:
         self._gap_us = agreed_us - so_far_us
 
     def offsets_ms(self) -> dict[str, int]:
-        """How far the wall clock of each voter heard of late is from the median; empty: unknown."""
-        median_us = self._median_us()
-        if median_us is None:
+        """How far each voter heard of late is from the median; empty while no majority was heard.
+
+        Whatever the clocks say that were not heard: while the median may be anywhere between two
+        clocks, neither of them is off.
+        """
+        least_us, most_us = self._median_us(), self._median_us(at_most=True)
+        if least_us is None or most_us is None:
             return {}
         since_us = self._now_us() - _FRESH_US
         return {
-            node: (ahead_us - median_us) // 1000
+            node: (ahead_us - max(least_us, min(ahead_us, most_us))) // 1000
             for node, (ahead_us, at_us) in self._ahead_us.items()
             if at_us >= since_us
         }
@@ -116,9 +125,10 @@ class ClusterClock:
         """The instant to stamp an entry with; never goes back between claims."""
         return self._told_us(self._now_us()) // 1000
 
-    def _median_us(self) -> int | None:
-        """Where a majority of the voters is at least; None while no majority was heard."""
-        heard = sorted((ahead_us for ahead_us, _ in self._ahead_us.values()), reverse=True)
+    def _median_us(self, *, at_most: bool = False) -> int | None:
+        """Where a majority of the voters is at least, or at most; None: no majority was heard."""
+        ahead_us = (ahead_us for ahead_us, _ in self._ahead_us.values())
+        heard = sorted(ahead_us, reverse=not at_most)
         majority = len(self._voters) // 2 + 1
         return heard[majority - 1] if len(heard) >= majority else None
 

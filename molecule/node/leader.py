@@ -185,13 +185,13 @@ class Leader:
             node=self._node,
             life=self._life,
             term=term,
-            leaderless_ms=self._clock.unheard_ms(),
             bounds=leader_rounds.bounds(self._timing, self._limits),
         )
         while self._term == term:
             # What is applied behind the barrier includes every entry of earlier leaders.
             with contextlib.suppress(MoleculeError):
                 await self._barrier()
+                claim.leaderless_ms = self._clock.unheard_ms()
                 self._clock.claim(state_ms=self._replica.state.time_ms)
                 command = c.Command(version=1, claim_leadership=claim)
                 result = await self._proposer.propose([command])

@@ -7,6 +7,7 @@ starts empty.
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class Told:
     socket_path: Path
     secret: str
     control_fd: int
+    wall: Callable[[], int] = clock.wall_ms
+    """The wall clock that this node goes by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class Runtime:
         self._channels = PeerChannels(self._credentials, limits=limits)
         self._addresses = Addresses(config)
         self._replica = Replica(opened.machine, opened.store, limits)
-        self._clock = ClusterClock(self._addresses.voters)
+        self._clock = ClusterClock(self._addresses.voters, wall=told.wall)
         self._build_raft(on_refused, on_restart)
         self._proposer = Proposer(commit=self._commit, now_ms=self._clock.now_ms, limits=limits)
         self._clients = PeerClients(self._addresses, self._channels, limits)
@@ -235,6 +235,7 @@ class Runtime:
             open_session=self._open_session,
             send_worker=self._to_worker,
             disk=self._keeping.room.beat,
+            wall=told.wall,
             on_worker_death=self.metrics.worker_died,
             on_fatal=self._on_fatal,
             on_refused=self._on_refused,

@@ -119,3 +119,20 @@ def test_offsets_are_told_of_voters_that_were_heard_of_late() -> None:
     leader.at_us = 6_000_000
     leader.hears(n2=NOW_MS + 6_000)
     assert leader.clock.offsets_ms() == {"n2": 0}
+
+
+def test_of_two_clocks_that_differ_neither_is_off_while_the_third_was_not_heard() -> None:
+    leader = Leader()
+    leader.clock.claim(state_ms=NOW_MS)
+    leader.hears(n1=NOW_MS + HOUR_MS, n2=NOW_MS)
+    assert leader.clock.offsets_ms() == {"n1": 0, "n2": 0}
+    leader.hears(n3=NOW_MS + 20)
+    assert leader.clock.offsets_ms() == {"n1": HOUR_MS - 20, "n2": -20, "n3": 0}
+
+
+def test_how_long_nobody_led_is_counted_from_the_last_word_of_a_leader() -> None:
+    leader = Leader()
+    assert leader.clock.unheard_ms() == 0
+    leader.clock.heed(NOW_MS, at_us=0)
+    leader.at_us = 1_700_000
+    assert leader.clock.unheard_ms() == 1_700
