@@ -102,6 +102,10 @@ class ClusterActions:
             )
         if config.ca_key is None:
             raise Conflict(self._who_signs(), node=config.id)
+        digest = _digest(str(fields["secret"]))
+        if digest not in self._state().join_tokens:
+            # Said before anything is signed or proposed: anybody may call this.
+            raise _refused("", Rejected("unknown_token"))
         authority = await asyncio.to_thread(
             signing.read_authority, Path(config.tls.ca), Path(config.ca_key)
         )
@@ -117,7 +121,7 @@ class ClusterActions:
         )
         signed = {kind: sign(request, role=kind) for kind, request in requests.items()}
         command = c.AdmitNode(
-            digest=_digest(str(fields["secret"])),
+            digest=digest,
             node=node,
             role=role,
             request=hashlib.sha256(b"".join(requests.values())).hexdigest(),

@@ -301,6 +301,23 @@ async def test_a_node_without_the_authoritys_key_says_who_has_it(doors: Doors) -
         await doors.act("join", "", **fields)
 
 
+async def test_a_stranger_without_a_token_brings_nothing_into_the_log(doors: Doors) -> None:
+    doors.door._members._config = doors.node.config.model_copy(update={"ca_key": "ca.key"})
+    index = doors.node.state.index
+    fields = {
+        "cluster": doors.node.config.cluster,
+        "secret": "guessed",
+        "node": "n9",
+        "role": "voter",
+        "addresses": [],
+        "node_request": "-",
+        "gateway_request": "-",
+    }
+    with pytest.raises(Unauthenticated):
+        await doors.act("join", "", **fields)
+    assert (doors.node.state.index, doors.caught_up) == (index, 1)
+
+
 async def test_a_newcomer_of_another_cluster_is_refused(doors: Doors) -> None:
     with pytest.raises(InvalidInput, match="'other'"):
         await doors.act("join", "", cluster="other")
