@@ -21,6 +21,7 @@ from molecule.model.errors import (
 from molecule.model.ids import ExecutionId
 from molecule.node import listeners
 from molecule.node.actions import Actions
+from molecule.node.clock import wall_ms
 from molecule.node.cluster_actions import ClusterActions
 from molecule.node.deploy import DeployDoor
 from molecule.node.ends import Ends
@@ -68,7 +69,9 @@ class DoorService(door_pb2_grpc.DoorServicer):
         until_applied: Callable[[int], Awaitable[None]],
         limits: Limits,
         retention: RetentionDoor | None = None,
+        age_s: Callable[[], float | None] = lambda: 0.0,
     ) -> None:
+        self._age_s = age_s
         self._retention = retention
         self._identifier = identifier
         self._submit = submit
@@ -161,8 +164,11 @@ class DoorService(door_pb2_grpc.DoorServicer):
         policy.check(self._identifier.actor(request.credentials.bearer), Action.READ)
         if request.fresh:
             await self._catch_up()
+        # Taken before: what is applied meanwhile makes the answer younger than it says.
+        age_ms = 0 if request.fresh else self._age_ms()
         if request.resource == "retention" and self._retention is not None:
-            return d.ReadReply(json=orjson.dumps(await self._retention.show()))
+            view = await self._retention.show()
+            return d.ReadReply(json=orjson.dumps(view), age_ms=age_ms)
         query = dict(request.query)
         try:
             view = await self._reads.read(request.resource, request.id, query)
@@ -171,8 +177,16 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 raise
             # Another node may have answered for it a moment ago; to callers there is one cluster.
             await self._catch_up()
+            age_ms = 0
             view = await self._reads.read(request.resource, request.id, query)
-        return d.ReadReply(json=orjson.dumps(view))
+        return d.ReadReply(json=orjson.dumps(view), age_ms=age_ms)
+
+    def _age_ms(self) -> int:
+        """How old this node's copy may be; by its newest entry while no leader was heard."""
+        age_s = self._age_s()
+        if age_s is not None:
+            return int(age_s * 1000)
+        return max(0, wall_ms() - self._replica.state.time_ms)
 
     async def _catch_up(self) -> None:
         async with _bounded(self._within_s):
@@ -264,6 +278,8 @@ class DoorService(door_pb2_grpc.DoorServicer):
             case "authority":
                 return await members.authority()
             case "join":
+                # The token may have been made at another node a moment ago.
+                await self._catch_up()
                 return await members.join(fields, within_s=within_s)
             case "leave":
                 await self._catch_up()

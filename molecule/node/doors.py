@@ -47,6 +47,7 @@ class Behind:
     leader: Callable[[], str | None]
     health: Health
     metrics: Callable[[], bytes]
+    age_s: Callable[[], float | None]
     read_behind: Callable[[], Awaitable[None]]
     until_applied: Callable[[int], Awaitable[None]]
 
@@ -108,4 +109,5 @@ def gateway_door(behind: Behind) -> DoorService:
         until_applied=behind.until_applied,
         limits=limits,
         retention=behind.retention,
+        age_s=behind.age_s,
     )

@@ -271,6 +271,7 @@ class Runtime:
                 ask_worker=self._ask_worker,
                 leader=self._leader_id,
                 health=self._health,
+                age_s=self._driver.age_s,
                 metrics=self.metrics.render,
                 read_behind=self._read_behind,
                 until_applied=self._driver.until_applied,
@@ -285,7 +286,7 @@ class Runtime:
         self._links.register(self._server)
         documents = DocumentsService(
             opened.documents,
-            may_write=self._may_write,
+            may_write=lambda _, execution, token: self._replica.check_writer(execution, token),
             missing=self._live_documents.lacking_at,
             limits=limits,
         )
@@ -384,9 +385,6 @@ class Runtime:
     async def _ask_worker(self, request: w.WorkerRequest) -> w.WorkerReply:
         self._agent.want_worker()
         return await self._workers.ask(request)
-
-    def _may_write(self, _writer: object, execution: str, token: int) -> None:
-        self._replica.check_writer(execution, token)
 
     def _health(self) -> Mapping[str, Any]:
         return health(

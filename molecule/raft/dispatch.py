@@ -4,13 +4,14 @@ Holds no rule of consensus of its own except which frames are stale, and when a 
 good. The replica calls `core_said` after everything that may have made the core speak.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from molecule.raft.appends import Appends
 from molecule.raft.elections import Elections
+from molecule.raft.freshness import Freshness
 from molecule.raft.keepalive import KeepAlives
 from molecule.raft.membership import Membership
 from molecule.raft.parts import Parts
@@ -31,6 +32,7 @@ class Dispatch:
     elections: Elections
     keep_alives: KeepAlives
     membership: Membership
+    freshness: Freshness = field(default_factory=Freshness)
     _core_hears: str | None = None
     """The leader whose append the core was given and has yet to answer."""
 
@@ -103,6 +105,8 @@ class Dispatch:
             self.elections.heard_leader(now, peer)
         self.keep_alives.answer(now, peer, keep_alive.round)
         if keep_alive.commit_is_complete:
+            as_of = now - keep_alive.followed_ms_ago / 1000
+            self.freshness.heard(keep_alive.leader_commit_index, as_of=as_of)
             self._regain_trust(peer, term, keep_alive.leader_commit_index)
 
     def _is_stale(self, peer: str, term: int) -> bool:

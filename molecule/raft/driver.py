@@ -167,6 +167,10 @@ class RaftDriver(MembershipCalls):
         """The last index the state machine has applied."""
         return self._applier.applied_index
 
+    def age_s(self) -> float | None:
+        """How old what was applied may be; None when no leader was heard yet."""
+        return self._replica.age(self._loop.time(), self.applied_index)
+
     @property
     def is_formed(self) -> bool:
         """Whether this node takes part: the founders agreed, or the newcomer was admitted."""

@@ -7,6 +7,7 @@ whose disk hangs is not alive. Every keep-alive belongs to a round; a round a ma
 proves leadership at the moment it was begun.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -147,9 +148,9 @@ class KeepAlives:
         if wants_barrier:
             self._asked_round = number
         for peer in self.parts.others:
-            self.tell(peer, number, snapshot_path=peer in behind)
+            self.tell(now, peer, number, snapshot_path=peer in behind)
 
-    def tell(self, peer: str, number: int, *, snapshot_path: bool = False) -> None:
+    def tell(self, now: float, peer: str, number: int, *, snapshot_path: bool = False) -> None:
         """One keep-alive; number 0 asks for no answer."""
         core = self.parts.core
         index = core.commit_index
@@ -159,6 +160,7 @@ class KeepAlives:
             leader_commit_index=index,
             commit_is_complete=self.parts.commit_is_complete(),
             snapshot_path=snapshot_path,
+            followed_ms_ago=math.ceil(max(0.0, now - self.rounds.majority_from(now)) * 1000),
         )
         self.parts.say(peer, RaftFrame(keep_alive=keep_alive))
 

@@ -69,7 +69,7 @@ class Leading:
     def round(self, now: float, out: Outbox) -> None:
         """After the core counted and sent: tell commits, keep alive, ask for snapshots."""
         if self.parts.guards.keepalives:
-            self._tell_commit()
+            self._tell_commit(now)
         behind = self.appends.behind_journal()
         out.snapshots_wanted += self.snapshots.wanted(now, behind)
         self.keep_alives.round(now, behind)
@@ -80,12 +80,12 @@ class Leading:
         wake_at = min(self.keep_alives.wake_at(now), self.appends.wake_at(now))
         return wake_at if self._hand_over_until is None else min(wake_at, self._hand_over_until)
 
-    def _tell_commit(self) -> None:
+    def _tell_commit(self, now: float) -> None:
         """Tell a commit at once to all who can use it and were not told by an append (row 13)."""
         for peer in self.parts.others:
             index = self.appends.commit_to_tell(peer)
             if index is not None:
-                self.keep_alives.tell(peer, 0)
+                self.keep_alives.tell(now, peer, 0)
                 self.appends.told_commit(peer, index)
 
     def _ask_to_take_over(self, now: float) -> None:

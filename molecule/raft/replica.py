@@ -264,6 +264,13 @@ class Replica(Standing):
         self._passes(now)
         self._frozen = True
 
+    def age(self, now: float, applied_index: int) -> float | None:
+        """Seconds that the applied state may be old; None when no leader was heard yet."""
+        freshness = self._dispatch.freshness
+        if self.is_leader and self._parts.commit_is_complete():
+            freshness.heard(self.commit_index, as_of=self._keep_alives.rounds.majority_from(now))
+        return freshness.age(now, applied_index)
+
     # --- one round ----------------------------------------------------------------------------
 
     def round(self, now: float) -> Outbox:

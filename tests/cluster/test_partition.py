@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from molecule.config import Timing
 from tests.cluster.cluster import NODES, Cluster
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -67,6 +68,11 @@ async def test_an_isolated_follower_stops_its_work_in_time(cluster: Cluster) -> 
             at=other,
         )
         assert not workers & {member.pid for member in cluster.members(follower, "worker")}
+        # Work moves after a lease in which nothing was heard, so what this node reads is older.
+        old = await cluster.get("/nodes", at=follower)
+        young = await cluster.get("/nodes", at=other)
+        assert int(old.headers["molecule-age-ms"]) > Timing().lease_ms
+        assert int(young.headers["molecule-age-ms"]) < int(old.headers["molecule-age-ms"])
     cluster.heal()
     await cluster.start_all()
     assert (await cluster.ended(execution))["state"] == "COMPLETED"

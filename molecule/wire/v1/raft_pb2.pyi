@@ -294,6 +294,7 @@ class KeepAlive(_message.Message):
     LEADER_COMMIT_INDEX_FIELD_NUMBER: _builtins.int
     COMMIT_IS_COMPLETE_FIELD_NUMBER: _builtins.int
     SNAPSHOT_PATH_FIELD_NUMBER: _builtins.int
+    FOLLOWED_MS_AGO_FIELD_NUMBER: _builtins.int
     round: _builtins.int
     """Grows with every round of one leader."""
     commit_index: _builtins.int
@@ -303,6 +304,8 @@ class KeepAlive(_message.Message):
     commit_is_complete: _builtins.bool
     snapshot_path: _builtins.bool
     """The follower is behind the journal and waits for a snapshot."""
+    followed_ms_ago: _builtins.int
+    """How long ago a majority is known to have followed: what it knew to be committed then was all."""
     def __init__(
         self,
         *,
@@ -311,10 +314,11 @@ class KeepAlive(_message.Message):
         leader_commit_index: _builtins.int = ...,
         commit_is_complete: _builtins.bool = ...,
         snapshot_path: _builtins.bool = ...,
+        followed_ms_ago: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit_index", b"commit_index", "commit_is_complete", b"commit_is_complete", "leader_commit_index", b"leader_commit_index", "round", b"round", "snapshot_path", b"snapshot_path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit_index", b"commit_index", "commit_is_complete", b"commit_is_complete", "followed_ms_ago", b"followed_ms_ago", "leader_commit_index", b"leader_commit_index", "round", b"round", "snapshot_path", b"snapshot_path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

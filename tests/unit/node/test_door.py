@@ -9,6 +9,7 @@ from molecule.access.policy import Actor, ActorKind
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
 from molecule.model.errors import MoleculeError, NotFound, OutcomeUnknown, Overloaded, Unavailable
+from molecule.node.clock import wall_ms
 from molecule.node.door import DoorService
 from molecule.node.submit import Accepted
 from molecule.wire.v1 import door_pb2 as d
@@ -52,9 +53,9 @@ class Parts:
         return 30.0
 
 
-async def submitted(parts: Parts) -> d.SubmitReply:
+def a_door(parts: Parts, *, age_s: float | None = 0.0) -> DoorService:
     anything: Any = parts
-    door = DoorService(
+    return DoorService(
         identifier=anything,
         submit=anything,
         deploy=anything,
@@ -72,8 +73,12 @@ async def submitted(parts: Parts) -> d.SubmitReply:
         read_behind=parts.read_behind,
         until_applied=parts.until_applied,
         limits=Limits(),
+        age_s=lambda: age_s,
     )
-    return await door.submit(d.SubmitRequest(process="echo", wait_ms=1000), 30.0)
+
+
+async def submitted(parts: Parts) -> d.SubmitReply:
+    return await a_door(parts).submit(d.SubmitRequest(process="echo", wait_ms=1000), 30.0)
 
 
 async def test_a_process_deployed_elsewhere_a_moment_ago_is_found_after_catching_up() -> None:
@@ -94,3 +99,18 @@ async def test_a_failure_after_acceptance_is_never_definite() -> None:
     parts.reading = Unavailable("its result lies on a voter that is down")
     with pytest.raises(OutcomeUnknown):
         await submitted(parts)
+
+
+async def test_a_read_tells_how_old_the_copy_is_and_a_fresh_one_is_not() -> None:
+    door = a_door(Parts(), age_s=1.25)
+    asked = d.ReadRequest(resource="execution", id="e1")
+    assert (await door.Read(asked, None)).age_ms == 1250
+    asked.fresh = True
+    assert (await door.Read(asked, None)).age_ms == 0
+
+
+async def test_without_any_leader_a_read_is_as_old_as_the_newest_entry() -> None:
+    parts = Parts()
+    parts.state.time_ms = wall_ms() - 60_000
+    reply = await a_door(parts, age_s=None).Read(d.ReadRequest(resource="execution"), None)
+    assert reply.age_ms >= 60_000

@@ -91,3 +91,61 @@ def test_a_single_voter_answers_at_once() -> None:
     voters.step()
 
     assert voters["a"].barriers[0].index is not None
+
+
+def age(voters: Voters, name: str) -> float:
+    voter = voters[name]
+    told = voter.replica.age(voters.now, voter.replica.commit_index)
+    assert told is not None
+    return told
+
+
+def test_every_voter_that_hears_the_leader_is_as_old_as_its_last_keep_alive() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.commit(b"x", at=leader)
+    voters.run(1.0)
+    assert all(age(voters, name) <= 0.25 for name in voters.names)
+
+
+def test_a_voter_that_is_cut_off_grows_old() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.5)
+    follower = next(name for name in voters.names if name != leader)
+    voters.cut(follower)
+    voters.run(5.0)
+    assert 5.0 <= age(voters, follower) <= 5.3
+
+
+def test_a_leader_that_is_cut_off_grows_old_from_the_last_majority_on() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.5)
+    voters.cut(leader)
+    voters.run(0.4)
+    assert 0.4 <= age(voters, leader) <= 0.7
+    voters.run(2.0)
+    assert 2.4 <= age(voters, leader) <= 2.7
+
+
+def test_what_is_not_applied_yet_makes_a_voter_as_old_as_what_is() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.5)
+    follower = next(name for name in voters.names if name != leader)
+    replica = voters[follower].replica
+    applied = replica.commit_index
+    before = replica.age(voters.now, applied)
+    assert before is not None
+    voters.commit(b"x", at=leader)
+    voters.run(1.0)
+    late = replica.age(voters.now, applied)
+    assert late is not None
+    assert late >= 0.9
+    assert age(voters, follower) <= 0.25
+
+
+def test_without_a_leader_the_age_of_what_was_read_from_disk_is_not_known() -> None:
+    voters = Voters()
+    assert voters["a"].replica.age(voters.now, 0) is None
