@@ -69,8 +69,8 @@ async def test_an_isolated_follower_stops_its_work_in_time(cluster: Cluster) -> 
         )
         assert not workers & {member.pid for member in cluster.members(follower, "worker")}
         # Work moves after a lease in which nothing was heard, so what this node reads is older.
-        old = await cluster.get("/nodes", at=follower)
-        young = await cluster.get("/nodes", at=other)
+        old = await cluster.get("/api/v1/nodes", at=follower)
+        young = await cluster.get("/api/v1/nodes", at=other)
         assert int(old.headers["molecule-age-ms"]) > Timing().lease_ms
         assert int(young.headers["molecule-age-ms"]) < int(old.headers["molecule-age-ms"])
     cluster.heal()

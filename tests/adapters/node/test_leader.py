@@ -31,11 +31,15 @@ class Agent:
             self.heard.put_nowait(message)
 
 
-def a_leader(node: OneNode) -> Leader:
+def a_leader(node: OneNode, confirmed: asyncio.Event | None = None) -> Leader:
+    """Its majority answers at once or, after the claim, when `confirmed` is set."""
+
     async def barrier() -> int:
+        if confirmed is not None and leader.epoch is not None:
+            await confirmed.wait()
         return node.state.index
 
-    return Leader(
+    leader = Leader(
         node="n1",
         life="1",
         replica=node.replica,
@@ -46,6 +50,7 @@ def a_leader(node: OneNode) -> Leader:
         timing=Timing(),
         limits=node.limits,
     )
+    return leader
 
 
 async def epoch_heard(leader: Leader, group: asyncio.TaskGroup) -> tuple[int, asyncio.Task[None]]:
@@ -72,6 +77,24 @@ async def test_every_leadership_has_an_epoch_of_its_own_and_ends_its_sessions(
             assert leader.epoch is None
         running.cancel()
     assert epochs == [(before + 1, before + 1), (before + 2, before + 2)]
+
+
+async def test_no_lease_is_renewed_before_a_majority_confirms_the_leader(node: OneNode) -> None:
+    confirmed = asyncio.Event()
+    leader = a_leader(node, confirmed)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(leader.run())
+        leader.role_changed(1)
+        agent = Agent(a_beat())
+        session = group.create_task(leader.serve("n1", agent.words(), agent.hear))
+        await asyncio.sleep(0.05)
+        assert leader.epoch is not None
+        assert agent.heard.empty()
+        confirmed.set()
+        assert (await agent.heard.get()).heartbeat.lease_ms == Timing().lease_ms
+        leader.role_changed(None)
+        await session
+        running.cancel()
 
 
 async def test_session_is_refused_by_a_node_that_does_not_lead(node: OneNode) -> None:

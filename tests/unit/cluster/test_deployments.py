@@ -40,6 +40,26 @@ def test_version_never_changes() -> None:
     assert next(iter(replica.state.versions.values())).priority == 0
 
 
+def test_an_execution_stays_on_its_version_whatever_becomes_active_and_whoever_has_it() -> None:
+    replica = Replica()
+    replica.start("e1", "n1")
+    replica.submit("e2")
+    replica.say(
+        put_version=wire.PutVersion(
+            process="orders", version="v2", options=wire.VersionOptions(failover="fail")
+        )
+    )
+    activate = wire.ActivateVersion(environment=ENVIRONMENT, process="orders", version="v2")
+    assert isinstance(replica.say(activate_version=activate), Applied)
+    replica.say(report_node_death=wire.ReportNodeDeath(node="n1", life="1"))
+    replica.assign("e1", "n2")
+    replica.assign("e2", "n2")
+    replica.start("e3", "n2")
+    versions = {name: replica.execution(name).version for name in ("e1", "e2", "e3")}
+    assert versions == {"e1": "v1", "e2": "v1", "e3": "v2"}
+    assert replica.execution("e1").attempts == 2
+
+
 def test_activation_needs_version_and_environment() -> None:
     replica = Replica()
 

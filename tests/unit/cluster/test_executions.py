@@ -240,9 +240,11 @@ def test_conservation_counts_both_sides() -> None:
 def test_doubts_say_what_was_sent_where_and_when_it_may_be_denied() -> None:
     replica = Replica()
     token = replica.start("e1")
-    replica.intend("e1", token, "a", target="POST /late")
+    request = wire.DocumentRef(digest="sha of the request", size_bytes=9)
+    replica.intend("e1", token, "a", target="POST /late", document="7", request=request)
     (doubt,) = views.doubts(replica.state, replica.execution("e1"))
-    assert doubt["target"] == "POST /late"
+    assert (doubt["step"], doubt["document"], doubt["target"]) == ("tell", "7", "POST /late")
+    assert doubt["request_digest"] == "sha of the request"
     assert doubt["sent_after_ms"] == NOW_MS
     assert doubt["answer_not_before_ms"] == NOW_MS + 5_000 + 2_750
 

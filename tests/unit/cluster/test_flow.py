@@ -149,6 +149,7 @@ def test_process_takes_as_many_as_its_own_limit_and_others_still_fit() -> None:
     replica.submit("e2")
     full = replica.submit("e3")
     assert full == Rejected("overloaded", {"limit": "pending_per_process_max"})
+    assert list(replica.state.executions) == ["e1", "e2"], "what came in stays"
     assert isinstance(replica.submit("o1", process="others"), Applied)
     replica.say(cancel_execution=wire.CancelExecution(execution="e1"))
     assert isinstance(replica.submit("e3"), Applied)

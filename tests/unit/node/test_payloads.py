@@ -104,6 +104,31 @@ async def test_a_document_needs_one_of_two_other_voters() -> None:
     await put(None, FROZEN)
 
 
+async def test_a_document_is_not_called_kept_before_another_voter_has_it() -> None:
+    taken = asyncio.Event()
+
+    async def put_at(voter: str, _content: bytes, _execution: str, _token: int) -> None:
+        await (taken.wait() if voter == "n3" else asyncio.Event().wait())
+
+    async def get_from(_voter: str, _digest: Digest) -> bytes | None:
+        raise AssertionError
+
+    payloads = Payloads(
+        me="n1",
+        voters=lambda: ("n1", "n2", "n3"),
+        documents=Nothing(),
+        put_at=put_at,
+        get_from=get_from,
+        limits=Limits(),
+    )
+    async with asyncio.TaskGroup() as group:
+        putting = group.create_task(payloads.put(CONTENT))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not putting.done(), "one of three voters has it"
+        taken.set()
+
+
 async def test_a_document_that_no_majority_can_take_is_refused_without_waiting() -> None:
     async with asyncio.timeout(Limits().document_put_ms_max / 2_000):
         with pytest.raises(StorageFull, match=r"n2: full.*n3: down"):
