@@ -52,6 +52,13 @@ class Programs:
     gateway: tuple[str, ...] = (sys.executable, "-m", "molecule.gateway")
     report: tuple[str, ...] = (sys.executable, "-m", "molecule.node.death_report")
 
+    def of(self, node: str, data: str) -> "Programs":
+        """The same with two words that nobody reads but people who look at a list of processes."""
+        words = (node, data)
+        return Programs(
+            self.node + words, self.worker + words, self.gateway + words, self.report + words
+        )
+
 
 class Backoff:
     """How long to wait before a child is started again: longer while it keeps dying young."""
@@ -69,7 +76,9 @@ class Backoff:
 def run(settings: str) -> NoReturn:
     """Become the supervisor of the node whose checked configuration (JSON) is `settings`."""
     environ = {**os.environ, "MOLECULE_NODE_CONFIG": settings}
-    os.execve(sys.executable, [sys.executable, "-m", "molecule.serve"], environ)  # noqa: S606
+    told = json.loads(settings)
+    command = [sys.executable, "-m", "molecule.serve", told["id"], told["data"]]
+    os.execve(sys.executable, command, environ)  # noqa: S606
 
 
 def local_folder(data: str) -> Path:
@@ -305,7 +314,11 @@ async def _main() -> int:
         print(f"molecule serve: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_CONFIG
     # A worker node has no copy of anything that a caller could ask for.
-    supervisor = Supervisor(folder, has_gateway=settings.get("role") != "worker")
+    supervisor = Supervisor(
+        folder,
+        Programs().of(settings["id"], data),
+        has_gateway=settings.get("role") != "worker",
+    )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)

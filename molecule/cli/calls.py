@@ -88,7 +88,9 @@ class Cluster:
                 continue
             if answer.status < httpx2.codes.BAD_REQUEST:
                 return answer
-            refused = from_problem(call.action, answer.value, context=self.context.source)
+            refused = from_problem(
+                call.action, answer.value, context=self.context.source, path=call.path
+            )
             is_safe = answer.value.get("definite") or call.is_repeatable
             if answer.value.get("code") not in _ASK_ANOTHER or not is_safe:
                 raise refused

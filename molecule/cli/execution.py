@@ -1,7 +1,6 @@
 """`molecule execution`: submit, find, watch, signal, cancel, resolve."""
 
 import re
-import secrets
 import time
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -11,10 +10,18 @@ from cyclopts import App, Parameter
 from molecule.cli import inputs, output
 from molecule.cli.calls import Answer, Call, Cluster
 from molecule.cli.failures import ExitCode, Failure
-from molecule.cli.options import PAGE, SHARED, Page, Shared, confirm, given, milliseconds
+from molecule.cli.options import (
+    PAGE,
+    SHARED,
+    Page,
+    Shared,
+    confirm,
+    given,
+    idempotency_key,
+    milliseconds,
+)
 from molecule.definition import durations
 from molecule.model.execution import ACTIVE, ExecutionState
-from molecule.model.keys import make_key
 
 app = App(name="execution", help="Submit, find, watch, signal, cancel and resolve executions.")
 
@@ -43,8 +50,9 @@ def submit(
         bool, Parameter(help="One execution for each document instead of one for all.")
     ] = False,
     key: Annotated[
-        str, Parameter(help="Idempotency key; submitting again with it gives the same execution.")
-    ] = "",
+        str | None,
+        Parameter(help="Idempotency key; submitting again with it gives the same execution."),
+    ] = None,
     environment: Annotated[
         str, Parameter(help="Where it is deployed; needed when that is more than one place.")
     ] = "",
@@ -63,7 +71,7 @@ def submit(
     target: dict[str, Any] = given(process=process, environment=environment, version=version)
     if priority:
         target["priority"] = priority
-    key = key or make_key(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+    key = idempotency_key(key)
     wait_ms = milliseconds(wait, "--wait") if wait else 0
     with shared.cluster() as cluster:
         if each:
@@ -227,8 +235,8 @@ def signal(
         str, Parameter(help="Which of several documents it is for, as its `await` says.")
     ] = "",
     key: Annotated[
-        str, Parameter(help="Idempotency key; telling it again with it changes nothing.")
-    ] = "",
+        str | None, Parameter(help="Idempotency key; telling it again with it changes nothing.")
+    ] = None,
     shared: Shared = SHARED,
 ) -> None:
     """Tell an execution something: what its `await` waits for, now or later."""
@@ -238,7 +246,7 @@ def signal(
         f"{_PATH}/{execution}/signals/{name}",
         query=given(correlation=correlation),
         body=inputs.value(value, file),
-        key=key or make_key(time.time_ns() // 1_000_000, secrets.token_bytes(10)),
+        key=idempotency_key(key),
     )
     with shared.cluster() as cluster:
         answer = cluster.ask(call)

@@ -1,7 +1,5 @@
 """`molecule execution`: what follows when one is parked or has ended: release, fail, retry."""
 
-import secrets
-import time
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -9,8 +7,7 @@ from cyclopts import Parameter
 from molecule.cli import output
 from molecule.cli.calls import Call
 from molecule.cli.execution import app
-from molecule.cli.options import SHARED, Shared, confirm, given
-from molecule.model.keys import make_key
+from molecule.cli.options import SHARED, Shared, confirm, given, idempotency_key
 
 _PATH = "/api/v1/executions"
 
@@ -40,21 +37,21 @@ def retry(
     execution: Id,
     *,
     key: Annotated[
-        str, Parameter(help="Idempotency key; retrying again with it gives the same execution.")
-    ] = "",
+        str | None,
+        Parameter(help="Idempotency key; retrying again with it gives the same execution."),
+    ] = None,
     version: Annotated[
         str, Parameter(help="Content hash of a version; default: the active one.")
     ] = "",
     shared: Shared = SHARED,
 ) -> None:
     """Submit the input of an execution that has ended again, as a new execution."""
-    key = key or make_key(time.time_ns() // 1_000_000, secrets.token_bytes(10))
     call = Call(
         f"retry {execution}",
         "POST",
         f"{_PATH}/{execution}/retry",
         body=given(version=version),
-        key=key,
+        key=idempotency_key(key),
     )
     with shared.cluster() as cluster:
         answer = cluster.ask(call)

@@ -44,10 +44,10 @@ class Failure(Exception):
 _ADVICE: Final = {
     "unauthenticated": "check the token file that {context} names",
     "forbidden": "ask for this right, or use a token that has it",
-    "not_found": "look up what there is with the list command of the same noun",
+    "not_found": "look up what there is with: {list}",
     "key_conflict": "use another --key for another input, or send the same input",
     "too_old": "look for the first execution in its history before you submit with a new --key",
-    "wrong_state": "look at it with: molecule execution show",
+    "wrong_state": "look at it with: {show}",
     "invalid_process": "mend the files at these places and apply again",
     "overloaded": "wait and repeat the command",
     "draining": "repeat the command; another node answers",
@@ -57,14 +57,31 @@ _ADVICE: Final = {
 }
 """Only where something better can be said than what follows from the problem's own flags."""
 
+_API: Final = "/api/v1/"
+_NOUNS: Final = {
+    "executions": "execution",
+    "processes": "process",
+    "nodes": "node",
+    "cluster": "node",
+    "connections": "connection",
+    "deadletters": "deadletter",
+}
+"""Of the command line, by the first part of a path."""
 
-def from_problem(action: str, problem: dict[str, Any], *, context: str) -> Failure:
-    """The failure of an action that a node answered with this problem document."""
+_JOINING: Final = dict.fromkeys(
+    ("unauthenticated", "forbidden"), "make one for this node with: molecule cluster token"
+)
+"""What is wrong with the token that lets a node in, not with the one of the context."""
+
+
+def from_problem(action: str, problem: dict[str, Any], *, context: str, path: str = "") -> Failure:
+    """The failure of an action at a path that a node answered with this problem document."""
     findings = problem.get("findings") or ()
     why = "\n".join(_finding(finding) for finding in findings) or str(problem.get("detail", ""))
     is_definite = problem.get("definite", False)
     key = problem.get("idempotency_key")
-    advice = _ADVICE.get(str(problem.get("code")), "")
+    told = _ADVICE | _JOINING if path == f"{_API}cluster/join" else _ADVICE
+    advice = told.get(str(problem.get("code")), "")
     if not is_definite and key:
         advice = f"repeat with --key {key}: if it was accepted you get the same execution"
     elif not advice and problem.get("limit"):
@@ -76,7 +93,7 @@ def from_problem(action: str, problem: dict[str, Any], *, context: str) -> Failu
     return Failure(
         f"{action}: {problem.get('title', 'refused')}",
         why=why,
-        then=advice.format(context=context, request=problem.get("request", "?")),
+        then=advice.format(context=context, request=problem.get("request", "?"), **_looking(path)),
         code=ExitCode.FAILED if is_definite else ExitCode.OUTCOME_UNKNOWN,
     )
 
@@ -85,6 +102,18 @@ def from_error(error: MoleculeError) -> Failure:
     """An error of the tree that arose in this process."""
     code = ExitCode.FAILED if error.definite else ExitCode.OUTCOME_UNKNOWN
     return Failure(error.code.replace("_", " "), why=error.message, code=code)
+
+
+def _looking(path: str) -> dict[str, str]:
+    """The commands that list what a path is about, and show the one that it names."""
+    first, _, rest = path.removeprefix(_API).partition("/")
+    noun = _NOUNS.get(first, "execution")
+    if rest.startswith("postmortems"):
+        return {"list": "molecule cluster postmortem", "show": "molecule cluster postmortem"}
+    if first == "executions" and not rest:  # A submission: what is not there is the process.
+        noun = "process"
+    name = rest.split("/")[-1 if first == "cluster" else 0]
+    return {"list": f"molecule {noun} list", "show": f"molecule {noun} show {name}".rstrip()}
 
 
 def _part(name: str, text: str) -> str:

@@ -5,6 +5,7 @@ that the token names, and private keys never leave this machine.
 """
 
 import hashlib
+import re
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from molecule.cli import context, local_files
 from molecule.cli.calls import Call, Cluster
 from molecule.cli.failures import ExitCode, Failure
 from molecule.cli.local_files import NodePlace
+from molecule.config import NODE_NAME
 from molecule.rpc import signing
 
 _TIMEOUT_S: Final = 10.0
@@ -49,6 +51,13 @@ class JoinToken:
 
 def obtain(address: str, token: JoinToken, *, node: NodePlace, folder: Path) -> None:
     """Let the cluster sign for this node and write all its files; `Failure` says what is wrong."""
+    if not re.fullmatch(NODE_NAME, node.id):
+        raise Failure(
+            f"join: {node.id!r} cannot be the name of a node",
+            why="a name has lower-case letters, digits and, between them, hyphens; 63 at most",
+            then="give another --id",
+            code=ExitCode.WRONG_USAGE,
+        )
     url = address if address.startswith("https://") else f"https://{address}"
     ca = _authority(url.rstrip("/"), token)
     wanted = {kind: signing.request(node.id) for kind in ("node", "gateway")}

@@ -1,6 +1,8 @@
 """Options that many commands have, and how they become a cluster to talk to."""
 
+import secrets
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,7 @@ from molecule.cli.calls import Cluster
 from molecule.cli.failures import ExitCode, Failure
 from molecule.cli.output import Form
 from molecule.definition import durations
+from molecule.model.keys import make_key
 
 
 @Parameter(name="*")
@@ -60,6 +63,20 @@ def milliseconds(text: str, option: str) -> int:
         raise Failure(
             f"{option} {text} is not a duration",
             then="write it like 500ms, 30s, 5m, 2h or 1d",
+            code=ExitCode.WRONG_USAGE,
+        )
+    return asked
+
+
+def idempotency_key(asked: str | None) -> str:
+    """The key that was asked for, else a new one. An empty one is a variable that was not set."""
+    if asked is None:
+        return make_key(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+    if not asked:
+        raise Failure(
+            "--key is empty",
+            why="a repeat of the command could not be told from a second request",
+            then="give a key, or leave --key out and take the one that is printed",
             code=ExitCode.WRONG_USAGE,
         )
     return asked

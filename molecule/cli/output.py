@@ -12,6 +12,8 @@ Form = Literal["table", "json", "yaml"]
 
 _PIPE_WIDTH: Final = 200
 _VERSION_SHOWN: Final = 12
+_INSTANTS: Final = ("_at_ms", "_until_ms", "_before_ms", "_sent_after_ms")
+"""How names of instants end; every other number of milliseconds is a length of time."""
 
 
 def show(value: Any, *, form: Form, columns: Sequence[str] = ()) -> None:
@@ -38,7 +40,7 @@ def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for column in columns:
-        shown.add_column(column.removesuffix("_at_ms").replace("_", " "), overflow="fold")
+        shown.add_column(_heading(column), overflow="fold")
     for row in rows:
         shown.add_row(*(cell(column, row.get(column)) for column in columns))
     _console().print(shown)
@@ -67,7 +69,7 @@ def cell(name: str, value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if name.endswith("_at_ms") and isinstance(value, int):
+    if f"_{name}".endswith(_INSTANTS) and isinstance(value, int):
         return instant(value)
     if name == "version" and isinstance(value, str):
         return value[:_VERSION_SHOWN]
@@ -76,6 +78,10 @@ def cell(name: str, value: Any) -> str:
     if isinstance(value, list):
         return " ".join(cell("", inner) for inner in value)
     return str(value)
+
+
+def _heading(column: str) -> str:
+    return "at" if column == "at_ms" else column.removesuffix("_at_ms").replace("_", " ")
 
 
 def instant(at_ms: int) -> str:

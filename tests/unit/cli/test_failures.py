@@ -164,7 +164,7 @@ def test_unknown_process_says_where_to_look(shell: Shell) -> None:
     assert said.talk == (
         "error: submit to nowhere: not found\n"
         "  why:  no process nowhere is deployed\n"
-        "  next: look up what there is with the list command of the same noun\n"
+        "  next: look up what there is with: molecule process list\n"
     )
 
 
