@@ -12,6 +12,7 @@ from molecule.model.ids import ExecutionId
 from molecule.node.clock import boottime_us
 from molecule.node.replica import Replica
 from molecule.telemetry.node_metrics import NodeMetrics
+from molecule.telemetry.processor_wait import ProcessorWait
 
 _EVERY_S = 1.0
 _SLICE = 2_000
@@ -78,12 +79,18 @@ class Measures:
             group.create_task(self._watch_loop())
 
     async def _watch_loop(self) -> None:
-        """See how late the loop comes to what is due."""
-        observe, every_us = self._metrics.loop_lag.observe, int(_LAG_EVERY_S * 1_000_000)
+        """See how late the loop comes to what is due, and how much of it the machine caused."""
+        lag, stall = self._metrics.loop_lag.observe, self._metrics.loop_stall.observe
+        every_us = int(_LAG_EVERY_S * 1_000_000)
+        wait = ProcessorWait()
+        waited_us = wait.us()
         while True:
             due_us = boottime_us() + every_us
             await asyncio.sleep(_LAG_EVERY_S)
-            observe(max(0, boottime_us() - due_us) / 1_000_000)
+            late_us = max(0, boottime_us() - due_us)
+            before_us, waited_us = waited_us, wait.us()
+            lag(late_us / 1_000_000)
+            stall(max(0, late_us - (waited_us - before_us)) / 1_000_000)
 
     def _measure_gates(self, state: ClusterState) -> None:
         metrics, leads = self._metrics.gates, self._leads()

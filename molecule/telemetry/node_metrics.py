@@ -200,6 +200,12 @@ class NodeMetrics:
             buckets=_SHORT,
             registry=registry,
         )
+        self.loop_stall = Histogram(
+            "molecule_loop_stall_seconds",
+            "How late it ran one without the time in which other programs had the processors.",
+            buckets=_SHORT,
+            registry=registry,
+        )
         self.alarms = Counter(
             "molecule_alarms", "Faults that a person must know.", ("name",), registry=registry
         )

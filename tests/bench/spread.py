@@ -11,10 +11,11 @@ _PAD: Final = "x" * 940
 
 def batches_of(pending: int, keys: int) -> Iterator[dict[str, Any]]:
     """Batches of one process each; every key gets its even part, one after the other."""
+    used = min(BACKLOG_PROCESSES, keys)
     for start in range(0, pending, BATCH):
-        number = start // BATCH % BACKLOG_PROCESSES
+        number = start // BATCH % used
         mine = [key for key in range(keys) if key % BACKLOG_PROCESSES == number]
-        turn = start // BATCH // BACKLOG_PROCESSES * BATCH
+        turn = start // BATCH // used * BATCH
         items = [
             {"input": {"key": f"key{mine[(turn + each) % len(mine)]}", "pad": _PAD}}
             for each in range(BATCH)
