@@ -120,7 +120,7 @@ def main() -> int:
     )
     # Millions of small objects live as long as their executions: looking through all of them for
     # cycles would stall the loop that votes.
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(10_000, 5, 2_000)
     try:
         return uvloop.run(_run(config, told))
     except _FOR_A_PERSON as error:

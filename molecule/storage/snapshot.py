@@ -7,6 +7,7 @@ anything but a whole, checked and synced copy.
 
 import asyncio
 import hashlib
+import itertools
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
@@ -22,6 +23,9 @@ from molecule.storage.rows import Mark
 from molecule.wire.v1 import snapshot_pb2
 
 _ROWS_AT_ONCE: Final = 200
+_FIELDS: Final[dict[type, str]] = {int: "integers", bytes: "blobs", str: "texts"}
+_NULL: Final = ord("n")
+_LETTERS: Final = {int: ord("i"), bytes: ord("b"), str: ord("t"), type(None): _NULL}
 
 
 async def read_mark(connection: aiosqlite.Connection) -> Mark:
@@ -88,18 +92,15 @@ class SnapshotReader:
         yield snapshot_pb2.SnapshotChunk(trailer=trailer).SerializeToString()
 
     def _encode(self, table: str, found: Sequence[Any]) -> list[bytes]:
-        chunks: list[bytes] = []
-        cells: list[snapshot_pb2.SnapshotCell] = []
-        size_bytes = 0
-        for row in found:
-            cells.extend(_cell(value) for value in row)
-            size_bytes += sum(len(value) for value in row if isinstance(value, bytes | str))
-            if size_bytes >= self._limits.snapshot_chunk_bytes_max:
-                chunks.append(_rows_chunk(table, cells))
-                cells, size_bytes = [], 0
-        if cells:
-            chunks.append(_rows_chunk(table, cells))
-        return chunks
+        columns = tuple(zip(*found, strict=True))
+        is_large = sum(map(_size_bytes, columns)) > self._limits.snapshot_chunk_bytes_max
+        if is_large and len(found) > 1:
+            half = len(found) // 2
+            return [*self._encode(table, found[:half]), *self._encode(table, found[half:])]
+        rows = snapshot_pb2.SnapshotRows(
+            table=table, count=len(found), columns=[_column(values) for values in columns]
+        )
+        return [snapshot_pb2.SnapshotChunk(rows=rows).SerializeToString()]
 
 
 class SnapshotSink:
@@ -171,15 +172,17 @@ class SnapshotSink:
 
     def _insert(self, rows: snapshot_pb2.SnapshotRows) -> None:
         columns = schema.TABLES.get(rows.table)
-        if columns is None or self._connection is None or len(rows.cells) % len(columns):
+        values = [_values(column, rows.count) for column in rows.columns]
+        fits = columns is not None and len(values) == len(columns)
+        if self._connection is None or not fits or any(len(one) != rows.count for one in values):
             raise self._refused(f"rows of {rows.table!r} do not fit its columns")
-        values = [_value(cell) for cell in rows.cells]
-        width = len(columns)
-        whole = [values[start : start + width] for start in range(0, len(values), width)]
-        places = ", ".join("?" * width)
+        places = ", ".join("?" * len(values))
         # The name was looked up in our own table of tables above.
-        self._connection.executemany(f"INSERT INTO {rows.table} VALUES ({places})", whole)  # noqa: S608
-        self._counts[rows.table] += len(whole)
+        self._connection.executemany(
+            f"INSERT INTO {rows.table} VALUES ({places})",  # noqa: S608
+            zip(*values, strict=True),
+        )
+        self._counts[rows.table] += rows.count
 
     def _finish(self) -> Mark:
         header, trailer, connection = self._header, self._trailer, self._connection
@@ -220,28 +223,32 @@ class SnapshotSink:
         )
 
 
-def _rows_chunk(table: str, cells: list[snapshot_pb2.SnapshotCell]) -> bytes:
-    rows = snapshot_pb2.SnapshotRows(table=table, cells=cells)
-    return snapshot_pb2.SnapshotChunk(rows=rows).SerializeToString()
+def _size_bytes(values: Sequence[Any]) -> int:
+    if set(map(type, values)) <= {bytes, str}:
+        return sum(map(len, values))
+    return sum(len(value) for value in values if isinstance(value, bytes | str))
 
 
-def _cell(value: object) -> snapshot_pb2.SnapshotCell:
-    if isinstance(value, int):
-        return snapshot_pb2.SnapshotCell(integer=value)
-    if isinstance(value, bytes):
-        return snapshot_pb2.SnapshotCell(blob=value)
-    if isinstance(value, str):
-        return snapshot_pb2.SnapshotCell(text=value)
-    return snapshot_pb2.SnapshotCell()
+def _column(values: Sequence[Any]) -> snapshot_pb2.SnapshotColumn:
+    column = snapshot_pb2.SnapshotColumn()
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and kinds <= set(_FIELDS):
+        getattr(column, _FIELDS[kinds.pop()]).extend(values)
+        return column
+    column.kinds = bytes(_LETTERS[type(each)] for each in values)
+    for kind, name in _FIELDS.items():
+        getattr(column, name).extend(value for value in values if isinstance(value, kind))
+    return column
 
 
-def _value(cell: snapshot_pb2.SnapshotCell) -> int | bytes | str | None:
-    match cell.WhichOneof("value"):
-        case "integer":
-            return cell.integer
-        case "blob":
-            return cell.blob
-        case "text":
-            return cell.text
-        case _:
-            return None
+def _values(column: snapshot_pb2.SnapshotColumn, count: int) -> Sequence[Any]:
+    """The values again; of another number than `count` when the column is not whole."""
+    if not column.kinds:
+        of_kind = (column.integers, column.blobs, column.texts)
+        return next((list(values) for values in of_kind if len(values) == count), ())
+    left = {_LETTERS[kind]: iter(getattr(column, name)) for kind, name in _FIELDS.items()}
+    left[_NULL] = itertools.repeat(None)
+    try:
+        return [next(left[letter]) for letter in column.kinds]
+    except (KeyError, StopIteration):
+        return ()

@@ -194,18 +194,7 @@ class NodeMetrics:
             "Referenced documents that this voter does not have yet.",
             registry=registry,
         )
-        self.loop_lag = Histogram(
-            "molecule_loop_lag_seconds",
-            "How late the loop of the node process ran a due call.",
-            buckets=_SHORT,
-            registry=registry,
-        )
-        self.loop_stall = Histogram(
-            "molecule_loop_stall_seconds",
-            "How late it ran one without the time in which other programs had the processors.",
-            buckets=_SHORT,
-            registry=registry,
-        )
+        self._add_loop(registry)
         self.alarms = Counter(
             "molecule_alarms", "Faults that a person must know.", ("name",), registry=registry
         )
@@ -227,6 +216,20 @@ class NodeMetrics:
             registry=registry,
         )
         return registry
+
+    def _add_loop(self, registry: CollectorRegistry) -> None:
+        self.loop_lag = Histogram(
+            "molecule_loop_lag_seconds",
+            "How late the loop of the node process ran a due call.",
+            buckets=_SHORT,
+            registry=registry,
+        )
+        self.loop_stall = Histogram(
+            "molecule_loop_stall_seconds",
+            "How late it ran one without the time in which other programs had the processors.",
+            buckets=_SHORT,
+            registry=registry,
+        )
 
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmolecule/wire/v1/snapshot.proto\x12\x10molecule.wire.v1\"\xb1\x01\n\rSnapshotChunk\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .molecule.wire.v1.SnapshotHeaderH\x00\x12.\n\x04rows\x18\x02 \x01(\x0b\x32\x1e.molecule.wire.v1.SnapshotRowsH\x00\x12\x34\n\x07trailer\x18\x03 \x01(\x0b\x32!.molecule.wire.v1.SnapshotTrailerH\x00\x42\x06\n\x04kind\"K\n\x0eSnapshotHeader\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12\x0e\n\x06schema\x18\x04 \x01(\r\"J\n\x0cSnapshotCell\x12\x11\n\x07integer\x18\x01 \x01(\x12H\x00\x12\x0e\n\x04\x62lob\x18\x02 \x01(\x0cH\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x42\x07\n\x05value\"L\n\x0cSnapshotRows\x12\r\n\x05table\x18\x01 \x01(\t\x12-\n\x05\x63\x65lls\x18\x02 \x03(\x0b\x32\x1e.molecule.wire.v1.SnapshotCell\"\x89\x01\n\x0fSnapshotTrailer\x12\x39\n\x04rows\x18\x01 \x03(\x0b\x32+.molecule.wire.v1.SnapshotTrailer.RowsEntry\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x1a+\n\tRowsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmolecule/wire/v1/snapshot.proto\x12\x10molecule.wire.v1\"\xb1\x01\n\rSnapshotChunk\x12\x32\n\x06header\x18\x01 \x01(\x0b\x32 .molecule.wire.v1.SnapshotHeaderH\x00\x12.\n\x04rows\x18\x02 \x01(\x0b\x32\x1e.molecule.wire.v1.SnapshotRowsH\x00\x12\x34\n\x07trailer\x18\x03 \x01(\x0b\x32!.molecule.wire.v1.SnapshotTrailerH\x00\x42\x06\n\x04kind\"K\n\x0eSnapshotHeader\x12\r\n\x05index\x18\x01 \x01(\x04\x12\x0c\n\x04term\x18\x02 \x01(\x04\x12\x0c\n\x04hash\x18\x03 \x01(\x0c\x12\x0e\n\x06schema\x18\x04 \x01(\r\"O\n\x0eSnapshotColumn\x12\r\n\x05kinds\x18\x01 \x01(\x0c\x12\x10\n\x08integers\x18\x02 \x03(\x12\x12\r\n\x05\x62lobs\x18\x03 \x03(\x0c\x12\r\n\x05texts\x18\x04 \x03(\t\"e\n\x0cSnapshotRows\x12\r\n\x05table\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x31\n\x07\x63olumns\x18\x04 \x03(\x0b\x32 .molecule.wire.v1.SnapshotColumnJ\x04\x08\x02\x10\x03\"\x89\x01\n\x0fSnapshotTrailer\x12\x39\n\x04rows\x18\x01 \x03(\x0b\x32+.molecule.wire.v1.SnapshotTrailer.RowsEntry\x12\x0e\n\x06sha256\x18\x02 \x01(\x0c\x1a+\n\tRowsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SNAPSHOTCHUNK']._serialized_end=231
   _globals['_SNAPSHOTHEADER']._serialized_start=233
   _globals['_SNAPSHOTHEADER']._serialized_end=308
-  _globals['_SNAPSHOTCELL']._serialized_start=310
-  _globals['_SNAPSHOTCELL']._serialized_end=384
-  _globals['_SNAPSHOTROWS']._serialized_start=386
-  _globals['_SNAPSHOTROWS']._serialized_end=462
-  _globals['_SNAPSHOTTRAILER']._serialized_start=465
-  _globals['_SNAPSHOTTRAILER']._serialized_end=602
-  _globals['_SNAPSHOTTRAILER_ROWSENTRY']._serialized_start=559
-  _globals['_SNAPSHOTTRAILER_ROWSENTRY']._serialized_end=602
+  _globals['_SNAPSHOTCOLUMN']._serialized_start=310
+  _globals['_SNAPSHOTCOLUMN']._serialized_end=389
+  _globals['_SNAPSHOTROWS']._serialized_start=391
+  _globals['_SNAPSHOTROWS']._serialized_end=492
+  _globals['_SNAPSHOTTRAILER']._serialized_start=495
+  _globals['_SNAPSHOTTRAILER']._serialized_end=632
+  _globals['_SNAPSHOTTRAILER_ROWSENTRY']._serialized_start=589
+  _globals['_SNAPSHOTTRAILER_ROWSENTRY']._serialized_end=632
 # @@protoc_insertion_point(module_scope)

@@ -79,52 +79,62 @@ class SnapshotHeader(_message.Message):
 Global___SnapshotHeader: _TypeAlias = SnapshotHeader  # noqa: Y015
 
 @_typing.final
-class SnapshotCell(_message.Message):
+class SnapshotColumn(_message.Message):
+    """The values of one column in some rows, in their order, apart by kind."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
-    INTEGER_FIELD_NUMBER: _builtins.int
-    BLOB_FIELD_NUMBER: _builtins.int
-    TEXT_FIELD_NUMBER: _builtins.int
-    integer: _builtins.int
-    blob: _builtins.bytes
-    text: _builtins.str
+    KINDS_FIELD_NUMBER: _builtins.int
+    INTEGERS_FIELD_NUMBER: _builtins.int
+    BLOBS_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    kinds: _builtins.bytes
+    """a letter for each value: i, b, t, or n for null; empty: all are of one kind"""
+    @_builtins.property
+    def integers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def blobs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
-        integer: _builtins.int = ...,
-        blob: _builtins.bytes = ...,
-        text: _builtins.str = ...,
+        kinds: _builtins.bytes = ...,
+        integers: _abc.Iterable[_builtins.int] | None = ...,
+        blobs: _abc.Iterable[_builtins.bytes] | None = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "integer", b"integer", "text", b"text", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "integer", b"integer", "text", b"text", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blobs", b"blobs", "integers", b"integers", "kinds", b"kinds", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["integer", "blob", "text"]  # noqa: Y015
-    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___SnapshotCell: _TypeAlias = SnapshotCell  # noqa: Y015
+Global___SnapshotColumn: _TypeAlias = SnapshotColumn  # noqa: Y015
 
 @_typing.final
 class SnapshotRows(_message.Message):
-    """Cells of whole rows, one after the other, in the order of the table's columns."""
+    """Some rows of a table, in the order of its columns: by column, a message is quickly made and read."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TABLE_FIELD_NUMBER: _builtins.int
-    CELLS_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     table: _builtins.str
+    count: _builtins.int
     @_builtins.property
-    def cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___SnapshotCell]: ...
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___SnapshotColumn]: ...
     def __init__(
         self,
         *,
         table: _builtins.str = ...,
-        cells: _abc.Iterable[Global___SnapshotCell] | None = ...,
+        count: _builtins.int = ...,
+        columns: _abc.Iterable[Global___SnapshotColumn] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cells", b"cells", "table", b"table"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "count", b"count", "table", b"table"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

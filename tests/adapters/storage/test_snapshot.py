@@ -136,7 +136,9 @@ async def test_snapshot_of_a_newer_schema_is_refused(tmp_path: Path) -> None:
 async def test_snapshot_with_a_foreign_table_is_refused(store: StateStore, tmp_path: Path) -> None:
     chunks = await chunks_of(store)
     rows = snapshot_pb2.SnapshotRows(
-        table="meta VALUES (1,2); --", cells=[snapshot_pb2.SnapshotCell(integer=1)]
+        table="meta VALUES (1,2); --",
+        count=1,
+        columns=[snapshot_pb2.SnapshotColumn(integers=[1])],
     )
     foreign = snapshot_pb2.SnapshotChunk(rows=rows).SerializeToString()
     with pytest.raises(DamagedData, match="do not fit"):
