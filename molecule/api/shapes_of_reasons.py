@@ -12,8 +12,8 @@ class _Answer(BaseModel):
 class Reason(_Answer):
     """One answer. `decided`: the entry at `index` decided it; else it is the view at that index.
 
-    `question` is one of accepted, pending, here, moved, repeated, refused, waiting, parked, ended,
-    slow.
+    `question` is one of no_leader, accepted, pending, here, moved, repeated, refused, waiting,
+    parked, ended, slow.
     """
 
     question: str

@@ -40,6 +40,7 @@ def drain_node(state: ClusterState, command: wire.DrainNode, changes: Changes) -
     if not was_asked_by_person:
         node.drain_life = command.life
         node.drain_actor = actor_text(command.actor)
+        node.drain_index = state.index
     take_triggers(state, node, changes)
     return Applied(len(node.held), {"repeated": True} if repeated else {})
 
@@ -58,7 +59,7 @@ def undrain_node(state: ClusterState, command: wire.UndrainNode, changes: Change
     changes.nodes[node.id] = None
     node.is_draining = False
     node.drain_life = node.drain_actor = ""
-    node.drain_at_ms = node.drain_until_ms = 0
+    node.drain_at_ms = node.drain_until_ms = node.drain_index = 0
     return Applied()
 
 
@@ -70,6 +71,7 @@ def carry_over(before: Node | None, after: Node) -> None:
     after.drain_at_ms = before.drain_at_ms
     after.drain_until_ms = before.drain_until_ms
     after.drain_actor = before.drain_actor
+    after.drain_index = before.drain_index
 
 
 def take_triggers(state: ClusterState, node: Node, changes: Changes) -> None:

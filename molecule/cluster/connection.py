@@ -15,6 +15,8 @@ class Connection:
     failures: tuple[tuple[int, int], ...] = ()
     """Within the window of its breaker: when, and how many."""
     opened_at_ms: int = 0
+    opened_index: int = 0
+    """When its breaker opened last, and the log index of the command that told of the failures."""
     open_until_ms: int = 0
     """Nobody calls before, and only who was let through after; 0: all may."""
     trips: int = 0

@@ -144,6 +144,7 @@ def trip(state: ClusterState, connection: Connection, changes: Changes) -> None:
     connection.successes = 0
     connection.trips += 1
     connection.opened_at_ms = state.time_ms
+    connection.opened_index = state.index
     connection.open_until_ms = state.time_ms + connection.policy.open_ms
     facts = {"environment": connection.environment, "connection": connection.policy.connection}
     changes.alarms.append(Alarm("breaker_opened", {**facts, "trips": connection.trips}))

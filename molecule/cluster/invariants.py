@@ -264,6 +264,8 @@ def _members(state: ClusterState) -> Iterator[str]:
     for node in state.nodes.values():
         if node.drain_life and not node.is_draining:
             yield f"{node.id} drains for a life and does not drain"
+        if bool(node.drain_index) != node.is_draining:
+            yield f"{node.id} drains by no command, or does not drain by one"
 
 
 def _losses(state: ClusterState) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Rows of post-mortems: to bytes and back. What stays true: their order is that of their losses."""
 
-from molecule.cluster.state import ClusterState, Loss, Moved
+from molecule.cluster.loss import Loss, Moved
+from molecule.cluster.state import ClusterState
 from molecule.model.ids import Epoch, ExecutionId, Incarnation, NodeId, Token
 from molecule.wire.v1 import state_pb2
 

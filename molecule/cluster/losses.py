@@ -9,7 +9,8 @@ from typing import Final
 
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import Execution
-from molecule.cluster.state import ClusterState, Loss, Moved, Node
+from molecule.cluster.loss import Loss, Moved
+from molecule.cluster.state import ClusterState, Node
 from molecule.model.ids import ExecutionId, NodeId
 
 LOSSES_MAX: Final = 64

@@ -120,6 +120,7 @@ def _node(state: ClusterState, key: str, value: bytes) -> None:
         drain_at_ms=row.drain_at_ms,
         drain_until_ms=row.drain_until_ms,
         drain_actor=row.drain_actor,
+        drain_index=row.drain_index,
         signs=row.signs,
     )
 
@@ -268,6 +269,7 @@ def _connection(state: ClusterState, _key: str, value: bytes) -> None:
         policy=row_parts.gate(row.policy),
         failures=tuple((told.at_ms, told.count) for told in row.failures),
         opened_at_ms=row.opened_at_ms,
+        opened_index=row.opened_index,
         open_until_ms=row.open_until_ms,
         trips=row.trips,
         successes=row.successes,

@@ -111,6 +111,7 @@ def _node(state: ClusterState, key: str) -> bytes | None:
         drain_at_ms=node.drain_at_ms,
         drain_until_ms=node.drain_until_ms,
         drain_actor=node.drain_actor,
+        drain_index=node.drain_index,
         signs=node.signs,
     ).SerializeToString(deterministic=True)
 
@@ -298,6 +299,7 @@ def _connection(state: ClusterState, key: str) -> bytes | None:
             state_pb2.FailuresRow(at_ms=at_ms, count=count) for at_ms, count in connection.failures
         ],
         opened_at_ms=connection.opened_at_ms,
+        opened_index=connection.opened_index,
         open_until_ms=connection.open_until_ms,
         trips=connection.trips,
         successes=connection.successes,

@@ -23,6 +23,7 @@ from molecule.cluster.execution import (
 )
 from molecule.cluster.key_rows import Claim, KeyTable, TableName
 from molecule.cluster.listener import Listener
+from molecule.cluster.loss import Loss
 from molecule.model.execution import ExecutionState
 from molecule.model.gate import GatePolicy
 from molecule.model.ids import (
@@ -74,6 +75,8 @@ class Node:
     drain_at_ms: int = 0
     drain_until_ms: int = 0
     drain_actor: str = ""
+    drain_index: int = 0
+    """Log index of the command by which it drains; 0 while it does not."""
     held: dict[ExecutionId, None] = field(default_factory=dict)
     """What is assigned to it, in the order of the tokens; rebuilt after a restore."""
 
@@ -281,37 +284,6 @@ class Share:
     token_last: Token = NO_TOKEN
     passed: int = 0
     """Its turns, each counted as one by its weight; who is behind comes first."""
-
-
-class Moved(NamedTuple):
-    """An execution that a lost node held: its token there, the state it went to, its doubts."""
-
-    token: Token
-    became: str
-    doubts: int
-
-
-@dataclass(slots=True)
-class Loss:
-    """The post-mortem of one lost life of a node. Only apply changes it (`losses.py`)."""
-
-    id: str
-    node: NodeId
-    incarnation: Incarnation
-    reason: str
-    evidence: str
-    silent_for_ms: int
-    index: int
-    at_ms: int
-    registered_at_ms: int
-    epoch: Epoch
-    led: bool
-    without_leader_ms: int = 0
-    moved: int = 0
-    doubts: int = 0
-    repeated: int = 0
-    late_words: int = 0
-    executions: dict[ExecutionId, Moved] = field(default_factory=dict)
 
 
 DeploymentName = tuple[str, ProcessName]

@@ -16,11 +16,11 @@ from molecule.cluster.execution import (
     Execution,
     Intent,
 )
+from molecule.cluster.loss import Loss
 from molecule.cluster.state import (
     ClusterState,
     Deployment,
     Group,
-    Loss,
     Node,
 )
 from molecule.model.execution import ACTIVE, PARKED, ExecutionState

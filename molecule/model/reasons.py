@@ -43,6 +43,8 @@ TEXTS: Final[Mapping[str, str]] = {
     "handed_back": "its node handed it back",
     "in_doubt": "an effect that must not happen twice was begun and never confirmed",
     "wait": "a step asked to wait",
+    "breaker": "the breaker of the connection of its next step is open or tries to close",
+    "rate": "the calls that the rate of a connection allows are booked",
     "signal": "a signal that it waited for came",
     "wait_over": "the time of its wait came",
     "node_returned": "the node it waited for is back",

@@ -29,7 +29,9 @@ class Explaining:
         store: StateStore,
         execution: Callable[[str, Mapping[str, str]], Awaitable[View]],
         limits: Limits,
+        leader: Callable[[], str | None],
     ) -> None:
+        self._leader = leader
         self._state = state
         self._store = store
         self._execution = execution
@@ -40,10 +42,12 @@ class Explaining:
         view = await self._execution(name, {})
         # The lines are read behind the view, so that they hold every decision it came from.
         lines = await self._lines(name)
-        blockers: dict[str, int] = {
-            holder: await self._index_of(holder) for holder in standing.holders(self._state(), name)
+        blockers: dict[str, standing.Decided] = {
+            holder: await self._decision_of(holder)
+            for holder in standing.holders(self._state(), name)
         }
-        return why.explain(view, lines, self._state(), blockers=blockers)
+        leader = self._leader() or ""
+        return why.explain(view, lines, self._state(), blockers=blockers, leader=leader)
 
     async def postmortems(self, _name: str, _query: Mapping[str, str]) -> View:
         """Lost nodes, the newest first."""
@@ -71,13 +75,13 @@ class Explaining:
                 return lines
             after = (rows[-1].log_index, rows[-1].position)
 
-    async def _index_of(self, holder: str) -> int:
+    async def _decision_of(self, holder: str) -> standing.Decided:
         """Where the log says that `holder` has what others wait for: its end, or its acceptance."""
         ended = await self._store.history_one(holder)
         if ended is not None:
-            return ended.log_index
+            return ended.log_index, ended.ended_at_ms
         rows = await self._store.timeline(holder, limit=1)
-        return rows[0].log_index if rows else 0
+        return (rows[0].log_index, rows[0].at_ms) if rows else (0, 0)
 
 
 def line(row: TimelineRow) -> View:

@@ -49,7 +49,11 @@ class Reads:
         self._leader = leader
         self._members = members
         explained = Explaining(
-            state=state, store=store, execution=self._execution, limits=config.limits
+            state=state,
+            store=store,
+            execution=self._execution,
+            limits=config.limits,
+            leader=leader,
         )
         self._resources: dict[str, Callable[[str, Mapping[str, str]], Awaitable[View]]] = {
             "cluster": self._cluster,

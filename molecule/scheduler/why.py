@@ -14,6 +14,7 @@ from molecule.model import reasons
 from molecule.model.execution import PARKED, TERMINAL
 from molecule.scheduler import accounting, standing
 from molecule.scheduler.accounting import Line
+from molecule.scheduler.standing import Cause, Decided
 
 _LOSSES: Final = frozenset({"lease_expired", "node_dead", "higher_incarnation", "worker_died"})
 _PARTS: Final = {
@@ -42,19 +43,22 @@ def explain(
     lines: Sequence[Line],
     state: ClusterState,
     *,
-    blockers: Mapping[str, int],
+    blockers: Mapping[str, Decided],
+    leader: str = "",
 ) -> dict[str, Any]:
     """All answers for an execution, as plain JSON.
 
-    `blockers`: log index of the decision by which others hold its key, by execution.
+    `blockers`: the decision by which others hold its key, by execution. `leader`: as the voter
+    that is asked knows it; empty: it knows of none.
     """
     answers: list[Answer] = [
+        *_leaderless(view, state, leader),
         *_accepted(lines),
         *_pending(view, lines, state, blockers),
-        *_here(view, lines),
+        *_here(view, lines, state),
         *_moves(lines, state),
         *_repeats(lines),
-        *_waits(view, lines),
+        *_waits(view, lines, state),
         *_parked(view, lines),
         *_ended(view, lines),
         *_slow(lines, state),
@@ -96,7 +100,7 @@ def _pending(
     view: Mapping[str, Any],
     lines: Sequence[Line],
     state: ClusterState,
-    blockers: Mapping[str, int],
+    blockers: Mapping[str, Decided],
 ) -> Iterator[Answer]:
     if view["state"] != "PENDING":
         return
@@ -105,17 +109,30 @@ def _pending(
         reason = since["facts"].get("reason", "")
         yield _of(since, "pending", f"pending again: {reasons.told(reason)}", reason=reason)
     for cause in standing.causes(state, view["id"], blockers=blockers):
-        yield Answer(
-            "pending",
-            cause.text,
-            cause.index or state.index,
-            state.time_ms,
-            decided=bool(cause.index),
-            facts=cause.facts,
-        )
+        yield _stands(state, "pending", cause)
 
 
-def _here(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
+def _stands(state: ClusterState, question: str, cause: Cause) -> Answer:
+    """A cause as an answer: from a decision, or as the view of the state."""
+    if cause.index:
+        return Answer(question, cause.text, cause.index, cause.at_ms, facts=cause.facts)
+    return Answer(
+        question, cause.text, state.index, state.time_ms, decided=False, facts=cause.facts
+    )
+
+
+def _leaderless(view: Mapping[str, Any], state: ClusterState, leader: str) -> Iterator[Answer]:
+    if leader or view["state"] in TERMINAL:
+        return
+    text = (
+        "this voter knows of no leader: without a majority nothing is accepted, started, moved or "
+        "ended, and all that is told here is as of this entry or older"
+    )
+    facts = {"reason": "no_leader", "epoch": state.epoch}
+    yield Answer("no_leader", text, state.index, state.time_ms, decided=False, facts=facts)
+
+
+def _here(view: Mapping[str, Any], lines: Sequence[Line], state: ClusterState) -> Iterator[Answer]:
     line = accounting.last(lines, "assigned")
     if line is None:
         return
@@ -138,6 +155,11 @@ def _here(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
         reason=reason,
         not_chosen=list(facts.get("not_chosen", ())),
     )
+    node = state.nodes.get(line["node"])
+    if view["state"] == "ASSIGNED" and node is not None and node.is_draining:
+        drain = standing.drain_of(node)
+        text = f"{drain.text}: it goes on there to a place where it can stop, and then elsewhere"
+        yield Answer("here", text, drain.index, drain.at_ms, facts=drain.facts)
 
 
 def _moves(lines: Sequence[Line], state: ClusterState) -> Iterator[Answer]:
@@ -208,7 +230,7 @@ def _repeats(lines: Sequence[Line]) -> Iterator[Answer]:
         yield _of(line, "refused", text, word=word, token=token)
 
 
-def _waits(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
+def _waits(view: Mapping[str, Any], lines: Sequence[Line], state: ClusterState) -> Iterator[Answer]:
     line = accounting.last(lines, "waiting")
     if view["state"] != "WAITING" or line is None:
         return
@@ -217,6 +239,8 @@ def _waits(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
     text = f"waits: {reasons.told(reason)}"
     if facts.get("signals"):
         text += f" ({', '.join(facts['signals'])})"
+    if facts.get("connection"):
+        text += f" (connection {facts['connection']})"
     doubts = view.get("doubts", ())
     if doubts:
         text += (
@@ -225,6 +249,8 @@ def _waits(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
         )
     effects = [doubt["effect_key"] for doubt in doubts]
     yield _of(line, "waiting", text, reason=reason, until_ms=until_ms, effects=effects)
+    for cause in standing.gate(state, view["id"]):
+        yield _stands(state, "waiting", cause)
 
 
 def _parked(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:

@@ -191,6 +191,21 @@ def ticking(*, target: str, is_on: bool) -> dict[str, str]:
     }
 
 
+def guarded(*, target: str) -> dict[str, str]:
+    """Files of an environment whose one connection stays closed for long once it failed twice."""
+    environment = {"environment": "guarded", "connections": {"guarded": {"base_url": target}}}
+    return {
+        "processes/guarded.yaml": _HEAD.format(process="guarded")
+        + "steps:\n"
+        + _TELL.format(id="tell", suffix="").replace("target", "guarded")
+        + "    retry: {max: 4, first: 1s, cap: 1s}\n",
+        "connections/guarded.yaml": (
+            "connection: guarded\nconnector: http\nbreaker: {failures: 2, within: 60s, open: 1h}\n"
+        ),
+        "environments/guarded.yaml": json.dumps(environment),
+    }
+
+
 def repository(*, target: str, inbox: Path, fragile: str = NOWHERE) -> dict[str, str]:
     """The files to apply."""
     processes = {

@@ -1,11 +1,14 @@
 """Nobody has to guess: the same answers at every node and after a restart of all."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.cluster.cluster import NODES, Cluster
+from molecule.cli.waiting import until
+from tests.cluster import processes
+from tests.cluster.cluster import MOVED_WITHIN_S, NODES, Cluster
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,6 +28,13 @@ async def postmortems(cluster: Cluster, node: str) -> list[dict[str, Any]]:
     assert answer.status_code == 200, answer.text
     items: list[dict[str, Any]] = answer.json()["items"]
     return items
+
+
+async def restart_all(cluster: Cluster) -> None:
+    async with asyncio.TaskGroup() as group:
+        for node in NODES:
+            group.create_task(cluster.stop(node))
+    await cluster.start_all()
 
 
 async def test_why_and_post_mortem_are_the_same_everywhere_and_after_a_restart(
@@ -64,11 +74,97 @@ async def test_why_and_post_mortem_are_the_same_everywhere_and_after_a_restart(
     everywhere = {node: await decided(cluster, execution, node) for node in NODES}
     assert all(answers == told for answers in everywhere.values())
 
-    async with asyncio.TaskGroup() as group:
-        for node in NODES:
-            group.create_task(cluster.stop(node))
-    await cluster.start_all()
+    await restart_all(cluster)
     for node in NODES:
         assert await decided(cluster, execution, node) == told
         again = [one for one in await postmortems(cluster, node) if one["id"] == loss["id"]]
         assert again == [loss]
+
+
+async def guarded(cluster: Cluster, name: str) -> str:
+    """An execution that waits before a breaker which stays open for long."""
+    await cluster.fragile.go_away()
+    files = processes.guarded(target=cluster.fragile.url)
+    answer = await cluster.post("/api/v1/apply", {"files": files}, environment="guarded")
+    assert answer.is_success, answer.text
+    body = {"process": "guarded", "environment": "guarded", "input": {"name": name}}
+    answer = await cluster.post("/api/v1/executions", body, key=name)
+    assert answer.is_success, answer.text
+    execution = str(answer.json()["execution"])
+    await cluster.becomes(
+        execution,
+        lambda shown: shown["state"] == "WAITING" and shown["reason"] == "breaker",
+        what="waits before the breaker",
+    )
+    return execution
+
+
+async def held_up(cluster: Cluster) -> dict[str, str]:
+    """One execution each that a breaker, a pause, its key, a signal and a doubt hold up."""
+    name = cluster.name("held")
+    found = {"breaker": await guarded(cluster, f"{name}.guarded")}
+    answer = await cluster.post(
+        "/api/v1/processes/nothing/pause", {"environment": "test", "reason": "a look"}
+    )
+    assert answer.is_success, answer.text
+    found["paused"] = await cluster.accepted("nothing", f"{name}.paused")
+    found["signal"] = await cluster.accepted("awaits", f"{name}.signal")
+    await cluster.becomes(
+        found["signal"], lambda shown: shown["state"] == "WAITING", what="waits for a signal"
+    )
+    with cluster.recorder.hold(f"{name}.doubt"):
+        found["doubt"] = await cluster.accepted("blind", f"{name}.doubt")
+        await cluster.becomes(
+            found["doubt"], lambda shown: shown["state"] == "IN_DOUBT", what="falls in doubt"
+        )
+    return found
+
+
+async def all_decided(
+    cluster: Cluster, executions: Mapping[str, str], node: str
+) -> dict[str, list[dict[str, Any]]]:
+    return {what: await decided(cluster, execution, node) for what, execution in executions.items()}
+
+
+async def test_what_holds_executions_up_is_told_with_its_decision_and_the_same_after_a_restart(
+    cluster: Cluster,
+) -> None:
+    executions = await held_up(cluster)
+    told = await all_decided(cluster, executions, NODES[0])
+    index_of = {
+        each["facts"].get("reason"): each["index"] for answers in told.values() for each in answers
+    }
+    breaker = [each for each in told["breaker"] if each["question"] == "waiting"]
+    assert [each["facts"]["reason"] for each in breaker] == ["breaker", "breaker"]
+    assert breaker[1]["index"] <= breaker[0]["index"]
+    assert "its breaker opened" in breaker[1]["text"]
+    (paused,) = [each for each in told["paused"] if each["question"] == "pending"]
+    assert paused["index"] == index_of["paused"]
+    assert paused["text"].endswith(": a look")
+    (signal,) = [each for each in told["signal"] if each["question"] == "waiting"]
+    assert "approved" in signal["text"]
+    doubt = [each for each in told["doubt"] if each["question"] == "parked"]
+    assert len(doubt) == len({each["index"] for each in doubt}) == 2
+    assert all(each["index"] > 0 for answers in told.values() for each in answers)
+    for node in NODES[1:]:
+        assert await all_decided(cluster, executions, node) == told
+
+    await restart_all(cluster)
+    for node in NODES:
+        assert await all_decided(cluster, executions, node) == told
+    await cluster.fragile.come_back()
+
+
+async def test_a_voter_without_a_majority_says_so(cluster: Cluster) -> None:
+    execution = await cluster.accepted("awaits", cluster.name("alone"))
+    await cluster.becomes(execution, lambda shown: shown["state"] == "WAITING", what="waits")
+    left = NODES[0]
+    await cluster.kill(*NODES[1:])
+
+    async def look() -> str | None:
+        answer = await cluster.get(f"/api/v1/executions/{execution}/why", at=left)
+        asked = [each for each in answer.json()["answers"] if each["question"] == "no_leader"]
+        return str(asked[0]["text"]) if asked else None
+
+    said = await until(look, what="the answer of one left alone", within_s=MOVED_WITHIN_S)
+    assert "without a majority nothing is accepted" in said

@@ -12,9 +12,12 @@ class Asking(ProcessVerbs):
     """A part of `Runner`."""
 
     def do_why(self, command: Command) -> None:
-        """why e1 here moved: only these questions; each answer with its place in the log."""
+        """why e1 here moved: only these questions; each answer with its place in the log.
+
+        `leader=none`: asked of a voter that knows of none.
+        """
         name, *wanted = command.words
-        told = self._explained(name)
+        told = self._explained(name, leader=command.options.get("leader", self.world.leader))
         for answer in told["answers"]:
             if not wanted or answer["question"] in wanted:
                 source = "log" if answer["decided"] else "now"
@@ -33,13 +36,15 @@ class Asking(ProcessVerbs):
         facts = [f"{name}={value}" for name, value in shown.items() if value not in ("", 0, False)]
         self.world.output.append(" ".join([*facts, *executions]))
 
-    def _explained(self, name: str) -> dict[str, Any]:
+    def _explained(self, name: str, *, leader: str) -> dict[str, Any]:
         state = self.world.state
         lines = self._lines(name)
-        blockers: dict[str, int] = {
-            holder: self._lines(holder)[0]["index"] for holder in standing.holders(state, name)
-        }
-        return why.explain(self.world.view(name), lines, state, blockers=blockers)
+        blockers: dict[str, standing.Decided] = {}
+        for holder in standing.holders(state, name):
+            first = self._lines(holder)[0]
+            blockers[holder] = (first["index"], first["at_ms"])
+        leads = "" if leader == "none" else leader
+        return why.explain(self.world.view(name), lines, state, blockers=blockers, leader=leads)
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         return [

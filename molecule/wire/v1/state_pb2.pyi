@@ -212,6 +212,7 @@ class NodeRow(_message.Message):
     DRAIN_UNTIL_MS_FIELD_NUMBER: _builtins.int
     DRAIN_ACTOR_FIELD_NUMBER: _builtins.int
     SIGNS_FIELD_NUMBER: _builtins.int
+    DRAIN_INDEX_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     life: _builtins.str
     incarnation: _builtins.int
@@ -231,6 +232,8 @@ class NodeRow(_message.Message):
     drain_until_ms: _builtins.int
     drain_actor: _builtins.str
     signs: _builtins.bool
+    drain_index: _builtins.int
+    """of the command in the log by which it drains"""
     @_builtins.property
     def labels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
     @_builtins.property
@@ -259,10 +262,11 @@ class NodeRow(_message.Message):
         drain_until_ms: _builtins.int = ...,
         drain_actor: _builtins.str = ...,
         signs: _builtins.bool = ...,
+        drain_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain_actor", b"drain_actor", "drain_at_ms", b"drain_at_ms", "drain_life", b"drain_life", "drain_until_ms", b"drain_until_ms", "http_address", b"http_address", "id", b"id", "incarnation", b"incarnation", "is_draining", b"is_draining", "is_up", b"is_up", "labels", b"labels", "life", b"life", "lost_at_ms", b"lost_at_ms", "lost_reason", b"lost_reason", "past_lives", b"past_lives", "registered_at_ms", b"registered_at_ms", "rpc_address", b"rpc_address", "signs", b"signs", "slots", b"slots", "software", b"software", "voter", b"voter", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain_actor", b"drain_actor", "drain_at_ms", b"drain_at_ms", "drain_index", b"drain_index", "drain_life", b"drain_life", "drain_until_ms", b"drain_until_ms", "http_address", b"http_address", "id", b"id", "incarnation", b"incarnation", "is_draining", b"is_draining", "is_up", b"is_up", "labels", b"labels", "life", b"life", "lost_at_ms", b"lost_at_ms", "lost_reason", b"lost_reason", "past_lives", b"past_lives", "registered_at_ms", b"registered_at_ms", "rpc_address", b"rpc_address", "signs", b"signs", "slots", b"slots", "software", b"software", "voter", b"voter", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1254,6 +1258,7 @@ class ConnectionRow(_message.Message):
     PASSES_FIELD_NUMBER: _builtins.int
     NEXT_PERMIT_US_FIELD_NUMBER: _builtins.int
     WAITED_MS_FIELD_NUMBER: _builtins.int
+    OPENED_INDEX_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     opened_at_ms: _builtins.int
     open_until_ms: _builtins.int
@@ -1261,6 +1266,8 @@ class ConnectionRow(_message.Message):
     successes: _builtins.int
     next_permit_us: _builtins.int
     waited_ms: _builtins.int
+    opened_index: _builtins.int
+    """of the command in the log that opened the breaker"""
     @_builtins.property
     def policy(self) -> _commands_pb2.GatePolicy: ...
     @_builtins.property
@@ -1282,10 +1289,11 @@ class ConnectionRow(_message.Message):
         passes: _abc.Iterable[Global___PassRow] | None = ...,
         next_permit_us: _builtins.int = ...,
         waited_ms: _builtins.int = ...,
+        opened_index: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "failures", b"failures", "next_permit_us", b"next_permit_us", "open_until_ms", b"open_until_ms", "opened_at_ms", b"opened_at_ms", "passes", b"passes", "policy", b"policy", "successes", b"successes", "trips", b"trips", "waited_ms", b"waited_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "failures", b"failures", "next_permit_us", b"next_permit_us", "open_until_ms", b"open_until_ms", "opened_at_ms", b"opened_at_ms", "opened_index", b"opened_index", "passes", b"passes", "policy", b"policy", "successes", b"successes", "trips", b"trips", "waited_ms", b"waited_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
