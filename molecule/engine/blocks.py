@@ -28,10 +28,12 @@ def begin(
     elif node.spec.per == "block:each":
         size, at_once = node.component.size, node.component.at_once
         frame = Foreach(sequence, node, inputs, size, at_once, run.scope(), handed=passing)
+        frame.started_at_ms = run.now_ms
         sequence.inner = frame
         fill(run, frame)
     else:
         block = Try(sequence, node, inputs, run.scope(), handed=passing)
+        block.started_at_ms = run.now_ms
         sequence.inner = block
         first = PROCESS if PROCESS in node.paths else "body"
         _begin_stage(run, block, first, inputs, None)
@@ -191,6 +193,7 @@ def _begin_stage(
 
 
 def _complete(run: Run, block: Scope) -> None:
+    strands.tell(run, block, len(block.handed))
     if isinstance(block, Foreach) and not block.node.component.ordered:
         run.complete(block.sequence, block.handed)
     else:
@@ -198,6 +201,7 @@ def _complete(run: Run, block: Scope) -> None:
 
 
 def _fail(run: Run, block: Scope, failure: Failure) -> None:
+    strands.tell(run, block, 0, failure)
     handed = DocumentList()
     for document in _left(run, block):
         going = outcomes.after_failure(run, block.sequence, block.node, document, failure)

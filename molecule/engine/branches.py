@@ -22,6 +22,7 @@ def begin(
 ) -> None:
     """Begin the first path, or all of them; `passing` go by the block unchanged."""
     frame = Branches(sequence, node, inputs, run.scope(), list(node.paths), handed=passing)
+    frame.started_at_ms = run.now_ms
     sequence.inner = frame
     go_on(run, frame)
 
@@ -127,6 +128,7 @@ def _finish(run: Run, block: Branches) -> None:
         handed.extend(item for item in taken if _descends(item, ids))
     else:
         handed.extend(here)
+    strands.tell(run, block, len(handed), next(iter(block.failed.values()), None))
     run.complete_in_order(block.sequence, handed)
     for other in given:
         if not other.active:

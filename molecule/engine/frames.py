@@ -179,6 +179,7 @@ class Foreach:
     apart: set[DocumentId] = field(default_factory=set)
     lost: set[DocumentId] = field(default_factory=set)
     is_copy: bool = False
+    started_at_ms: int = 0
 
     @property
     def items(self) -> int:
@@ -208,6 +209,7 @@ class Try:
     apart: set[DocumentId] = field(default_factory=set)
     lost: set[DocumentId] = field(default_factory=set)
     is_copy: bool = False
+    started_at_ms: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -232,6 +234,7 @@ class Branches:
     apart: set[DocumentId] = field(default_factory=set)
     lost: set[DocumentId] = field(default_factory=set)
     is_copy: bool = False
+    started_at_ms: int = 0
 
 
 Scope = Paths | Foreach | Try | Branches

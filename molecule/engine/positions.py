@@ -236,6 +236,8 @@ class _Writer:
             found["lost"] = sorted(block.lost)
         if block.is_copy:
             found["copy"] = True
+        if not isinstance(block, Paths):
+            found["started"] = block.started_at_ms
         return found
 
     def _named(self, lists: Mapping[str, DocumentList]) -> list[list[Any]]:
@@ -248,7 +250,11 @@ class _Writer:
             "outputs": self.documents(frame.outputs),
             "tries": frame.tries,
             "retries": frame.retries,
+            "started": frame.started_at_ms,
+            "spent": frame.duration_us,
         }
+        if frame.failed is not None:
+            found["failed"] = frame.failed.bound()
         if frame.due_ms:
             found["due"] = frame.due_ms
             found["held_by"] = frame.held_by.value
@@ -317,6 +323,8 @@ class _Reader:
         block.apart = {DocumentId(name) for name in tree.get("apart", ())}
         block.lost = {DocumentId(name) for name in tree.get("lost", ())}
         block.is_copy = tree.get("copy", False)
+        if not isinstance(block, Paths):
+            block.started_at_ms = tree.get("started", 0)
         return block
 
     def _block_of(
@@ -366,6 +374,8 @@ class _Reader:
     def _effects(self, sequence: Sequence, node: StepNode, tree: Mapping[str, Any]) -> Effects:
         frame = Effects(sequence, node, tree["next"], self.documents(tree["outputs"]))
         frame.tries, frame.retries = tree["tries"], tree.get("retries", 0)
+        frame.started_at_ms, frame.duration_us = tree.get("started", 0), tree.get("spent", 0)
+        frame.failed = failures.of_bound(tree["failed"]) if "failed" in tree else None
         frame.due_ms = tree.get("due", 0)
         frame.held_by = WaitReason(tree.get("held_by", WaitReason.RETRY))
         if "request" in tree:

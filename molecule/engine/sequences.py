@@ -41,6 +41,8 @@ def advance(run: Run, sequence: Sequence) -> None:
         elif wanted:
             frame.chosen.append(place)
     sequence.inner = frame
+    if frame.refused and (node.spec.per.startswith("block") or not frame.chosen):
+        _tell(run, frame, None)
     if node.spec.per.startswith("block") or not frame.chosen:
         _take(run, frame, ())
     else:
@@ -57,25 +59,31 @@ def ran(run: Run, frame: Local, event: StepRan) -> None:
         return
     told = [run.answer(answer) for answer in event.answers]
     ignored = (ANSWERED,) if False in told else ()
-    failure = next((found for found in event.outcomes if isinstance(found, Failure)), None)
-    run.note(
-        frame.node,
-        StepNote(
-            frame.node.path,
-            frame.node.type,
-            event.at_ms - event.duration_us // 1000,
-            event.duration_us,
-            len(frame.chosen),
-            sum(len(found) for found in event.outcomes if isinstance(found, tuple)),
-            error=failure.message if failure else "",
-            error_code=failure.code if failure else "",
-            detail="\n".join((*event.notes, *ignored)),
-        ),
-    )
+    _tell(run, frame, event, "\n".join((*event.notes, *ignored)))
     if any(isinstance(found, EndExecution) for found in event.outcomes):
         run.close(None)
         return
     _take(run, frame, event.outcomes)
+
+
+def _tell(run: Run, frame: Local, event: StepRan | None, detail: str = "") -> None:
+    """A line of the timeline; its error is the first one, also of a `when` that told nothing."""
+    results = event.outcomes if event is not None else ()
+    duration_us = event.duration_us if event is not None else 0
+    found = (*results, *frame.refused.values())
+    failure = next((one for one in found if isinstance(one, Failure)), None)
+    note = StepNote(
+        frame.node.path,
+        frame.node.type,
+        run.now_ms - duration_us // 1000,
+        duration_us,
+        len(frame.chosen) + len(frame.refused),
+        sum(len(one) for one in results if isinstance(one, tuple)),
+        error=failure.message if failure else "",
+        error_code=failure.code if failure else "",
+        detail=detail,
+    )
+    run.note(frame.node, note)
 
 
 def may_go_on(run: Run, sequence: Sequence) -> bool:

@@ -5,6 +5,7 @@ document goes through what follows a block twice.
 """
 
 from molecule.engine.documents import DocumentList, ancestor, lineage
+from molecule.engine.failures import Failure
 from molecule.engine.frames import (
     Block,
     Branches,
@@ -17,6 +18,7 @@ from molecule.engine.frames import (
     root_of,
     within,
 )
+from molecule.engine.instructions import StepNote
 from molecule.engine.run import Run
 from molecule.model.document import Document
 from molecule.model.errors import BrokenInvariant
@@ -50,9 +52,11 @@ def strand(sequence: Sequence, document: Document) -> Sequence:
         case Foreach():
             copy.name = "0"
             inner = Foreach(above, block.node, alone, 1, 1, block.scope, 1, active={0: copy})
+            inner.started_at_ms = block.started_at_ms
         case Try():
             inner = Try(above, block.node, alone, block.scope, block.stage, inner=copy)
             inner.failure = block.failure
+            inner.started_at_ms = block.started_at_ms
             # In `finally`, what the body handed on of it waits with it.
             own = [item for item in block.handed if start.id in lineage(item.id)]
             if own:
@@ -64,11 +68,35 @@ def strand(sequence: Sequence, document: Document) -> Sequence:
         case Branches():
             inner = Branches(above, block.node, alone, block.scope, list(block.waiting))
             inner.active[sequence.name] = copy
+            inner.started_at_ms = block.started_at_ms
     inner.is_copy = True
     block.apart.add(start.id)
     above.inner = inner
     copy.parent = inner
     return copy
+
+
+def tell(run: Run, block: Scope, handed: int, failure: Failure | None = None) -> None:
+    """A line of the timeline for a block that is done; each strand of it has its own.
+
+    A step that chooses paths told what it chose when it did.
+    """
+    if isinstance(block, Paths):
+        return
+    started_at_ms = block.started_at_ms or run.now_ms
+    inputs = sum(item.id not in block.apart for item in block.inputs)
+    passing = len(block.sequence.documents) - len(block.inputs)
+    note = StepNote(
+        block.node.path,
+        block.node.type,
+        started_at_ms,
+        max(0, run.now_ms - started_at_ms) * 1_000,
+        inputs,
+        max(0, handed - passing),
+        error=failure.message if failure else "",
+        error_code=failure.code if failure else "",
+    )
+    run.note(block.node, note)
 
 
 def others(run: Run, block: Scope) -> list[Scope]:

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from molecule.component.answer import Answer
-from molecule.component.contract import CallContext, Reply
+from molecule.component.contract import CallContext, Reply, Table
 from molecule.component.registry import Registry
 from molecule.config import Limits
 from molecule.definition.built import Environment, ProcessDoor, RunnableProcess
 from molecule.definition.calls import Processes
 from molecule.definition.definition import MaxFailed
+from molecule.definition.findings import Findings
 from molecule.definition.parse import parse_process
+from molecule.definition.tables import read_table
 from molecule.engine import failures, positions
 from molecule.engine.events import (
     Committed,
@@ -66,10 +68,11 @@ def a_process(
     registry: Registry | None = None,
     limits: Limits = LIMITS,
     called: Mapping[str, str] | None = None,
+    tables: Mapping[str, str] | None = None,
 ) -> RunnableProcess:
     """A process with these steps (YAML), opened for an empty environment.
 
-    `called` are processes that it may call: name -> YAML from `trigger` on.
+    `called` are processes that it may call: name -> YAML from `trigger` on; `tables` are CSV files.
     """
     text = HEAD + steps
     known = registry or fake_target.registry()
@@ -83,7 +86,7 @@ def a_process(
         known,
         limits,
         connections={},
-        tables=set(),
+        tables=set(tables or ()),
         processes=Processes(files, limits),
     )
     assert not parsed.findings, [str(finding) for finding in parsed.findings]
@@ -94,7 +97,15 @@ def a_process(
     environment = Environment("test")
     version = VersionId("v1")
     door = ProcessDoor(definition.options, environment, definition.name, version, limits)
-    return RunnableProcess(definition, version, environment, {}, {}, door)
+    read = {name: a_table(name, text) for name, text in (tables or {}).items()}
+    return RunnableProcess(definition, version, environment, {}, read, door)
+
+
+def a_table(name: str, text: str) -> Table:
+    """A table of this CSV text."""
+    table = read_table(name, text.encode(), Findings(f"{name}.csv", bound=9))
+    assert table is not None
+    return table
 
 
 def documents(*values: Any) -> tuple[Document, ...]:
