@@ -98,6 +98,7 @@ def gateway_door(behind: Behind) -> DoorService:
             store=behind.store,
             payloads=payloads,
             leader=behind.leader,
+            age_s=behind.age_s,
             members=behind.membership.view,
         ),
         replica=behind.replica,

@@ -41,7 +41,9 @@ class Reads:
         payloads: Payloads,
         leader: Callable[[], str | None],
         members: Callable[[], View],
+        age_s: Callable[[], float | None] = lambda: 0.0,
     ) -> None:
+        self._age_s = age_s
         self._config = config
         self._state = state
         self._store = store
@@ -53,7 +55,7 @@ class Reads:
             store=store,
             execution=self._execution,
             limits=config.limits,
-            leader=leader,
+            leader=self._heard_leader,
         )
         self._resources: dict[str, Callable[[str, Mapping[str, str]], Awaitable[View]]] = {
             "cluster": self._cluster,
@@ -79,6 +81,12 @@ class Reads:
         if reader is None:
             raise NotFound(f"there is no resource {resource}")
         return await reader(name, query)
+
+    def _heard_leader(self) -> str | None:
+        """Whom this voter follows, as long as it hears that a majority does, too."""
+        age_s = self._age_s()
+        is_heard = age_s is not None and age_s * 1000 < self._config.effective_timing.lease_ms
+        return self._leader() if is_heard else None
 
     async def _cluster(self, _name: str, _query: Mapping[str, str]) -> View:
         state = self._state()

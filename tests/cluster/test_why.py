@@ -13,6 +13,7 @@ from tests.cluster.cluster import MOVED_WITHIN_S, NODES, Cluster
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 WORK = 6
+RELAXED_LEASE_MS = 10_000
 
 
 async def decided(cluster: Cluster, execution: str, node: str) -> list[dict[str, Any]]:
@@ -167,4 +168,6 @@ async def test_a_voter_without_a_majority_says_so(cluster: Cluster) -> None:
         return str(asked[0]["text"]) if asked else None
 
     said = await until(look, what="the answer of one left alone", within_s=MOVED_WITHIN_S)
+    old = await cluster.get(f"/api/v1/executions/{execution}", at=left)
+    assert int(old.headers["molecule-age-ms"]) >= RELAXED_LEASE_MS
     assert "without a majority nothing is accepted" in said
