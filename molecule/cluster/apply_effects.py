@@ -7,7 +7,7 @@ begun again, and nobody may call it not done before its last possible request is
 from dataclasses import replace
 from typing import Final
 
-from molecule.cluster import apply_tables, documents, records, tokens, transitions
+from molecule.cluster import apply_tables, documents, losing, records, tokens, transitions
 from molecule.cluster.apply_deployments import actor_text
 from molecule.cluster.bounds import duration, instant
 from molecule.cluster.changes import Changes
@@ -168,6 +168,8 @@ def resolve_effects(state: ClusterState, command: wire.ResolveEffects, changes: 
             return Rejected(
                 "too_early", {"effect": known.effect_key, "not_before_ms": not_before_ms}
             )
+        if answer.answer == "ask" and losing.only_ends(state, execution):
+            return Rejected("nobody_asks", {"effect": known.effect_key})
         answers[known.effect_key] = answer.answer
 
     changes.touch(execution)
@@ -186,6 +188,9 @@ def _go_on(state: ClusterState, execution: Execution, changes: Changes) -> None:
     """Leave IN_DOUBT when every doubt has its answer."""
     intents = execution.intents.values()
     if any(intent.is_in_doubt and intent.resolution != "ask" for intent in intents):
+        return
+    if losing.only_ends(state, execution):
+        losing.end(state, execution, changes, reason=execution.reason)
         return
     # A document that a person gave up stops only itself: all must be given up to end it here.
     once = [intent for intent in intents if intent.effect is Effect.ONCE]

@@ -5,7 +5,6 @@ Accepting them belongs to `apply_submissions.py`, moving them to `transitions.py
 and nothing that is terminal is brought back.
 """
 
-from dataclasses import replace
 from typing import Final
 
 from molecule.cluster import (
@@ -14,6 +13,7 @@ from molecule.cluster import (
     apply_tables,
     documents,
     gates,
+    losing,
     placement,
     queues,
     records,
@@ -201,7 +201,7 @@ def _end_as(
             )
         case _S.IN_DOUBT:
             state.totals["in_doubt"] += 1
-            effects = _ask_people(execution)
+            _, effects = losing.ask_people(execution)
             facts = {"effects": effects, "step": command.step}
             transitions.park(
                 state, execution, _S.IN_DOUBT, changes, reason=reason or "in_doubt", facts=facts
@@ -244,15 +244,6 @@ def _wait(
         gate=command.gate,
     )
     transitions.end_wait_for_signal(state, execution, changes)
-
-
-def _ask_people(execution: Execution) -> int:
-    """Doubts that `verify` could not settle are for people now; returns how many there are."""
-    intents = transitions.progress_of(execution).intents
-    doubts = [intent for intent in intents.values() if intent.is_in_doubt]
-    for intent in doubts:
-        intents[intent.effect_key] = replace(intent, resolution="")
-    return len(doubts)
 
 
 def cancel_execution(

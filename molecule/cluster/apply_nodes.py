@@ -1,6 +1,6 @@
 """Commands about leadership and the lives of nodes and workers.
 
-Taking work from a holder that is gone belongs to `transitions.lose`. What stays true: epochs and
+Taking work from a holder that is gone belongs to `losing.lose`. What stays true: epochs and
 incarnations only grow, and a life that ended never comes back.
 """
 
@@ -11,6 +11,7 @@ from molecule.cluster import (
     apply_draining,
     apply_membership,
     bounds,
+    losing,
     losses,
     records,
     tokens,
@@ -168,7 +169,7 @@ def report_worker_death(
             charged = bool(word.running_step)
             changes.tell(state, execution, "worker_died", {"charged": charged, **asdict(death)})
             charge = death if charged else None
-            transitions.lose(state, execution, changes, reason="worker_died", charge=charge)
+            losing.lose(state, execution, changes, reason="worker_died", charge=charge)
             moved += 1
     return Applied(0, {"moved": moved})
 
@@ -209,7 +210,7 @@ def _lose_node(state: ClusterState, node: Node, changes: Changes, evidence: Evid
     held = [state.executions[execution_id] for execution_id in node.held]
     for execution in held:
         doubts = sum(intent.is_in_doubt for intent in execution.intents.values())
-        transitions.lose(state, execution, changes, reason=evidence.reason)
+        losing.lose(state, execution, changes, reason=evidence.reason)
         losses.moved(loss, execution, doubts=doubts)
     apply_draining.take_triggers(state, node, changes)
     return len(held)

@@ -1,6 +1,6 @@
 """Failover `hold`: an execution waits for the node it ran on, but not for ever.
 
-When it may begin is told by `transitions.lose`. What stays true: whoever waits for one certain node
+When it may begin is told by `losing.lose`. What stays true: whoever waits for one certain node
 is in `state.holds` until it is assigned, let go or ended, in whatever state it stands.
 """
 

@@ -6,7 +6,7 @@ called was checked before by an `apply_*` module. What stays true: every move is
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from molecule.cluster import dedup, documents, gates, holding, queues, retention, row_parts, views
@@ -15,7 +15,6 @@ from molecule.cluster.changes import Changes, HistoryRow, Transition
 from molecule.cluster.execution import (
     NO_PAYLOAD,
     Awaited,
-    Death,
     Execution,
     PayloadMark,
     Progress,
@@ -191,55 +190,6 @@ def park(
     changes.tell(state, execution, target.value.lower(), {"reason": reason, **facts})
     if not queues.wants_key(state, execution):
         queues.leave_key(state, execution, changes)
-
-
-def lose(
-    state: ClusterState,
-    execution: Execution,
-    changes: Changes,
-    *,
-    reason: str,
-    charge: Death | None = None,
-) -> None:
-    """Take it from a holder that is gone, as the version's failover says.
-
-    With an effect in doubt it waits first until no late request of the old holder can be under way.
-    `charge`: its worker died while it ran a step. Its attempts get a worker of their own from then
-    on, and too many deaths of such a worker end in quarantine.
-    """
-    changes.touch(execution)
-    state.totals["moved"] += 1
-    version = queues.version_of(state, execution)
-    if charge is not None and _is_budget_spent(execution, charge, budget=version.crash_budget):
-        state.totals["quarantined"] += 1
-        facts = {"crashes": progress_of(execution).crashes, **asdict(charge)}
-        park(state, execution, _S.QUARANTINED, changes, reason=reason, facts=facts)
-        return
-    if version.failover == "fail":
-        end(state, execution, _S.FAILED, changes, reason=reason, error_code="failover")
-        return
-    # Started anew it would do again what must not happen twice, and forget what is in doubt.
-    if version.failover == "restart" and not progress_of(execution).once_begun:
-        forget_position(state, execution, changes)
-    if version.failover == "hold":
-        holding.begin(state, progress_of(execution), execution, for_ms=version.hold_for_ms)
-    in_doubt_until_ms = doubt_ends_ms(state, execution)
-    if in_doubt_until_ms:
-        wait(state, execution, changes, until_ms=in_doubt_until_ms, reason=reason)
-    elif execution.held_for and not state.nodes[execution.node].is_up:
-        facts = {"node": execution.node, "until_ms": progress_of(execution).held_until_ms}
-        park(state, execution, _S.HELD, changes, reason=reason, facts=facts)
-    else:
-        give_back(state, execution, changes, reason=reason)
-
-
-def _is_budget_spent(execution: Execution, death: Death, *, budget: int) -> bool:
-    """Charge a worker's death; only one in which nobody else can be to blame counts."""
-    progress = progress_of(execution)
-    progress.is_marked = True
-    progress.last_death = death
-    progress.crashes += death.alone
-    return death.alone and progress.crashes >= budget > 0
 
 
 def doubt_ends_ms(state: ClusterState, execution: Execution) -> int:

@@ -17,6 +17,7 @@ from molecule.scheduler.accounting import Line
 from molecule.scheduler.standing import Cause, Decided
 
 _LOSSES: Final = frozenset({"lease_expired", "node_dead", "higher_incarnation", "worker_died"})
+_LEAVING: Final = ("pending", "waiting", "held", "quarantined", "in_doubt", "ended")
 _PARTS: Final = {
     accounting.QUEUED: "pending, before a node had it",
     accounting.RUNNING: "assigned to a node",
@@ -165,20 +166,20 @@ def _here(view: Mapping[str, Any], lines: Sequence[Line], state: ClusterState) -
 def _moves(lines: Sequence[Line], state: ClusterState) -> Iterator[Answer]:
     """Each time it was taken from a holder, and on which evidence."""
     died: Line | None = None
-    told_at = 0
+    told: set[int] = set()
     by_place = {(loss.index, loss.node): loss for loss in state.losses.values()}
     for line in lines:
         if line["kind"] == "worker_died":
             died = line
         reason = line["facts"].get("reason", "")
-        if line["kind"] not in ("pending", "waiting", "held", "quarantined") or not reason:
+        if line["kind"] not in _LEAVING or not reason:
             continue
         if reason not in _LOSSES and reason not in ("drained", "handed_back"):
             continue
-        # What is parked is told twice at one place: that it was taken, and where it went.
-        if line["index"] == told_at:
+        # What was taken is told again with where it went, and a doubt ends for the same reason.
+        if line["token"] in told:
             continue
-        told_at = line["index"]
+        told.add(line["token"])
         text = f"left {line['node']} (token {line['token']}): {reasons.told(reason)}"
         evidence: dict[str, Any] = {}
         loss = by_place.get((line["index"], line["node"]))
@@ -305,7 +306,7 @@ def _ended(view: Mapping[str, Any], lines: Sequence[Line]) -> Iterator[Answer]:
     if facts.get("step"):
         text += f", in step {facts['step']}"
     if facts.get("error") or facts.get("error_code"):
-        text += f" ({facts.get('error_code', '')} {facts.get('error', '')})".replace("( ", "(")
+        text += f" ({' '.join(filter(None, (facts.get('error_code'), facts.get('error'))))})"
     yield _of(line, "ended", text, **{name: value for name, value in facts.items() if value})
 
 

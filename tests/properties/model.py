@@ -134,7 +134,10 @@ class Model(KeyWords):
             self._set(run, "QUARANTINED")
             return
         if FAILOVER[run.process] == "fail":
-            self._set(run, "FAILED")
+            for effect in run.doubts:
+                effect.known = ""
+            run.only_ends = bool(run.doubts)
+            self._set(run, "IN_DOUBT" if run.doubts else "FAILED")
             return
         if FAILOVER[run.process] == "hold":
             run.held_for, run.held_until = run.node, self.time + HOLD_FOR
@@ -298,6 +301,7 @@ class Model(KeyWords):
             return False
         run.token_ended = run.token
         run.letters += len(said.dead_letters)
+        run.only_ends = False
         if said.state == "IN_DOUBT":
             for effect in run.doubts:
                 effect.known = ""
@@ -326,11 +330,13 @@ class Model(KeyWords):
                 return False
             if item.answer in ("not_done", "ask") and self.time < known.deadline + self.hold_ms:
                 return False
+            if item.answer == "ask" and run.only_ends:
+                return False
         for item in said.answers:
             run.effects[item.effect_key].known = item.answer
         once = [effect for effect in run.effects.values() if effect.once]
         if not any(effect.known == "" for effect in once):
-            failed = all(e.known == "fail" for e in once)
+            failed = run.only_ends or all(e.known == "fail" for e in once)
             self._set(run, "FAILED" if failed else "PENDING")
         return True
 

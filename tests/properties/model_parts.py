@@ -62,6 +62,7 @@ class Run:
     node: str = ""
     token: int = 0
     token_ended: int = 0
+    only_ends: bool = False
     attempts: int = 0
     sequence: int = 0
     crashes: int = 0
