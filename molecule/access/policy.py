@@ -24,6 +24,7 @@ class Action(StrEnum):
     DRAIN = "node.drain"
     PAUSE = "process.pause"
     SETTLE = "deadletter.settle"
+    EDIT_TABLE = "table.edit"
     PURGE = "retention.purge"
     MEMBERS = "cluster.members"
     READ = "read"

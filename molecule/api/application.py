@@ -28,6 +28,7 @@ from molecule.api import (
     processes,
     retention,
     signals,
+    tables,
 )
 from molecule.api.documentation import ProblemDocument
 from molecule.api.door import DoorClient
@@ -65,7 +66,7 @@ from molecule.config import Limits
 from molecule.model.errors import InvalidInput, MoleculeError
 
 _DOORS: Final = (
-    *("executions", "processes", "apply", "deadletters", "connections"),
+    *("executions", "processes", "apply", "deadletters", "connections", "tables"),
     *("nodes", "cluster", "retention"),
     *("livez", "readyz", "startupz", "metrics", "api"),
 )
@@ -86,6 +87,7 @@ _BODIES: Final = (
     LeaveBody,
     TokenBody,
     TransferBody,
+    tables.TableRowBody,
     ProblemDocument,
 )
 
@@ -102,7 +104,7 @@ def build(door: DoorClient, limits: Limits, *, patience: Patience | None = None)
         redoc_url=None,
         redirect_slashes=False,
     )
-    of_work = (executions, signals, processes, deadletters, connections)
+    of_work = (executions, signals, processes, deadletters, connections, tables)
     for part in (*of_work, nodes, members, cluster, retention):
         app.include_router(part.router(surface), prefix="/api/v1")
     app.include_router(listening.router(surface))

@@ -30,6 +30,7 @@ _COMMANDS: Final = (
     ("execution", "molecule.cli.execution_actions:app", "Submit, find, watch, cancel.", _CLUSTER),
     ("why", "molecule.cli.why:why", "Tell why an execution is where it is.", _CLUSTER),
     ("connection", "molecule.cli.connection:app", "Look at breakers and rates.", _CLUSTER),
+    ("table", "molecule.cli.table:app", "Look at rows of key tables, and change them.", _CLUSTER),
     ("deadletter", "molecule.cli.deadletter:app", "Look at documents that failed.", _CLUSTER),
     ("retention", "molecule.cli.retention:app", "Look at what is kept, and purge.", _CLUSTER),
     ("node", "molecule.cli.node:app", "Look at nodes.", _CLUSTER),

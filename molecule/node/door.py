@@ -35,6 +35,7 @@ from molecule.node.retention_door import RetentionDoor
 from molecule.node.retries import Retries
 from molecule.node.signals import Signals
 from molecule.node.submit import Accepted, SubmitDoor
+from molecule.node.table_actions import TableActions
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import door_pb2 as d
 from molecule.wire.v1 import door_pb2_grpc
@@ -57,6 +58,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         actions: Actions,
         nodes: NodeActions,
         process_actions: ProcessActions,
+        tables: TableActions,
         signals: Signals,
         members: ClusterActions,
         reads: Reads,
@@ -79,6 +81,7 @@ class DoorService(door_pb2_grpc.DoorServicer):
         self._actions = actions
         self._nodes = nodes
         self._process_actions = process_actions
+        self._tables = tables
         self._signals = signals
         self._members = members
         self._reads = reads
@@ -223,6 +226,8 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 view = await self._act_on_members(what, actor, request.id, fields)
             case "pause" | "resume" | "settle_key":
                 view = await self._act_on_process(actor, request, fields)
+            case "table_put" | "table_delete":
+                view = await self._act_on_row(actor, request, fields)
             case "signal":
                 view = await self._signals.tell(actor, request.id, fields, within_s=self._within_s)
             case "purge" if self._retention is not None:
@@ -244,6 +249,21 @@ class DoorService(door_pb2_grpc.DoorServicer):
             await actions.pause(actor, name, fields, paused=paused, within_s=within_s)
         await self._catch_up_if_possible()
         return await self._reads.read("process", name, {})
+
+    async def _act_on_row(
+        self, actor: Actor, request: d.ActRequest, fields: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        name, within_s = request.id, self._within_s
+        # Before anything is read: who may not change it learns nothing of it.
+        policy.check(actor, Action.EDIT_TABLE)
+        if request.action == "table_delete":
+            await self._catch_up()
+            was = await self._reads.read("row", name, {})
+            await self._tables.delete(actor, name, within_s=within_s)
+            return was
+        await self._tables.put(actor, name, fields, within_s=within_s)
+        await self._catch_up()
+        return await self._reads.read("row", name, {})
 
     async def _changed(self, execution: str) -> Mapping[str, Any]:
         """The execution as this node sees it after the change, even when the leader is another."""

@@ -24,6 +24,7 @@ from molecule.node.retention_door import RetentionDoor
 from molecule.node.room import Room
 from molecule.node.signals import Signals
 from molecule.node.submit import SubmitDoor
+from molecule.node.table_actions import TableActions
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import worker_pb2 as w
 
@@ -79,6 +80,7 @@ def gateway_door(behind: Behind) -> DoorService:
             limits=limits,
         ),
         actions=Actions(forwarder=forwarder, state=behind.state, limits=limits),
+        tables=TableActions(forwarder=forwarder, state=behind.state, limits=limits),
         process_actions=ProcessActions(forwarder=forwarder, state=behind.state, limits=limits),
         nodes=NodeActions(
             forwarder=forwarder, state=behind.state, holders=behind.holders, limits=limits

@@ -20,6 +20,7 @@ from molecule.node import explaining, searches
 from molecule.node.explaining import Explaining
 from molecule.node.payloads import Payloads
 from molecule.node.submit import submitted_at_ms
+from molecule.node.table_reads import TableReads
 from molecule.storage.rows import DeadLetterQuery, DeadLetterRow
 from molecule.storage.state_store import StateStore
 
@@ -57,6 +58,7 @@ class Reads:
             limits=config.limits,
             leader=self._heard_leader,
         )
+        tables = TableReads(state=state, page_size_max=config.limits.page_size_max)
         self._resources: dict[str, Callable[[str, Mapping[str, str]], Awaitable[View]]] = {
             "cluster": self._cluster,
             "nodes": self._nodes,
@@ -73,6 +75,9 @@ class Reads:
             "deadletter": self._dead_letter,
             "connections": self._connections,
             "connection": self._connection,
+            "tables": tables.tables,
+            "rows": tables.rows,
+            "row": tables.row,
         }
 
     async def read(self, resource: str, name: str, query: Mapping[str, str]) -> View:

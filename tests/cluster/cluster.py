@@ -112,6 +112,10 @@ class Cluster:
             lambda url: self._client.post(f"{url}{path}", json=body, headers=headers, params=query),
         )
 
+    async def put(self, path: str, body: object, *, at: str = "") -> httpx2.Response:
+        """One PUT at one node, or at the first that answers at all."""
+        return await self._at(at, lambda url: self._client.put(f"{url}{path}", json=body))
+
     async def submit(
         self, process: str, name: str, *, at: str = "", wait: str = "", **fields: Any
     ) -> httpx2.Response:

@@ -50,6 +50,14 @@ TEN: Final = (
     )
 )
 
+KEEPS: Final = (
+    _HEAD.format(process="keeps")
+    + """steps:
+  - {id: found, type: table.get, table: kept, key: name, missing: "null", output: {into: before}}
+  - {id: keep, type: table.put, table: kept, key: name, value: {before: "${before}"}}
+"""
+)
+
 READS: Final = (
     _HEAD.format(process="reads")
     + """steps:
@@ -222,6 +230,7 @@ def repository(*, target: str, inbox: Path, fragile: str = NOWHERE) -> dict[str,
         "waits": WAITS,
         "awaits": AWAITS,
         "late": LATE,
+        "keeps": KEEPS,
         "fragile": FRAGILE,
         "paced": PACED,
         "listens": LISTENS,

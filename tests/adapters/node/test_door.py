@@ -22,6 +22,7 @@ from molecule.node.process_actions import ProcessActions
 from molecule.node.reads import Reads
 from molecule.node.signals import Signals
 from molecule.node.submit import SubmitDoor
+from molecule.node.table_actions import TableActions
 from molecule.rpc import certificates
 from molecule.rpc.certificates import KeyPair
 from molecule.rpc.documents import MissingDocuments
@@ -92,6 +93,7 @@ class Doors:
                 holders=holders(node),
                 limits=limits,
             ),
+            tables=TableActions(forwarder=node.forwarder, state=lambda: node.state, limits=limits),
             process_actions=ProcessActions(
                 forwarder=node.forwarder, state=lambda: node.state, limits=limits
             ),
@@ -144,9 +146,11 @@ class Doors:
     async def _until_applied(self, _index: int) -> None:
         return
 
-    async def read(self, resource: str, name: str = "", *, bearer: str = TOKEN) -> Any:
+    async def read(
+        self, resource: str, name: str = "", *, bearer: str = TOKEN, **query: str
+    ) -> Any:
         request = d.ReadRequest(
-            credentials=d.Credentials(bearer=bearer), resource=resource, id=name
+            credentials=d.Credentials(bearer=bearer), resource=resource, id=name, query=query
         )
         return orjson.loads((await self.door.Read(request, Call())).json)
 

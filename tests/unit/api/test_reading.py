@@ -212,6 +212,9 @@ ADDRESSES = {
     "/api/v1/cluster/transfer": {"post"},
     "/api/v1/connections": {"get"},
     "/api/v1/connections/{environment}/{connection}": {"get"},
+    "/api/v1/tables": {"get"},
+    "/api/v1/tables/{environment}/{table}": {"get"},
+    "/api/v1/tables/{environment}/{table}/{key}": {"get", "put", "delete"},
     "/api/v1/deadletters": {"get"},
     "/api/v1/deadletters/{dead_letter}": {"get"},
     "/livez": {"get"},
@@ -254,7 +257,7 @@ async def test_openapi_document_tells_body_problem_and_summary_of_every_operatio
             if path.startswith("/api/"):
                 problem = operation["responses"]["default"]["content"]
                 assert set(problem) == {"application/problem+json"}
-            assert ("requestBody" in operation) is (method == "post"), path
+            assert ("requestBody" in operation) is (method in {"post", "put"}), path
     assert len(ids) == sum(len(methods) for methods in ADDRESSES.values())
 
 

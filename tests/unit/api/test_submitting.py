@@ -356,3 +356,20 @@ async def test_result_of_bytes_is_passed_on_with_its_mark(
     answer = await http.get(f"{EXECUTIONS}/e1/result?wait=1s")
 
     assert answer.json()["documents"] == orjson.loads(encoded)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"value": 1, "if": "equals"},
+        {"value": 1, "equals": 1},
+        {"if": "absent"},
+        {"value": 1, "if": "no"},
+    ],
+)
+async def test_a_row_with_half_a_condition_is_refused(
+    http: httpx2.AsyncClient, body: dict[str, object]
+) -> None:
+    answer = await http.put("/api/v1/tables/dev/orders/1", json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_input")

@@ -62,6 +62,7 @@ def a_door(parts: Parts, *, age_s: float | None = 0.0) -> DoorService:
         actions=anything,
         nodes=anything,
         process_actions=anything,
+        tables=anything,
         signals=anything,
         members=anything,
         reads=anything,
