@@ -42,10 +42,11 @@ STALLS: Final = Goal("W4", "stalls of a node's loop over 50 ms", "stalls", 0)
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """A moment of a drain: how many have ended since its beginning, and the CPU time of all."""
+    """A moment of a drain: how many have ended, how many wait or run, and the CPU time of all."""
 
     at_s: float
     ended: int
+    left: int
     cpu_s: float
 
 
@@ -92,28 +93,29 @@ async def w4(site: Site, figures: Figures, scale: Scale) -> None:
     await _note_size(site, figures, scale.pending)
 
     free = {key: found for key, found in blockers.items() if int(key[3:]) < _FREE_KEYS}
+    behind = scale.pending * _FREE_KEYS // keys
     await _answer(site, free)
-    few = await _drain(site, scale.pending * _FREE_KEYS // keys)
+    few = await _drain(site, scale.pending - behind)
     figures.note(FEW, few.rate / few_alone.rate * 100, **_beside(few, few_alone))
     await _answer(site, {key: found for key, found in blockers.items() if key not in free})
-    left = await _pending(site)
-    whole = await _drain(site, left)
-    _note_drain(figures, whole, all_alone, left)
+    whole = await _drain(site, 0)
+    _note_drain(figures, whole, all_alone)
     _note_stalls(figures, before, await _late(site))
 
 
-def _note_drain(figures: Figures, whole: _Drain, alone: _Drain, left: int) -> None:
+def _note_drain(figures: Figures, whole: _Drain, alone: _Drain) -> None:
     figures.note(ALL, whole.rate / alone.rate * 100, **_beside(whole, alone))
     rates = [part.rate / alone.rate * 100 for part in whole.parts()]
     figures.note(SLOWEST, min(rates), parts=[round(rate) for rate in rates])
-    if whole.ended >= left:
+    left = whole.points[-1].left
+    if not left:
         figures.note(LAST, rates[-1])
     cpu = [part.cpu_us_each / alone.cpu_us_each * 100 for part in whole.parts()]
     figures.note(
         CPU, whole.cpu_us_each / alone.cpu_us_each * 100, parts=[round(share) for share in cpu]
     )
     load = machine.load_average()
-    figures.note(DRAIN, whole.rate, drained=whole.ended, of=left, load_average=load)
+    figures.note(DRAIN, whole.rate, drained=whole.ended, left=left, load_average=load)
 
 
 def _beside(drain: _Drain, alone: _Drain) -> dict[str, int]:
@@ -146,7 +148,7 @@ async def _small(site: Site, *, keys: int, pending: int) -> _Drain:
     await _pause(site, "pause")
     await site.load("fill", callers=8, count=pending, keys=keys)
     await _pause(site, "resume")
-    return await _drain(site, pending)
+    return await _drain(site, 0)
 
 
 async def _pause(site: Site, verb: str) -> None:
@@ -155,19 +157,21 @@ async def _pause(site: Site, verb: str) -> None:
         await site.post(node, f"/processes/{backlog_name(number)}/{verb}", body)
 
 
-async def _drain(site: Site, count: int) -> _Drain:
-    """Watch until so many executions have ended, or the time is over."""
+async def _drain(site: Site, left: int) -> _Drain:
+    """Watch until no more than so many executions wait or run, or the time is over."""
     leader, roles = await site.leader(), site.pids()
 
     async def look() -> _Point:
-        law = (await site.status(site.nodes[leader])).get("conservation")
-        if law is None:
+        status = await site.status(site.nodes[leader])
+        if not status["leader"]:
             raise Disturbed(f"{leader} does not tell how many have ended")
+        law, counts = status["conservation"], status["counts"]
         ended = int(law["completed"] + law["failed"] + law["cancelled"])
-        return _Point(time.monotonic(), ended, sum(machine.cpu_seconds(roles).values()))
+        waiting = int(counts["PENDING"] + counts["ASSIGNED"])
+        return _Point(time.monotonic(), ended, waiting, sum(machine.cpu_seconds(roles).values()))
 
     points = [await look()]
-    while points[-1].ended - points[0].ended < count:
+    while points[-1].left > left:
         await asyncio.sleep(_LOOK_S)
         points.append(await look())
         if points[-1].at_s - points[0].at_s > _DRAIN_S_MAX:
@@ -219,11 +223,6 @@ async def _answer(site: Site, blockers: dict[str, str]) -> None:
     async with asyncio.TaskGroup() as group:
         for _ in range(8):
             group.create_task(one())
-
-
-async def _pending(site: Site) -> int:
-    counts = await site.counts()
-    return int(counts["PENDING"] + counts["ASSIGNED"])
 
 
 async def _late(site: Site) -> dict[str, Counter[str]]:
