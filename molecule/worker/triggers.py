@@ -122,13 +122,16 @@ class TriggerRunner:
 
     def _parts(self, submissions: Sequence[c.SubmitExecution]) -> list[list[c.SubmitExecution]]:
         """Parts that fit into an entry of the log, whatever a record grows to when it is read."""
+        limits = self._limits
+        # A part is an entry, and every voter applies an entry in one go.
+        together_max = min(limits.submissions_per_batch_max, limits.entry_commands_gathered_max)
         parts: list[list[c.SubmitExecution]] = [[]]
         size_bytes = 0
         for one in submissions:
             size_bytes += one.ByteSize()
-            is_full = len(parts[-1]) >= self._limits.submissions_per_batch_max
+            is_full = len(parts[-1]) >= together_max
             # The other half is for the progress of the group, and for what the node stamps.
-            if parts[-1] and (is_full or size_bytes > self._limits.entry_bytes_max // 2):
+            if parts[-1] and (is_full or size_bytes > limits.entry_bytes_max // 2):
                 parts.append([])
                 size_bytes = one.ByteSize()
             parts[-1].append(one)

@@ -79,7 +79,7 @@ async def test_the_same_documents_have_the_same_body_digest() -> None:
 
 async def test_many_submissions_go_in_parts_and_the_progress_with_the_last() -> None:
     heard = Heard()
-    limits = Limits().model_copy(update={"submissions_per_batch_max": 2})
+    limits = Limits().model_copy(update={"entry_commands_gathered_max": 2})
     await a_trigger(heard, limits).submit(submissions(5), GROUP)
     parts = [message.trigger_submit for message in heard.said]
     assert [len(part.submissions) for part in parts] == [2, 2, 1]
