@@ -42,6 +42,7 @@ def submit(
         Path | None,
         Parameter(
             name=["--file", "-f"],
+            allow_leading_hyphen=True,
             help="Documents from a file, `-` for standard input: a JSON value, a JSON list "
             "of documents, or (.jsonl) one JSON value per line.",
         ),
@@ -229,7 +230,11 @@ def signal(
     value: Annotated[str, Parameter(name="--input", help="The payload as JSON.")] = "",
     file: Annotated[
         Path | None,
-        Parameter(name=["--file", "-f"], help="The payload from a JSON file; `-`: standard input."),
+        Parameter(
+            name=["--file", "-f"],
+            allow_leading_hyphen=True,
+            help="The payload from a JSON file; `-`: standard input.",
+        ),
     ] = None,
     correlation: Annotated[
         str, Parameter(help="Which of several documents it is for, as its `await` says.")

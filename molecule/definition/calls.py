@@ -119,7 +119,10 @@ class CallReading:
             return f"there is no process {name}", hint
         loop = processes.loop(name)
         if loop:
-            return f"{' calls '.join(loop)}: it would never end", "use foreach or repeat"
+            return (
+                f"{' calls '.join(loop)}: it would never end",
+                "let one of them do without the call; foreach repeats steps",
+            )
         if processes.depth(name) > limits.call_depth_max:
             return f"calls go deeper than {limits.call_depth_max} (call_depth_max)", ""
         trigger = processes.all()[name][1].items.get("trigger")

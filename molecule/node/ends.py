@@ -120,10 +120,11 @@ class Ends:
         self, result: d.SubmitResult, view: Mapping[str, Any], row: PayloadRow | None
     ) -> None:
         result.state = view["state"]
-        result.error_code = view.get("error_code", "")
-        result.error = view.get("error", "") or (
-            view.get("reason", "") if view["state"] != ExecutionState.COMPLETED else ""
-        )
+        if view["state"] not in ACTIVE:  # Why it waits is no error of it.
+            result.error_code = view.get("error_code", "")
+            result.error = view.get("error", "") or (
+                view.get("reason", "") if view["state"] != ExecutionState.COMPLETED else ""
+            )
         if view["state"] == ExecutionState.COMPLETED:
             if self._reads.are_documents_purged(view):
                 result.error_code, result.error = Purged.code, "its documents were purged"

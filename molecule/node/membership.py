@@ -159,7 +159,8 @@ class Membership:
         """What this node is now: voter, learner or newcomer."""
         if wants_in and not self._group.is_formed:
             return "newcomer"
-        return "learner" if self._me in self._addresses.learners else "voter"
+        # A copy from before this node was let in names it nowhere: it votes when it is said to.
+        return "voter" if self._me in self._addresses.voters else "learner"
 
     def view(self) -> Mapping[str, Any]:
         """Voters, and learners with how far they are; numbers only on the leader."""

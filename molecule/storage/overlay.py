@@ -92,6 +92,10 @@ class Overlay:
         """Its staged events, oldest first."""
         return tuple(self._timeline.get(execution, ()))
 
+    def ended(self) -> tuple[HistoryRow, ...]:
+        """All staged ends, in no order."""
+        return tuple(self._history.values())
+
     def history(self, execution: str) -> HistoryRow | None:
         """Its staged end."""
         return self._history.get(execution)

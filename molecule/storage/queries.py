@@ -81,6 +81,29 @@ def history(query: HistoryQuery, cursor: str, limit: int) -> tuple[str, list[Any
     )
 
 
+def is_found(row: HistoryRow, query: HistoryQuery, cursor: str) -> bool:
+    """What the statement of `history` asks, of a row that is not on disk yet."""
+    wanted = (
+        (query.process, row.process),
+        (query.state, row.state),
+        (query.environment, row.environment),
+    )
+    if any(asked not in (None, found) for asked, found in wanted):
+        return False
+    if query.track is not None and query.track not in row.track:
+        return False
+    if query.ended_from_ms is not None and row.ended_at_ms < query.ended_from_ms:
+        return False
+    if query.ended_to_ms is not None and row.ended_at_ms >= query.ended_to_ms:
+        return False
+    return not cursor or history_place(row) < tuple(_place(cursor, (int, str)))
+
+
+def history_place(row: HistoryRow) -> tuple[int, str]:
+    """Where a row stands in history."""
+    return row.ended_at_ms, row.execution
+
+
 def dead_letters(query: DeadLetterQuery, cursor: str, limit: int) -> tuple[str, list[Any]]:
     """SQL and values for a page of dead letters, newest first, one row more than `limit`."""
     wanted = {
@@ -113,7 +136,7 @@ def history_row(found: tuple[Any, ...]) -> HistoryRow:
 
 def history_cursor(row: HistoryRow) -> str:
     """The cursor of the page after this row."""
-    return _cursor(row.ended_at_ms, row.execution)
+    return _cursor(*history_place(row))
 
 
 def dead_letter_cursor(row: DeadLetterRow) -> str:

@@ -295,11 +295,15 @@ class StateStore:
         return queries.history_row(found[0]) if found else None
 
     async def history(self, query: HistoryQuery, *, cursor: str = "", limit: int) -> HistoryPage:
-        """Ended executions, newest first, as of the last flush."""
+        """Ended executions, newest first; what was staged is seen at once."""
         self._check_limit(limit)
-        found = await self._all(*queries.history(query, cursor, limit))
-        rows = tuple(queries.history_row(row) for row in found[:limit])
-        return HistoryPage(rows, queries.history_cursor(rows[-1]) if len(found) > limit else "")
+        # The overlay first, as for a timeline; a row that is in both is one.
+        staged = [row for row in self._overlay.ended() if queries.is_found(row, query, cursor)]
+        found = map(queries.history_row, await self._all(*queries.history(query, cursor, limit)))
+        rows = {row.execution: row for row in (*found, *staged)}
+        ordered = sorted(rows.values(), key=queries.history_place, reverse=True)
+        page = tuple(ordered[:limit])
+        return HistoryPage(page, queries.history_cursor(page[-1]) if len(ordered) > limit else "")
 
     async def dead_letters(
         self, query: DeadLetterQuery, *, cursor: str = "", limit: int

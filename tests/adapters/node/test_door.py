@@ -29,7 +29,7 @@ from molecule.rpc.documents import MissingDocuments
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import door_pb2 as d
 from molecule.wire.v1 import peer_pb2 as p
-from tests.adapters.node.one_node import OneNode, one_node
+from tests.adapters.node.one_node import ENVIRONMENT, OneNode, one_node
 
 TOKEN = "mol_test"
 ADMIN = d.Credentials(bearer=TOKEN)
@@ -256,6 +256,18 @@ async def test_pausing_and_resuming_answer_with_the_process_as_it_is_now(doors: 
 
     resumed = await doors.door.Act(acts("resume", "orders"), Call())
     assert orjson.loads(resumed.json)["deployments"][0]["paused"] is False
+
+
+async def test_what_only_waits_is_told_without_an_error(doors: Doors) -> None:
+    await doors.door.Act(acts("pause", "orders", reason="a fault there"), Call())
+    request = d.SubmitRequest(
+        credentials=ADMIN,
+        process="orders",
+        environment=ENVIRONMENT,
+        submissions=[d.Submission(idempotency_key="k1", input=b"[1]")],
+    )
+    (told,) = (await doors.door.Submit(request, Call())).results
+    assert (told.state, told.error, told.error_code) == ("PENDING", "", "")
 
 
 async def test_pausing_what_is_not_deployed_names_it(doors: Doors) -> None:

@@ -128,6 +128,14 @@ ENDS = (
 )
 
 
+async def ended(store: StateStore, *, on_disk: int) -> None:
+    """All `ENDS`: so many of them flushed, the others only staged."""
+    store.stage(marked(1, history=ENDS[:on_disk]))
+    await store.flush()
+    store.stage(marked(2, history=ENDS[on_disk:]))
+
+
+@pytest.mark.parametrize("on_disk", [0, 2, 4])
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -142,21 +150,21 @@ ENDS = (
     ],
 )
 async def test_history_is_searched_newest_first(
-    store: StateStore, query: HistoryQuery, found: str
+    store: StateStore, query: HistoryQuery, found: str, on_disk: int
 ) -> None:
-    store.stage(marked(1, history=ENDS))
-    await store.flush()
+    await ended(store, on_disk=on_disk)
     page = await store.history(query, limit=10)
     assert (" ".join(row.execution for row in page.rows), page.cursor) == (found, "")
     assert set(page.rows) <= set(ENDS)
 
 
-async def test_history_pages_neither_skip_nor_repeat_while_more_ends(store: StateStore) -> None:
-    store.stage(marked(1, history=ENDS))
-    await store.flush()
+@pytest.mark.parametrize("on_disk", [0, 1, 4])
+async def test_history_pages_neither_skip_nor_repeat_while_more_ends(
+    store: StateStore, on_disk: int
+) -> None:
+    await ended(store, on_disk=on_disk)
     first = await store.history(HistoryQuery(), limit=2)
-    store.stage(marked(2, history=(an_end("e9", ended_at_ms=9_000),)))
-    await store.flush()
+    store.stage(marked(3, history=(an_end("e9", ended_at_ms=9_000),)))
     second = await store.history(HistoryQuery(), cursor=first.cursor, limit=2)
     assert [row.execution for row in (*first.rows, *second.rows)] == ["e4", "e3", "e2", "e1"]
     assert second.cursor == ""

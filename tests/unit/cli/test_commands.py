@@ -1,5 +1,6 @@
 """What commands print and ask for."""
 
+import io
 import json
 from pathlib import Path
 
@@ -213,6 +214,17 @@ def test_signal_without_a_payload_tells_null(shell: Shell, door: FakeDoor) -> No
     door.resources["signal/e1"] = {"execution": "e1", "signal": "go"}
     assert shell.run("execution", "signal", "e1", "go").code == 0
     assert json.loads(door.calls[0].json)["value"] is None
+
+
+@pytest.mark.parametrize("option", ["-f", "--file"])
+def test_a_lonely_hyphen_is_standard_input(
+    shell: Shell, door: FakeDoor, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    door.resources["signal/e1"] = {"execution": "e1", "signal": "go"}
+    for command in (["execution", "submit", "echo"], ["execution", "signal", "e1", "go"]):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"from": "a pipe"}')))
+        assert shell.run(*command, option, "-").code == 0
+    assert json.loads(door.calls[-1].json)["value"] == {"from": "a pipe"}
 
 
 def test_apply_sends_the_files_of_one_environment(shell: Shell, door: FakeDoor) -> None:

@@ -197,3 +197,12 @@ def test_members_are_found_again_by_a_process_that_reads_no_log(tmp_path: Path) 
     first.follow(Configuration((*VOTERS, Member("n3", "a:3", "b3"))))
     again = Addresses(a_config(tmp_path))
     assert (again.voters, again.of("n3"), again.of("n9")) == (("n1", "n2", "n3"), "a:3", None)
+
+
+async def test_a_node_votes_only_when_its_own_copy_says_so(parts: Parts) -> None:
+    role = parts.membership.role
+    assert role(wants_in=True) == "voter"
+    parts.addresses.follow(Configuration((Member("n2", "a:2", "b2"),)))
+    assert role(wants_in=True) == "learner", "an old copy knows nothing of this node"
+    parts.group.is_formed = False
+    assert role(wants_in=True) == "newcomer"
