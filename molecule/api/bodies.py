@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from molecule.api.problems import BodyTooSlow, InvalidJson, UnsupportedMediaType
 from molecule.config import Limits
+from molecule.model import json_numbers
 from molecule.model.errors import InvalidInput, LimitExceeded
 
 _JSON = frozenset({"application/json", ""})
@@ -73,12 +74,17 @@ async def receive(request: Request, *, limits: Limits, limit: str, allowed: int)
     return b"".join(parts)
 
 
-def parse(payload: bytes) -> Any:
+def parse(payload: bytes, asked: str = "a JSON object") -> Any:
     """The JSON value of a body; `InvalidJson` with line and column when it is none."""
     if not payload.strip():
-        raise InvalidJson("the body is empty; send a JSON object", line=1, column=1)
+        raise InvalidJson(f"the body is empty; send {asked}", line=1, column=1)
     try:
-        return orjson.loads(payload)
+        return json_numbers.loads(payload, json_numbers.refuse)
+    except json_numbers.LosesDigits as error:
+        before = payload[: payload.find(error.digits.encode())]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        message = f"the body at line {line}, column {column}: {error}"
+        raise InvalidJson(message, line=line, column=column) from None
     except orjson.JSONDecodeError as error:
         message = f"the body is not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
         raise InvalidJson(message, line=error.lineno, column=error.colno) from None

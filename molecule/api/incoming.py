@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import orjson
 from starlette.requests import Request
 
-from molecule.api.problems import InvalidJson, UnsupportedMediaType
+from molecule.api.bodies import parse
+from molecule.api.problems import UnsupportedMediaType
 from molecule.component.contract import TRIGGER_PROPERTY
 from molecule.model import payload
 from molecule.model.document import Document
@@ -90,7 +91,7 @@ def value(body: bytes, told: Declared) -> Any:
             raise UnsupportedMediaType("say by content-type what the body is")
         return None
     if is_json(told.media_type):
-        return _json(body)
+        return parse(body, "JSON")
     if told.media_type == _FORM:
         return _fields(_decoded(body, told.charset))
     if told.media_type.startswith("text/"):
@@ -127,16 +128,6 @@ def submission_input(
     head = orjson.dumps(same, option=orjson.OPT_SORT_KEYS)
     digest = hashlib.sha256(head + b"\0" + body).hexdigest()
     return payload.encode_documents([document]), digest
-
-
-def _json(body: bytes) -> Any:
-    if not body.strip():
-        raise InvalidJson("the body is empty; send JSON", line=1, column=1)
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        message = f"the body is not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
-        raise InvalidJson(message, line=error.lineno, column=error.colno) from None
 
 
 def _decoded(body: bytes, charset: str) -> str:

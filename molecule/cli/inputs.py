@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from molecule.cli.failures import ExitCode, Failure
+from molecule.model import json_numbers
 
 
 def documents(text: str, file: Path | None) -> list[Any]:
@@ -65,7 +66,14 @@ def _from_bytes(content: bytes, source: str, *, are_lines: bool) -> list[Any]:
 
 def _parsed(content: bytes, source: str, *, first_line: int = 1) -> Any:
     try:
-        return orjson.loads(content)
+        return json_numbers.loads(content, json_numbers.refuse)
+    except json_numbers.LosesDigits as error:
+        raise Failure(
+            f"a number in {source} cannot be kept",
+            why=str(error),
+            then="put it into double quotes",
+            code=ExitCode.WRONG_USAGE,
+        ) from None
     except orjson.JSONDecodeError as error:
         line = first_line + error.lineno - 1
         raise Failure(

@@ -17,6 +17,7 @@ from molecule.model.document import Document
 from molecule.model.effect import Effect
 
 _KEYED_LENGTH: Final = 16
+_MODE: Final = 0o666
 
 
 @operation(
@@ -89,8 +90,11 @@ def _put(client: File, name: str, content: bytes, key: str) -> tuple[Path, Path]
     path.parent.mkdir(parents=True, exist_ok=True)
     keyed = hashlib.sha256(key.encode()).hexdigest()[:_KEYED_LENGTH]
     waiting = path.parent / f".{keyed}.part"
-    with waiting.open("wb") as file:
+    # Never cut to nothing first: a thread of an earlier try may wake up late, and what it writes is
+    # the same.
+    with os.fdopen(os.open(waiting, os.O_WRONLY | os.O_CREAT, _MODE), "wb") as file:
         file.write(content)
+        file.truncate()
         file.flush()
         os.fsync(file.fileno())
     return waiting, path

@@ -43,6 +43,9 @@ class _Sending:
 
     before_send: Callable[[], None]
     may_resend: bool
+    origin: Any
+    secret: str
+    """The header that only this origin may see."""
     sent: bool = False
 
 
@@ -88,6 +91,7 @@ class Http:
         self._auth = _auth(settings.anything("auth"), settings.optional_text("credential"))
         self._reference = settings.optional_text("credential")
         self._credential = credential
+        self._secret = ""
         self._session: ClientSession | None = None
 
     async def open(self) -> None:
@@ -95,7 +99,9 @@ class Http:
         import aiohttp
 
         if self._auth and self._reference:
-            self._headers.update(_auth_headers(self._auth, self._credential(self._reference)))
+            secret = _auth_headers(self._auth, self._credential(self._reference))
+            self._headers.update(secret)
+            self._secret = next(iter(secret))
         trust: ssl.SSLContext | bool = True
         if self._ca_file:
             trust = await asyncio.to_thread(ssl.create_default_context)
@@ -130,7 +136,12 @@ class Http:
         if self._session is None:
             raise StepError("the connection is not open", error_class=ErrorClass.TRANSIENT_DEFINITE)
         # A redirect that is followed sends again; else a request is sent once, whatever breaks.
-        sending = _Sending(call.before_send, body["method"] in SAFE or body["redirects"])
+        sending = _Sending(
+            call.before_send,
+            body["method"] in SAFE or body["redirects"],
+            URL(self.base_url).origin(),
+            self._secret,
+        )
         _SENDING.set(sending)
         try:
             async with (
@@ -180,6 +191,9 @@ def _fenced_request_class() -> type[Any]:
                 # The library would send again on a connection that broke; whether to is not its
                 # decision.
                 raise aiohttp.ServerDisconnectedError("the connection broke after sending")
+            if sending.secret and self.url.origin() != sending.origin:
+                # The library takes away only `Authorization` when a redirect leads elsewhere.
+                self.headers.popall(sending.secret, None)
             sending.before_send()
             sending.sent = True
             return await super().send(*args, **kwargs)

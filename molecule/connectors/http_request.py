@@ -3,6 +3,7 @@
 Method, path, headers and bytes are fixed before the send, so that a repeat sends the same.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -25,6 +26,7 @@ _EFFECTS: Final = {"PUT": Effect.IDEMPOTENT, "DELETE": Effect.IDEMPOTENT}
 _DEFINITE: Final = frozenset({429, 503})
 _UNKNOWN: Final = frozenset({500, 502, 504})
 _TOLD_BYTES: Final = 200
+_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([a-z0-9._:-]+)")
 
 
 @operation(
@@ -176,7 +178,8 @@ def _bytes(value: Any) -> tuple[bytes, str]:
 
 
 def _parsed(content: bytes, headers: Mapping[str, str], *, strict: bool) -> Any:
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
+    kind = kind.strip()
     if not content:
         return None
     if kind == "application/json" or kind.endswith("+json"):
@@ -187,8 +190,19 @@ def _parsed(content: bytes, headers: Mapping[str, str], *, strict: bool) -> Any:
                 raise data_error(f"the answer is not the JSON it says: {error}") from None
             return content.decode("utf-8", "replace")
     if kind.startswith("text/"):
-        return content.decode("utf-8", "replace")
+        return _decoded(content, parameters, strict=strict)
     return content
+
+
+def _decoded(content: bytes, parameters: str, *, strict: bool) -> str:
+    named = _CHARSET.search(parameters)
+    charset = named[1] if named else "utf-8"
+    try:
+        return content.decode(charset)
+    except (UnicodeDecodeError, LookupError) as error:
+        if strict:
+            raise data_error(f"the answer is not the {charset} text it says: {error}") from None
+        return content.decode("utf-8", "replace")
 
 
 def _path(path: str) -> str:

@@ -11,6 +11,7 @@ from molecule.model.document import Document
 from molecule.model.errors import InvalidConfig
 
 _QUOTED: Final = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_TOLD_LENGTH: Final = 120
 _NAMED: Final = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 
 
@@ -18,9 +19,13 @@ class Statement:
     """A statement and its parameters, checked against each other."""
 
     def __init__(self, config: Config) -> None:
-        self.text = config.text("statement")
+        written = config.text("statement")
+        self.told = " ".join(written.split())[:_TOLD_LENGTH]
+        """For people: the statement on one line, short."""
+        self.text = _QUOTED.sub(lambda found: found[0].replace(":", r"\:"), written)
+        """For SQLAlchemy, which would take a colon inside a text or a comment for a parameter."""
         self._parameters: Expressions = config.expressions("parameters")
-        bare = _QUOTED.sub(" ", self.text)
+        bare = _QUOTED.sub(" ", written)
         named, given = set(_NAMED.findall(bare)), set(self._parameters.items)
         if named - given:
             raise InvalidConfig(f"parameters: :{min(named - given)} has no value")
@@ -36,8 +41,3 @@ class Statement:
             if name not in found:
                 raise data_error(f"parameters.{name}: yields nothing", field=f"parameters.{name}")
         return {name: storable(name, value) for name, value in found.items()}
-
-    @property
-    def told(self) -> str:
-        """For people: the statement on one line, short."""
-        return " ".join(self.text.split())[:120]

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from molecule.connectors import file_write
+from molecule.connectors.file import File
 from molecule.model.effect import ErrorClass
 from molecule.model.errors import StaleToken, StepError
 from tests.components.calls import Fence, a_call, a_client, a_context, a_document, a_step
@@ -40,6 +42,19 @@ async def test_a_repeat_takes_over_what_a_dead_one_had_begun(tmp_path: Path) -> 
     for _ in range(2):
         await perform(tmp_path, WRITE, {"name": "UA1"})
     assert files(tmp_path) == ["late/UA1.json"]
+
+
+async def test_a_thread_of_an_earlier_try_that_wakes_up_late_spoils_nothing(tmp_path: Path) -> None:
+    client: File = a_client("file", f"{{root: {tmp_path}}}")
+
+    class Late(Fence):
+        def __call__(self) -> None:
+            # It has opened its file, and gets no further.
+            with pytest.raises(TypeError):
+                file_write._put(client, "late/UA1.json", None, a_call().effect_key)  # type: ignore[arg-type]
+
+    await perform(tmp_path, WRITE, {"name": "UA1"}, fence=Late())
+    assert (tmp_path / "late/UA1.json").read_bytes() == b'{"name":"UA1"}'
 
 
 @pytest.mark.parametrize("name", ["../out", "a/../../out", "/etc/out", "x\0y", "..", "a/./b"])

@@ -48,8 +48,15 @@ class Desk:
             raise web.HTTPFound("/late")
         if first == "broken":
             return web.Response(body=b"{", content_type="application/json")
+        if first == "away":
+            raise web.HTTPFound(f"{self.url.replace('127.0.0.1', 'localhost')}/late")
         if first == "text":
             return web.Response(text="hello")
+        if first == "latin":
+            return web.Response(text="Zürich", charset=request.query["of"])
+        if first == "mistaken":
+            kind = {"Content-Type": "text/plain; charset=utf-8"}
+            return web.Response(body="Zürich".encode("latin-1"), headers=kind)
         return web.json_response({"id": 9007199254740993, "ok": True})
 
 
@@ -260,6 +267,40 @@ async def test_redirects_are_followed_only_when_asked(desk: Desk, client: Http) 
     asked = "{type: http.request, connection: desk, path: /moved, follow_redirects: true}"
     assert (await send(client, asked)).values[0]["ok"] is True
     assert [what for what, _, _ in desk.applied] == ["GET /moved", "GET /moved", "GET /late"]
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"),
+    [
+        ("{type: api_key, header: X-Desk-Key}", "X-Desk-Key"),
+        ("{type: bearer}", "Authorization"),
+    ],
+)
+async def test_the_secret_does_not_follow_a_redirect_to_another_server(
+    desk: Desk, auth: str, header: str
+) -> None:
+    settings = f'{{base_url: "{desk.url}", auth: {auth}, credential: "env:DESK"}}'
+    client: Http = a_client("http", settings, {"env:DESK": "s3cret"})
+    await client.open()
+    try:
+        for path in ("/moved", "/away"):
+            asked = (
+                f"{{type: http.request, connection: desk, path: {path}, follow_redirects: true}}"
+            )
+            await send(client, asked)
+    finally:
+        await client.close()
+    seen = ["s3cret" in str(headers.get(header)) for headers in desk.headers]
+    assert seen == [True, True, True, False]
+
+
+async def test_a_text_is_read_in_the_charset_that_it_names(client: Http) -> None:
+    for charset in ("iso-8859-1", "utf-8", "utf-16"):
+        assert (await send(client, get(f"/latin?of={charset}"))).values == ("Zürich",)
+    with pytest.raises(StepError, match="not the utf-8 text it says") as raised:
+        await send(client, get("/mistaken"))
+    assert raised.value.error_class is ErrorClass.DATA
+    assert (await send(client, POST.replace("/late", "/mistaken"))).values == ("Z\ufffdrich",)
 
 
 async def test_an_answer_that_is_not_the_json_it_says_is_a_data_error_of_a_read_only(

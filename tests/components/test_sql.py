@@ -227,6 +227,19 @@ async def test_a_query_cannot_write(client: Sql, path: Path, statement: str) -> 
     await perform(client, UPSERT, ROW)
 
 
+async def test_a_colon_inside_a_text_or_a_comment_names_no_parameter(client: Sql) -> None:
+    statement = """SELECT 'at :noon' AS a, ':x :''y' AS "b :z", :n AS n /* :why */ -- :how"""
+    config = f"""
+        type: sql.query
+        connection: w
+        statement: |
+          {statement}
+        parameters: {{n: n}}
+    """
+    reply = await perform(client, config, {"n": 1})
+    assert reply.values == ({"a": "at :noon", "b :z": ":x :'y", "n": 1},)
+
+
 async def test_a_query_over_rows_max_is_refused(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         database.executemany("INSERT INTO late (flight) VALUES (?)", [("x",)] * 4)

@@ -18,6 +18,7 @@ from molecule.component.formats.records import (
     Unreadable,
 )
 
+_FIELD_LENGTH_MAX: Final = 2**31 - 1
 _BOM: Final = b"\xef\xbb\xbf"
 
 
@@ -65,6 +66,8 @@ def _fields(content: bytes, declared: Declared) -> list[str]:
     text = content.decode(declared.charset).rstrip("\r\n")
     if '"' not in text:
         return text.split(declared.separator)
+    # The library would refuse fields of 128 KiB; the bound of the whole row was checked before.
+    csv.field_size_limit(_FIELD_LENGTH_MAX)
     rows = list(csv.reader([text], delimiter=declared.separator, strict=True))
     return rows[0] if rows else []
 
@@ -95,7 +98,7 @@ class _Rows:
                 break
             taken.append(more)
             whole += more[1]
-            if b'"' in more[1] and not _is_open(whole, self._separator):
+            if b'"' in more[1] and not _is_open(more[1], self._separator, inside=True):
                 return line, bytes(whole)
         # Nobody closes the quote: the first line is the bad one, the others are rows of their own.
         self._ready.extendleft(reversed(taken))
@@ -109,20 +112,21 @@ class _Rows:
         return self._line, content
 
 
-def _is_open(row: bytes | bytearray, separator: bytes) -> bool:
-    """True when the row ends inside a quoted field."""
+def _is_open(line: bytes, separator: bytes, *, inside: bool = False) -> bool:
+    """True when the line ends inside a quoted field; `inside`: it begins in one."""
     at = 0
-    while at < len(row):
-        if row[at : at + 1] == b'"':
-            at += 1
+    while at < len(line):
+        if inside or line[at : at + 1] == b'"':
+            at += not inside
+            inside = False
             while True:
-                at = row.find(b'"', at)
+                at = line.find(b'"', at)
                 if at < 0:
                     return True
-                if row[at + 1 : at + 2] != b'"':
+                if line[at + 1 : at + 2] != b'"':
                     break
                 at += 2
-        at = row.find(separator, at)
+        at = line.find(separator, at)
         if at < 0:
             return False
         at += len(separator)

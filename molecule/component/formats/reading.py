@@ -9,8 +9,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import orjson
-
 from molecule.component.formats.csv_records import csv_records
 from molecule.component.formats.records import (
     KEPT_BYTES,
@@ -20,6 +18,7 @@ from molecule.component.formats.records import (
     Record,
     Unreadable,
 )
+from molecule.model import json_numbers
 
 _GZIP: Final = 31
 _OUT_BYTES: Final = 256 * 1024
@@ -98,7 +97,7 @@ def exact(value: Any) -> Any:
 
 def parse_json(content: bytes) -> Any:
     """A JSON value. Raises `ValueError` with the place."""
-    return exact(orjson.loads(content))
+    return exact(json_numbers.loads(content, str))
 
 
 def _json_lines(found: Iterator[bytes], bytes_max: int) -> Iterator[Read]:

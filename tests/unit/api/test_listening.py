@@ -139,6 +139,12 @@ async def test_body_becomes_a_value_by_its_type(
         (
             "/in/dev/orders/7",
             {"content-type": "application/json"},
+            b"-9223372036854775809",
+            (400, "invalid_json"),
+        ),
+        (
+            "/in/dev/orders/7",
+            {"content-type": "application/json"},
             b"1" * 101,
             (413, "limit_exceeded"),
         ),

@@ -35,6 +35,19 @@ async def test_json_that_breaks_off_is_told_with_its_place(http: httpx2.AsyncCli
     assert told["detail"].startswith("the body is not JSON at line 2, column 11: ")
 
 
+async def test_a_number_that_would_lose_digits_is_refused_with_its_place(
+    http: httpx2.AsyncClient,
+) -> None:
+    body = b'{"process": "echo",\n "input": {"n": 18446744073709551616}}'
+    answer = await http.post(EXECUTIONS, content=body, headers={"content-type": "application/json"})
+
+    told = answer.json()
+    assert (answer.status_code, told["code"]) == (400, "invalid_json")
+    assert (told["line"], told["column"]) == (2, 17)
+    assert "18446744073709551616 has more than 64 bits" in told["detail"]
+    assert "send it as a text" in told["detail"]
+
+
 async def test_50000_brackets_are_refused_like_any_bad_json(http: httpx2.AsyncClient) -> None:
     answer = await http.post(EXECUTIONS, content=b"[" * 50_000)
 

@@ -209,6 +209,19 @@ def test_input_that_is_not_json_says_where(shell: Shell) -> None:
     assert said.talk.startswith("error: bad.jsonl is not JSON\n  why:  line 2, column 7: ")
 
 
+def test_input_with_a_number_that_would_lose_digits_says_so(shell: Shell) -> None:
+    Path("long.json").write_text('{"n": 123456789012345678901}')
+    said = shell.run("execution", "submit", "echo", "-f", "long.json")
+
+    assert said.code == 2
+    assert said.talk == (
+        "error: a number in long.json cannot be kept\n"
+        "  why:  123456789012345678901 has more than 64 bits and would lose digits: "
+        "send it as a text\n"
+        "  next: put it into double quotes\n"
+    )
+
+
 def test_wait_that_is_no_duration_is_wrong_usage(shell: Shell) -> None:
     said = shell.run("execution", "submit", "echo", "--wait", "soon")
 

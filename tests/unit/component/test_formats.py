@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,6 +47,14 @@ def test_csv_rows_are_texts_by_the_names_of_the_header() -> None:
 def test_a_quoted_field_goes_over_line_ends_and_lines_are_still_counted() -> None:
     assert good(b'a,b\n"x\ny","""q"""\nz,1\n') == [{"a": "x\ny", "b": '"q"'}, {"a": "z", "b": "1"}]
     assert told(b'a,b\n"x\ny",1\nz\n') == [(0, 2, ""), (1, 4, "1 fields, the header has 2")]
+
+
+def test_reading_a_long_quoted_field_costs_as_much_as_it_is_long() -> None:
+    field = '""name"": ""x"",\n' * 12_000
+    content = f'a,b\n1,"{field}"\n2,3\n'.encode()
+    before = time.process_time()
+    assert [record["a"] for record in good(content, size=65536)] == ["1", "2"]
+    assert time.process_time() - before < 3
 
 
 def test_one_bad_row_spoils_no_other() -> None:
@@ -94,6 +103,9 @@ def test_whole_numbers_beyond_2_to_53_arrive_as_texts() -> None:
     assert good(b"[9007199254740993, 9007199254740991]", Declared("json")) == [
         ["9007199254740993", 9007199254740991]
     ]
+    for digits in ("18446744073709551616", "-9223372036854775809", "7" * 300):
+        content = b'{"n": %b, "f": 0.12345678901234567890}' % digits.encode()
+        assert good(content, Declared("json_lines")) == [{"n": digits, "f": 0.12345678901234568}]
 
 
 def test_a_whole_over_the_bound_is_unreadable() -> None:
