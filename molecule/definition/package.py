@@ -119,7 +119,8 @@ class _Building:
     connection_files: dict[str, ConnectionFile] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     named_connections: dict[str, str] = field(default_factory=dict)
-    named_tables: set[str] = field(default_factory=set)
+    named_tables: dict[str, str] = field(default_factory=dict)
+    """Name -> file."""
     called: Processes = field(init=False)
     placed: dict[str, Node] = field(default_factory=dict)
     """Settings of connections where they stand in the environment's file, while building."""
@@ -146,8 +147,7 @@ class _Building:
 
     def shared_files(self) -> None:
         """Connections and tables; a faulty one still counts as there, so that it is told once."""
-        for file in self._below("connections", ".yaml"):
-            stem = PurePosixPath(file).stem
+        for stem, file in self._by_name("connections", ".yaml"):
             collected = self._collector(file)
             found = read_connection(
                 self.files[file],
@@ -161,13 +161,12 @@ class _Building:
                 self.connection_files[stem] = found
                 self.named_connections[stem] = found.connector.type
             self.findings.extend(collected.in_order())
-        for file in self._below("tables", ".csv"):
-            stem = PurePosixPath(file).stem
+        for stem, file in self._by_name("tables", ".csv"):
             collected = self._collector(file)
             table = read_table(stem, self.files[file], collected)
             if table is not None:
                 self.tables[stem] = table
-            self.named_tables.add(stem)
+            self.named_tables[stem] = file
             self.findings.extend(collected.in_order())
 
     def versions(self, environment: Environment) -> tuple[BuiltVersion, ...]:
@@ -243,17 +242,21 @@ class _Building:
         self, file: str, definition: ProcessDefinition, environment: Environment
     ) -> BuiltVersion:
         used = [file, *definition.calls]
-        used += [f"connections/{name}.yaml" for name in definition.connections]
-        used += [f"tables/{name}.csv" for name in definition.tables]
+        used += [
+            self.connection_files[name].file
+            for name in definition.connections
+            if name in self.connection_files
+        ]
+        used += [self.named_tables[name] for name in definition.tables]
         package = orjson.dumps(
             {
                 "format": _FORMAT,
                 "process": definition.name,
                 "file": file,
                 "files": {
-                    path: self.files[path].decode("utf-8-sig")
+                    # What is not UTF-8 is a fault already, and then nothing is built.
+                    path: self.files[path].decode("utf-8-sig", "replace")
                     for path in used
-                    if path in self.files
                 },
             },
             option=orjson.OPT_SORT_KEYS,
@@ -276,6 +279,17 @@ class _Building:
     def _gates(self, definition: ProcessDefinition) -> tuple[GatePolicy, ...]:
         files = self.connection_files
         return tuple(files[name].gate for name in definition.connections if name in files)
+
+    def _by_name(self, folder: str, suffix: str) -> list[tuple[str, str]]:
+        """Name and file of all below a folder, at any depth; a name that stands twice is told."""
+        files: dict[str, str] = {}
+        for file in self._below(folder, suffix):
+            name = PurePosixPath(file).stem
+            if name in files:
+                what = f"{name} stands in {files[name]} too"
+                self.findings.append(Finding(file, 1, 1, "", what, "each needs a name of its own"))
+            files.setdefault(name, file)
+        return list(files.items())
 
     def _below(self, folder: str, suffix: str) -> list[str]:
         return sorted(

@@ -1,6 +1,7 @@
 """Tables of the repository: CSV text, the first column names the row."""
 
 import csv
+import io
 from itertools import islice
 
 from molecule.component.contract import Table
@@ -14,7 +15,7 @@ def read_table(name: str, content: bytes, findings: Findings) -> Table | None:
     except UnicodeDecodeError as error:
         findings.add((content[: error.start].count(b"\n") + 1, 1), "", "not UTF-8")
         return None
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     before = len(findings.all)
     rows: dict[str, dict[str, str]] = {}
     columns: tuple[str, ...] = ()

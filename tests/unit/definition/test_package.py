@@ -130,6 +130,47 @@ def test_one_process_in_two_files_is_refused() -> None:
     assert "late-flights stands in two files" in str(twice.findings[0])
 
 
+def test_connections_and_tables_may_stand_in_folders_and_travel_with_the_version() -> None:
+    moved = {
+        path.replace("connections/", "connections/team/").replace("tables/", "tables/team/"): text
+        for path, text in FILES.items()
+    }
+    built = build(moved, "dev", REGISTRY)
+    assert built.findings == ()
+    opened = open_package(built.versions[0].package, built.environment_settings, REGISTRY)
+    as_ever = build(FILES, "dev", REGISTRY)
+    same = open_package(as_ever.versions[0].package, as_ever.environment_settings, REGISTRY)
+    assert opened.tables == same.tables
+    assert sorted(opened.connections) == sorted(same.connections)
+
+
+def test_a_name_that_two_files_have_is_refused() -> None:
+    files = dict(FILES)
+    files["connections/team/inbox.yaml"] = files["connections/inbox.yaml"]
+    files["tables/team/airlines.csv"] = files["tables/airlines.csv"]
+    assert told(build(files, "dev", REGISTRY).findings) == [
+        (
+            "connections/team/inbox.yaml:1:1 inbox stands in connections/inbox.yaml too "
+            "(each needs a name of its own)"
+        ),
+        (
+            "tables/team/airlines.csv:1:1 airlines stands in tables/airlines.csv too "
+            "(each needs a name of its own)"
+        ),
+    ]
+
+
+def test_a_table_that_is_not_utf_8_is_told_with_its_line() -> None:
+    built = with_files(tables__airlines=FILES["tables/airlines.csv"] + b"X,\xff\n")
+    assert [f.what for f in built.findings] == ["not UTF-8"]
+
+
+def test_only_a_line_end_ends_a_row_of_a_table() -> None:
+    table = FILES["tables/airlines.csv"] + "XX,A\u2028B\x0cC\n".encode()
+    built = with_files(tables__airlines=table)
+    assert built.findings == ()
+
+
 def test_a_package_over_the_bound_is_refused() -> None:
     built = build(FILES, "dev", REGISTRY, Limits(package_bytes_max=100))
     assert "package_bytes_max" in built.findings[0].what
