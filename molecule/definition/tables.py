@@ -1,11 +1,15 @@
 """Tables of the repository: CSV text, the first column names the row."""
 
 import csv
-import io
+import re
 from itertools import islice
+from typing import Final
 
 from molecule.component.contract import Table
 from molecule.definition.findings import Findings
+
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+"""Not `splitlines`, which would end lines at letters of other scripts too."""
 
 
 def read_table(name: str, content: bytes, findings: Findings) -> Table | None:
@@ -15,7 +19,7 @@ def read_table(name: str, content: bytes, findings: Findings) -> Table | None:
     except UnicodeDecodeError as error:
         findings.add((content[: error.start].count(b"\n") + 1, 1), "", "not UTF-8")
         return None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(_LINE.findall(text), strict=True)
     before = len(findings.all)
     rows: dict[str, dict[str, str]] = {}
     columns: tuple[str, ...] = ()
