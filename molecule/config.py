@@ -191,6 +191,15 @@ class Limits(_Settings):
     rpc_message_bytes_max: int = 16 * 1024 * 1024
     rpc_metadata_bytes_max: int = 128 * 1024
     rpc_calls_max: int = 10_000
+    volatile_executions_max: int = Field(64, ge=1, le=10_000, description="at once on this node")
+    volatile_tries_max: int = Field(3, ge=1, le=10)
+    volatile_bytes_max: int = Field(8 * 1024 * 1024, ge=64 * 1024, le=12 * 1024 * 1024)
+    volatile_grace_ms: int = Field(300, ge=0, le=5_000)
+    volatile_steps_told_max: int = Field(50, ge=0, le=100)
+    volatile_sample_every: int = Field(100, ge=0, le=1_000_000, description="1: all; 0: none")
+    volatile_records_max: int = Field(50, ge=1, le=1_000, description="in one report of a node")
+    volatile_record_bytes_max: int = Field(4 * 1024, ge=512, le=4 * 1024)
+    volatile_report_ms: int = Field(1_000, ge=100, le=60_000)
 
 
 _HOUR_MS: Final = 3_600_000

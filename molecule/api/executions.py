@@ -312,10 +312,10 @@ def _single(answer: Answered, request: Request) -> Response:
     if answer.problem is not None:
         return answer.problem.response(request=asker(request).request)
     shaped: dict[str, Any] = answer.shape()
-    headers = {
-        "idempotency-key": answer.idempotency_key,
-        "location": f"/api/v1/executions/{shaped['execution']}",
-    }
+    headers = {"idempotency-key": answer.idempotency_key}
+    if "durability" not in shaped:
+        # Of a volatile one there is mostly nothing to be found later.
+        headers["location"] = f"/api/v1/executions/{shaped['execution']}"
     return json_answer(shaped, status=200 if answer.has_ended else 202, headers=headers)
 
 

@@ -17,7 +17,7 @@ from molecule.api.problems import Problem
 from molecule.api.routes import Route, Routes
 from molecule.api.submissions import Answered, Target
 from molecule.api.surface import Surface, asker, json_answer
-from molecule.model.errors import NotFound
+from molecule.model.errors import DeadlineExceeded, NotFound
 from molecule.model.execution import ACTIVE, ExecutionState
 from molecule.wire.v1.door_pb2 import Submission, SubmitResult
 
@@ -122,6 +122,9 @@ def _problem(result: SubmitResult) -> Problem:
         facts["error_code"] = result.error_code
     if result.state in ACTIVE:
         message = "the execution was accepted and has not ended in time; it goes on"
+        return Problem("not_ended_in_time", 504, message, True, False, facts)
+    if result.volatile and result.error_code == DeadlineExceeded.code:
+        message = "the execution had not ended in time; it was volatile, so it was ended"
         return Problem("not_ended_in_time", 504, message, True, False, facts)
     if result.state == ExecutionState.FAILED:
         message = "the execution failed"

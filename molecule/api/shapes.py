@@ -43,10 +43,14 @@ class ExecutionResult(_Answer):
 
 
 class Submitted(ExecutionResult):
-    """An accepted submission. `repeated_key`: the first answer to a key that was known."""
+    """An accepted submission. `repeated_key`: the first answer to a key that was known.
+
+    `durability: volatile`: it ran and ended, and nothing of it is kept.
+    """
 
     idempotency_key: str
     repeated_key: bool
+    durability: str | None = None
 
 
 class BatchResult(_Answer):
@@ -73,6 +77,7 @@ class ExecutionHead(_Answer):
     """One row of a list of executions. Empty texts and 0 mean: none."""
 
     id: str
+    durability: str | None = None
     state: ExecutionState
     reason: str
     process: str
@@ -86,7 +91,10 @@ class ExecutionHead(_Answer):
 
 
 class Execution(ExecutionHead):
-    """One execution. `error_code`, `error`, `step` and `ended_at_ms` once it has ended."""
+    """One execution. `error_code`, `error`, `step` and `ended_at_ms` once it has ended.
+
+    `durability: volatile`: one of a sample, recorded after its end; others of its kind are not.
+    """
 
     idempotency_key: str
     concurrency_key: str
@@ -192,6 +200,7 @@ class DeploymentShape(_Answer):
     priority: int
     share: int
     overlap: str
+    durability: str
     paused: bool
     paused_at_ms: int
     paused_by: str

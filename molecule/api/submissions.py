@@ -54,6 +54,8 @@ class Answered:
     idempotency_key: str
     result: SubmitResult | None = None
     problem: Problem | None = None
+    is_volatile: bool = False
+    """Nothing of it is kept: what it was refused with is all there is to know."""
 
     @property
     def has_ended(self) -> bool:
@@ -78,6 +80,8 @@ def shape(result: SubmitResult) -> dict[str, Any]:
         "state": result.state,
         "repeated_key": result.repeated_key,
     }
+    if result.volatile:
+        shaped["durability"] = "volatile"
     if result.result:
         shaped["documents"] = orjson.Fragment(result.result)
     if result.error_code or result.error:
@@ -197,7 +201,8 @@ def _note(
     for item, result in zip(asked, results, strict=True):
         key = item.idempotency_key
         if result.refused_code:
-            answers[key] = Answered(key, problem=problem_of_refusal(result, idempotency_key=key))
+            problem = problem_of_refusal(result, idempotency_key=key)
+            answers[key] = Answered(key, problem=problem, is_volatile=result.volatile)
         else:
             answers[key] = Answered(key, result=result)
 
@@ -212,8 +217,11 @@ def _left_open(item: Submission, error: MoleculeError) -> Answered:
 
 
 def _settled(answer: Answered) -> Answered:
-    """At the deadline a refusal that might have passed is told like silence: ask again by key."""
-    if not _may_pass(answer) or answer.problem is None:
+    """At the deadline a refusal that might have passed is told like silence: ask again by key.
+
+    Not that of a volatile one: there is nothing to find by its key.
+    """
+    if not _may_pass(answer) or answer.problem is None or answer.is_volatile:
         return answer
     last = answer.problem
     error = OutcomeUnknown(

@@ -31,6 +31,8 @@ HOLD_FOR_MS: Final = 600_000
 """How long failover `hold` waits for the node, unless its version says otherwise."""
 ISOLATIONS: Final = ("shared", "process")
 
+DURABILITIES: Final = ("durable", "volatile")
+
 _ON_DEAD_LETTER: Final = ("", "continue", "hold_key")
 _SPREADS: Final = ("", "node", "zone")
 
@@ -92,6 +94,7 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
         put_at_ms=state.time_ms,
         actor=actor_text(command.actor),
         listener=listening.listener(options.listener) if options.HasField("listener") else None,
+        durability=options.durability or "durable",
     )
     return Applied()
 
@@ -99,6 +102,8 @@ def put_version(state: ClusterState, command: wire.PutVersion, changes: Changes)
 def _unsound_parts(options: wire.VersionOptions) -> str | None:
     if options.HasField("listener") and not listening.is_sound(options.listener):
         return "listener"
+    if options.durability not in ("", *DURABILITIES):
+        return "durability"
     return None if all(_is_name(policy.connection) for policy in options.gates) else "gates"
 
 

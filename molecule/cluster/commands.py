@@ -20,6 +20,7 @@ from molecule.cluster import (
     apply_submissions,
     apply_tables,
     apply_triggers,
+    apply_volatile,
     deadlines,
 )
 from molecule.cluster.changes import Changes
@@ -34,7 +35,9 @@ VERSION: Final = 1
 _OfDeployments = Literal[
     "put_version", "put_environment", "activate_version", "pause_process", "settle_key"
 ]
-_OfOthers = Literal["assign_trigger", "record_group", "settle_group", "purge_ended"]
+_OfOthers = Literal[
+    "assign_trigger", "record_group", "settle_group", "purge_ended", "record_volatile"
+]
 _OfGates = Literal["record_calls", "take_permits"]
 _OfTables = Literal["use_table", "claim_key", "edit_table"]
 _OfNodes = Literal[
@@ -111,7 +114,7 @@ def dispatch(state: ClusterState, command: wire.Command, changes: Changes) -> Ou
             return _of_deployments(state, kind, command, changes)
         case "use_table" | "claim_key" | "edit_table":
             return _of_tables(state, kind, command, changes)
-        case "assign_trigger" | "record_group" | "settle_group" | "purge_ended":
+        case "assign_trigger" | "record_group" | "settle_group" | "purge_ended" | "record_volatile":
             return _of_others(state, kind, command, changes)
         case "record_calls" | "take_permits":
             return _of_gates(state, kind, command, changes)
@@ -191,6 +194,8 @@ def _of_others(
             return apply_triggers.settle_group(state, command.settle_group, changes)
         case "purge_ended":
             return apply_retention.purge_ended(state, command.purge_ended, changes)
+        case "record_volatile":
+            return apply_volatile.record_volatile(state, command.record_volatile, changes)
         case _:
             assert_never(kind)
 

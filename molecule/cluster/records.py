@@ -35,14 +35,19 @@ def tell_steps(
     if steps and execution.progress is not None and execution.progress.lost_with:
         losses.went_on(state, execution, changes)
     for step in steps:
-        facts: dict[str, Any] = {"step": step.step}
-        facts.update((name, getattr(step, name)) for name in _STEP_FIELDS)
-        for name in _STEP_TEXTS:
-            value = getattr(step, name)
-            if value:
-                facts[name] = text(state, value)
         progress_of(execution).steps += 1
-        changes.tell(state, execution, "step", facts)
+        changes.tell(state, execution, "step", facts(state, step))
+
+
+def facts(state: ClusterState, step: wire.StepRecord) -> dict[str, Any]:
+    """What a line of the timeline tells of a step."""
+    found: dict[str, Any] = {"step": step.step}
+    found.update((name, getattr(step, name)) for name in _STEP_FIELDS)
+    for name in _STEP_TEXTS:
+        value = getattr(step, name)
+        if value:
+            found[name] = text(state, value)
+    return found
 
 
 def has_room(

@@ -174,6 +174,7 @@ def _version(state: ClusterState, _key: str, value: bytes) -> None:
         put_at_ms=row.put_at_ms,
         actor=row.actor,
         listener=listening.listener(row.listener) if row.HasField("listener") else None,
+        durability=row.durability or "durable",
     )
     state.versions[version.process, version.id] = version
 

@@ -172,6 +172,7 @@ def _version(state: ClusterState, key: str) -> bytes | None:
         put_at_ms=version.put_at_ms,
         actor=version.actor,
         listener=listening.listener_row(version.listener),
+        durability=version.durability,
     ).SerializeToString(deterministic=True)
 
 

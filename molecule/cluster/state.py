@@ -149,8 +149,8 @@ class Version:
     dedup_window_ms: int = 0
     """How long keys count after the end; 0: the cluster's own window."""
     listener: Listener | None = None
-    gates: tuple[GatePolicy, ...] = ()
-    """Of every connection it uses."""
+    gates: tuple[GatePolicy, ...] = ()  # of every connection it uses
+    durability: str = "durable"  # or `volatile`: its executions never enter the log
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def execution(state: ClusterState, execution: Execution) -> dict[str, Any]:
     progress = execution.progress
     view: dict[str, Any] = {
         "id": execution.id,
+        "durability": "durable",
         "state": execution.state.value,
         "reason": execution.reason,
         "step": "",
@@ -227,6 +228,7 @@ def deployments(state: ClusterState) -> list[dict[str, Any]]:
                 "priority": version.priority,
                 "share": version.share,
                 "overlap": version.overlap,
+                "durability": version.durability,
                 **_pause(deployment),
             }
         )

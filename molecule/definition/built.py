@@ -51,6 +51,7 @@ class BuiltOptions:
     dedup_window_ms: int = 0
     listening: Listening | None = None
     gates: tuple[GatePolicy, ...] = ()
+    durability: str = "durable"
 
 
 @dataclass(frozen=True, slots=True)

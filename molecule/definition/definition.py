@@ -144,6 +144,8 @@ class Options:
     spread: str = ""
     max_failed: MaxFailed = MaxFailed()
     track: Expressions | None = None
+    durability: str = "durable"
+    """`volatile`: executions are run and answered, and nothing of them is kept."""
 
 
 @dataclass(frozen=True, slots=True)

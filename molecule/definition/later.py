@@ -11,7 +11,6 @@ _LATER: Final = "this release does not run it yet; remove it"
 STEP_FIELDS: Final = dict.fromkeys(("undo", "checkpoint", "when_empty"), _LATER)
 OPTIONS: Final = dict.fromkeys(
     (
-        "durability",
         "deadline",
         "retain",
         "spill",

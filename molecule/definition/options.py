@@ -12,6 +12,7 @@ from molecule.definition.yaml_guard import Node
 from molecule.expression.expression import Expression, Expressions, together
 
 _FAILOVER: Final = ("resume", "restart", "hold", "fail")
+_DURABILITY: Final = ("durable", "volatile")
 _ISOLATION: Final = ("shared", "process")
 _KNOWN: Final = (
     "failover",
@@ -29,6 +30,7 @@ _KNOWN: Final = (
     "on_dead_letter",
     "max_failed",
     "track",
+    "durability",
 )
 _OVERLAP: Final = ("allow", "queue", "skip", "replace")
 _ON_PARK: Final = ("block", "pass")
@@ -79,6 +81,7 @@ class _Reading:
             crash_budget=self._integer("crash_budget", 3, 1, _CRASH_BUDGET_MAX),
             max_failed=self._max_failed(),
             track=self._track(),
+            durability=self._choice("durability", _DURABILITY),
         )
 
     def _choice(self, name: str, choices: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ import orjson
 from molecule.component.contract import Table
 from molecule.component.registry import Registry
 from molecule.config import Limits
+from molecule.definition import volatile
 from molecule.definition.built import (
     Built,
     BuiltOptions,
@@ -268,6 +269,7 @@ class _Building:
             )
         trigger = definition.trigger
         switched_on = environment.triggers.get(definition.name, False)
+        volatile.check_gates(definition, self._gates(definition), self.findings)
         return BuiltVersion(
             definition.name,
             version_of(package),
@@ -325,6 +327,7 @@ def _options(definition: ProcessDefinition, gates: tuple[GatePolicy, ...]) -> Bu
         options.dedup_window_ms,
         definition.trigger.listening,
         gates,
+        options.durability,
     )
 
 

@@ -9,7 +9,7 @@ from molecule.component.contract import ListeningTrigger
 from molecule.component.registry import Registry
 from molecule.component.spec import Spec
 from molecule.config import Limits
-from molecule.definition import calls, later
+from molecule.definition import calls, later, volatile
 from molecule.definition.calls import Processes
 from molecule.definition.definition import Place, ProcessDefinition, TriggerNode
 from molecule.definition.findings import Findings, did_you_mean
@@ -85,6 +85,14 @@ class _Process:
             self.reader.fault(self.root, "", "steps is missing", "a process has a list of steps")
             return None
         steps = self.steps.steps(found, "steps", Inside())
+        volatile.check(
+            self.root,
+            self.reader,
+            options=options,
+            trigger=trigger,
+            steps=steps,
+            file=self.steps.file,
+        )
         if trigger is None:
             return None
         return ProcessDefinition(

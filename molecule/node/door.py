@@ -43,6 +43,9 @@ from molecule.wire.v1 import door_pb2_grpc
 _ANSWER_MS = 250
 """Kept of a call's time for its answer to travel."""
 
+SubmitVolatile = Callable[[d.SubmitRequest, int], Awaitable[d.SubmitReply | None]]
+"""Runs them within so many milliseconds; None: the process is durable."""
+
 Health = Callable[[], Mapping[str, Any]]
 
 
@@ -72,11 +75,13 @@ class DoorService(door_pb2_grpc.DoorServicer):
         limits: Limits,
         retention: RetentionDoor | None = None,
         age_s: Callable[[], float | None] = lambda: 0.0,
+        volatile: SubmitVolatile | None = None,
     ) -> None:
         self._age_s = age_s
         self._retention = retention
         self._identifier = identifier
         self._submit = submit
+        self._volatile = volatile
         self._deploy = deploy
         self._actions = actions
         self._nodes = nodes
@@ -116,13 +121,17 @@ class DoorService(door_pb2_grpc.DoorServicer):
             # It may have ended on another node a moment ago.
             await self._catch_up()
             request = await self._retries.filled(request)
+        volatile_ms = _cut(request.wait_ms, deadline_s - loop.time())
         try:
-            answers, index = await self._submitted(request)
+            found = await self._begun(request, volatile_ms)
         except NotFound:
             # Nothing was proposed. What was deployed through another node may not be here yet.
             async with _bounded(self._within_s):
                 await self._read_behind()
-            answers, index = await self._submitted(request)
+            found = await self._begun(request, volatile_ms)
+        if isinstance(found, d.SubmitReply):
+            return found
+        answers, index = found
         results = [_result(answer) for answer in answers]
         try:
             if request.wait_ms:
@@ -135,7 +144,14 @@ class DoorService(door_pb2_grpc.DoorServicer):
             raise OutcomeUnknown(f"the end cannot be told now: {error.message}") from error
         return d.SubmitReply(results=results)
 
-    async def _submitted(self, request: d.SubmitRequest) -> tuple[list[Accepted], int]:
+    async def _begun(
+        self, request: d.SubmitRequest, volatile_ms: int
+    ) -> d.SubmitReply | tuple[list[Accepted], int]:
+        """The ends of volatile ones, or what was accepted and by which entry."""
+        if self._volatile is not None:
+            ended = await self._volatile(request, volatile_ms)
+            if ended is not None:
+                return ended
         actor = listeners.actor(self._replica.state, request, self._identifier)
         return await self._submit.submit(actor, request, within_s=self._within_s)
 

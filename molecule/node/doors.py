@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from molecule.cluster.state import ClusterState
-from molecule.config import NodeConfig
+from molecule.config import Limits, NodeConfig
 from molecule.node.actions import Actions
 from molecule.node.addresses import Addresses
 from molecule.node.cluster_actions import Change, ClusterActions
@@ -16,6 +16,7 @@ from molecule.node.holders import Holders
 from molecule.node.identify import Identifier
 from molecule.node.membership import Membership
 from molecule.node.node_actions import NodeActions
+from molecule.node.opening import Told
 from molecule.node.payloads import Payloads
 from molecule.node.process_actions import ProcessActions
 from molecule.node.reads import Reads
@@ -23,10 +24,18 @@ from molecule.node.replica import Replica
 from molecule.node.retention_door import RetentionDoor
 from molecule.node.room import Room
 from molecule.node.signals import Signals
+from molecule.node.submissions import SubmissionsService
 from molecule.node.submit import SubmitDoor
 from molecule.node.table_actions import TableActions
+from molecule.node.volatile_parts import VolatileParts
+from molecule.node.worker_host import WorkerHost
+from molecule.node.worker_links import WorkerLinks
+from molecule.rpc.server import LocalServer
 from molecule.storage.state_store import StateStore
 from molecule.wire.v1 import worker_pb2 as w
+from molecule.wire.v1.door_pb2_grpc import add_DoorServicer_to_server
+from molecule.wire.v1.submissions_pb2_grpc import add_SubmissionsServicer_to_server
+from molecule.wire.v1.worker_pb2_grpc import add_WorkerHostServicer_to_server
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class Behind:
     age_s: Callable[[], float | None]
     read_behind: Callable[[], Awaitable[None]]
     until_applied: Callable[[int], Awaitable[None]]
+    volatile: VolatileParts
 
     def state(self) -> ClusterState:
         """The replicated state as it is on this node."""
@@ -61,17 +71,19 @@ def gateway_door(behind: Behind) -> DoorService:
     """The door of this node."""
     config, forwarder, payloads = behind.config, behind.forwarder, behind.payloads
     limits = config.limits
+    identifier = Identifier.from_file(Path(config.admin_token_file))
+    submit = SubmitDoor(
+        node=config.id,
+        state=behind.state,
+        forwarder=forwarder,
+        payloads=payloads,
+        ask_worker=behind.ask_worker,
+        limits=limits,
+        room=behind.room.check,
+    )
     return DoorService(
-        identifier=Identifier.from_file(Path(config.admin_token_file)),
-        submit=SubmitDoor(
-            node=config.id,
-            state=behind.state,
-            forwarder=forwarder,
-            payloads=payloads,
-            ask_worker=behind.ask_worker,
-            limits=limits,
-            room=behind.room.check,
-        ),
+        identifier=identifier,
+        submit=submit,
         deploy=DeployDoor(
             forwarder=forwarder,
             payloads=payloads,
@@ -113,4 +125,17 @@ def gateway_door(behind: Behind) -> DoorService:
         limits=limits,
         retention=behind.retention,
         age_s=behind.age_s,
+        volatile=behind.volatile.door(submit, identifier).submit,
     )
+
+
+def local_server(
+    told: Told, door: DoorService, *, workers: WorkerLinks, limits: Limits
+) -> LocalServer:
+    """The server on the node's unix socket, for its gateway and its workers."""
+    local = LocalServer(told.socket_path, secret=told.secret, limits=limits)
+    local.register(add_DoorServicer_to_server, door)
+    carried = SubmissionsService(door.submit, limits)
+    local.register(add_SubmissionsServicer_to_server, carried)
+    local.register(add_WorkerHostServicer_to_server, WorkerHost(workers))
+    return local

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from molecule.cluster import answers
+from molecule.cluster import answers, volatile_views
 from molecule.config import Limits
 from molecule.model.errors import NotFound, Overloaded, Purged
 from molecule.model.execution import ACTIVE, ExecutionState
@@ -126,6 +126,9 @@ class Ends:
                 view.get("reason", "") if view["state"] != ExecutionState.COMPLETED else ""
             )
         if view["state"] == ExecutionState.COMPLETED:
+            if volatile_views.is_id(view["id"]):
+                result.error_code, result.error = Purged.code, "its documents were never kept"
+                return
             if self._reads.are_documents_purged(view):
                 result.error_code, result.error = Purged.code, "its documents were purged"
                 return

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from molecule.cluster import losses, views
+from molecule.cluster import losses, views, volatile_views
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
 from molecule.model.errors import NotFound
@@ -40,6 +40,9 @@ class Explaining:
     async def why(self, name: str, _query: Mapping[str, str]) -> View:
         """All answers for one execution."""
         view = await self._execution(name, {})
+        if volatile_views.is_id(name):
+            row = await self._store.history_one(name)
+            return volatile_views.why(view, index=row.log_index if row is not None else 0)
         # The lines are read behind the view, so that they hold every decision it came from.
         lines = await self._lines(name)
         blockers: dict[str, standing.Decided] = {

@@ -65,6 +65,12 @@ class Packages:
                 if not door.environment_digest:
                     door.environment_digest = self._environment_digest(door.environment)
                 names = (door.process, door.version, door.environment, door.environment_digest)
+            case "request" if message.request.WhichOneof("kind") == "volatile":
+                asked = message.request.volatile
+                if not asked.environment_digest:
+                    asked.environment_digest = self._environment_digest(asked.environment)
+                digest = asked.environment_digest
+                names = (asked.process, asked.version, asked.environment, digest)
             case _:
                 return []
         process, version, environment_name, digest = names

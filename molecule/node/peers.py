@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from molecule.config import Limits
-from molecule.model.errors import Forbidden, InvalidInput, NoLeader, Unavailable
+from molecule.model.errors import (
+    Forbidden,
+    InvalidInput,
+    MoleculeError,
+    NoLeader,
+    OutcomeUnknown,
+    Unavailable,
+)
 from molecule.node import wire
 from molecule.node.addresses import Addresses
 from molecule.node.forwarder import Commands
@@ -37,6 +44,11 @@ _ONLY_BY_LEADER = frozenset(
 """Commands that a leader makes for itself: from a peer they are refused, whatever their epoch."""
 
 
+SayMore = Callable[[w.VolatileSaid], None]
+RunVolatile = Callable[[p.VolatileRequest, SayMore], Awaitable[w.VolatileSaid]]
+"""Runs one here; what is said before its end is told beside."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What nodes without a copy of the state may ask of this one."""
@@ -45,6 +57,7 @@ class Answers:
     package: Callable[[str, str], Awaitable[bytes]]
     group: Callable[[str], Awaitable[w.GroupState]]
     gate: Callable[[w.GateAsk], Awaitable[p.GateReply]]
+    volatile: RunVolatile
 
 
 class PeerService(peer_pb2_grpc.PeerServicer):
@@ -137,6 +150,31 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         self._caller()
         return p.ChangeReply(index=await change_members(self._membership, request))
 
+    async def Volatile(  # type: ignore[override]  # noqa: N802  # as for `Session`
+        self, request: p.VolatileRequest, context: Any
+    ) -> None:
+        """A volatile execution of the caller's, run here and now."""
+        self._caller()
+        said: asyncio.Queue[w.VolatileSaid | MoleculeError | None] = asyncio.Queue()
+
+        async def run() -> None:
+            try:
+                said.put_nowait(await self._answers.volatile(request, said.put_nowait))
+            except MoleculeError as error:
+                said.put_nowait(error)
+            said.put_nowait(None)
+
+        refused: MoleculeError | None = None
+        async with asyncio.TaskGroup() as group:
+            group.create_task(run())
+            while (told := await said.get()) is not None:
+                if isinstance(told, MoleculeError):
+                    refused = told
+                else:
+                    await context.write(told)
+        if refused is not None:
+            raise refused
+
     async def ReadIndex(self, _request: p.ReadIndexRequest, _context: Any) -> p.ReadIndexReply:  # noqa: N802
         """An index that includes everything committed before the call."""
         return p.ReadIndexReply(index=await self._barrier())
@@ -219,6 +257,21 @@ class PeerClients:
         with errors.translated():
             found: p.GateReply = await self._stub(node).Gate(asked, timeout=within_s)
         return found
+
+    async def volatile(
+        self, node: str, request: p.VolatileRequest, say_more: SayMore, *, within_s: float
+    ) -> w.VolatileSaid:
+        """Have `node` run it. A definite error: it did not begin."""
+        last: w.VolatileSaid | None = None
+        with errors.translated():
+            async for said in self._stub(node).Volatile(request, timeout=within_s):
+                if said.HasField("answer"):
+                    say_more(said)
+                else:
+                    last = said
+        if last is None:
+            raise OutcomeUnknown(f"{node} ended the call before it said what came of it")
+        return last
 
     async def join(self, node: str, *, birth: str, address: str) -> int:
         """Ask the leader `node` to let this newcomer receive the log."""

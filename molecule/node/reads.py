@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from molecule.cluster import gate_views, retention, views
+from molecule.cluster import gate_views, retention, views, volatile_views
 from molecule.cluster.state import ClusterState
 from molecule.config import NodeConfig
 from molecule.model.errors import InvalidInput, NotFound, Purged
@@ -184,7 +184,7 @@ class Reads:
                 cursor=search.history_cursor,
                 limit=search.limit - len(items),
             )
-            items += [orjson.loads(row.body) for row in page.rows]
+            items += [volatile_views.shown(orjson.loads(row.body)) for row in page.rows]
             cursor = searches.ended_cursor(page.cursor)
         if search.key:
             items, cursor = await self._by_key(search.key, items), ""
@@ -206,10 +206,11 @@ class Reads:
         ended = await self._store.history_one(name)
         if ended is None:
             raise self._not_there(name)
-        view: View = orjson.loads(ended.body)
-        return view
+        return volatile_views.shown(orjson.loads(ended.body))
 
     def _not_there(self, name: str) -> NotFound:
+        if volatile_views.is_id(name):
+            return NotFound(volatile_views.unknown(name))
         # An id that we made begins with when it was submitted.
         made_at_ms = submitted_at_ms(name)
         if made_at_ms is not None and made_at_ms < retention.horizon_ms(
@@ -238,11 +239,17 @@ class Reads:
         rows = await self._store.timeline(name, after=after, limit=limit + 1)
         if not rows and not cursor:
             await self._execution(name, {})
+            if volatile_views.is_id(name):
+                return {"items": await self._volatile_lines(name), "next": None}
             raise Purged(f"the timeline of {name} was purged")
         items = [explaining.line(row) for row in rows[:limit]]
         last = items[-1] if items else None
         following = f"{last['index']}.{last['number']}" if last and len(rows) > limit else None
         return {"items": items, "next": following}
+
+    async def _volatile_lines(self, name: str) -> list[View]:
+        ended = await self._store.history_one(name)
+        return volatile_views.lines(orjson.loads(ended.body)) if ended is not None else []
 
     async def _dead_letters(self, _name: str, query: Mapping[str, str]) -> View:
         page = await self._store.dead_letters(

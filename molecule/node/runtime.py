@@ -22,7 +22,7 @@ from molecule.node.clock import ClusterClock
 from molecule.node.control import Control
 from molecule.node.desk import AskedState, Desk
 from molecule.node.document_peers import DocumentPeers
-from molecule.node.doors import Behind, gateway_door
+from molecule.node.doors import Behind, gateway_door, local_server
 from molecule.node.forwarder import Forwarder
 from molecule.node.gates import Gates
 from molecule.node.hand_over import HandOver
@@ -40,9 +40,8 @@ from molecule.node.peers import Answers, PeerClients, PeerService
 from molecule.node.proposer import Proposer
 from molecule.node.replica import Replica
 from molecule.node.snapshots import DriverLinks, Snapshots
-from molecule.node.submissions import SubmissionsService
+from molecule.node.volatile_parts import VolatileParts
 from molecule.node.watching import Watching
-from molecule.node.worker_host import WorkerHost
 from molecule.node.worker_links import WorkerLinks
 from molecule.raft.driver import RaftDriver
 from molecule.raft.outbox import Role, SnapshotMark
@@ -50,14 +49,11 @@ from molecule.raft.settings import Timing as RaftTiming
 from molecule.rpc.channel import PeerChannels
 from molecule.rpc.documents import DocumentsService
 from molecule.rpc.raft_link import RaftLinks
-from molecule.rpc.server import LocalServer, PeerServer
+from molecule.rpc.server import PeerServer
 from molecule.storage.rows import EMPTY_MARK
 from molecule.telemetry.node_metrics import NodeMetrics
 from molecule.wire.v1 import worker_pb2 as w
-from molecule.wire.v1.door_pb2_grpc import add_DoorServicer_to_server
 from molecule.wire.v1.peer_pb2_grpc import add_PeerServicer_to_server
-from molecule.wire.v1.submissions_pb2_grpc import add_SubmissionsServicer_to_server
-from molecule.wire.v1.worker_pb2_grpc import add_WorkerHostServicer_to_server
 
 _log = structlog.get_logger()
 
@@ -116,7 +112,7 @@ class Runtime:
             node=config.id,
             life=told.life,
             forwarder=self._forwarder,
-            emptied=self._agent.emptied,
+            emptied=self._volatile.emptied,
             leadership=self._driver,
             limits=limits,
         )
@@ -251,10 +247,19 @@ class Runtime:
             limits=config.limits,
         )
         self._workers = WorkerLinks(desk, self._packages.needed_by, config.limits)
+        self._volatile = VolatileParts(
+            config,
+            replica=self._replica,
+            agent=self._agent,
+            workers=self._workers,
+            forwarder=self._forwarder,
+            clients=self._clients,
+            addresses=self._addresses,
+            metrics=self.metrics.volatile,
+        )
 
     def _build_servers(self) -> None:
-        config, told, opened = self._config, self._told, self._opened
-        limits = config.limits
+        config, opened, limits = self._config, self._opened, self._config.limits
         door = gateway_door(
             Behind(
                 config=config,
@@ -275,13 +280,10 @@ class Runtime:
                 metrics=self.metrics.render,
                 read_behind=self._read_behind,
                 until_applied=self._driver.until_applied,
+                volatile=self._volatile,
             )
         )
-        self._local = LocalServer(told.socket_path, secret=told.secret, limits=limits)
-        self._local.register(add_DoorServicer_to_server, door)
-        carried = SubmissionsService(door.submit, limits)
-        self._local.register(add_SubmissionsServicer_to_server, carried)
-        self._local.register(add_WorkerHostServicer_to_server, WorkerHost(self._workers))
+        self._local = local_server(self._told, door, workers=self._workers, limits=limits)
         self._server = PeerServer(config.rpc, self._credentials, limits=limits)
         self._links.register(self._server)
         documents = DocumentsService(
@@ -304,6 +306,7 @@ class Runtime:
                     package=self._stored.read,
                     group=self._asked.group,
                     gate=self.gates.of_peer,
+                    volatile=self._volatile.of_peer,
                 ),
             ),
         )
@@ -318,8 +321,6 @@ class Runtime:
             throttled=lambda: self.gates.throttled_s,
         )
 
-    # ---- running
-
     async def run(self) -> None:
         """Until cancelled."""
         try:
@@ -333,8 +334,9 @@ class Runtime:
                 for part in (self._leader.run(), self._workers.run(), self._agent.run()):
                     group.create_task(part)
                 group.create_task(self._members.membership.run(self._members.joining))
-                for part in (self._save(), self._watching.run(), self._keeping.run()):
+                for part in (self._save(), self._watching.run(), self._volatile.run()):
                     group.create_task(part)
+                group.create_task(self._keeping.run())
                 group.create_task(self._payloads.repair(self._live_documents.lacking))
                 group.create_task(self._payloads.collect(self._live_documents.is_referenced))
         finally:

@@ -135,9 +135,9 @@ class SubmitDoor:
         Also gives the log index from which on they are known. Raises what refuses all of them.
         """
         policy.check(actor, Action.SUBMIT)
-        self._check_sizes(request.submissions)
+        self.check_sizes(request.submissions)
         self._check_room(actor, request.submissions)
-        deployment, version = self._deployment(request)
+        deployment, version = self.deployment(request)
         stamps = await self._stamps(request, deployment, version)
         commands: list[c.Command | None] = []
         reserved: Counter[NodeId] = Counter()
@@ -202,7 +202,8 @@ class SubmitDoor:
             )
         return index, told
 
-    def _check_sizes(self, submissions: Sequence[d.Submission]) -> None:
+    def check_sizes(self, submissions: Sequence[d.Submission]) -> None:
+        """Refuse what is over a limit, whatever comes of it."""
         limits = self._limits
         if not submissions:
             raise InvalidInput("there is nothing to submit")
@@ -235,7 +236,8 @@ class SubmitDoor:
         brings = any(len(submission.input) > inline_max for submission in submissions)
         self._room(brings_documents=brings, door=actor.kind.value)
 
-    def _deployment(self, request: d.SubmitRequest) -> tuple[Deployment, Version]:
+    def deployment(self, request: d.SubmitRequest) -> tuple[Deployment, Version]:
+        """Where it is to run and what; `NotFound` when there is no such process or version."""
         state = self._state()
         process = ProcessName(request.process)
         deployment = deployed(state, process, request.environment)

@@ -25,6 +25,9 @@ Write = Callable[[Sequence[w.ToWorker]], Awaitable[None]]
 """Sends what is ready at the same time together."""
 
 
+OnMore = Callable[[w.WorkerReply], None]
+
+
 class Desk(Protocol):
     """What workers may ask of the node; every method may raise an error of the tree."""
 
@@ -97,7 +100,7 @@ class WorkerLink:
         """What is ready to be sent."""
         self._sent: dict[str, int] = {}
         """By version, the hash of what was sent: settings keep their name when they change."""
-        self._requests: dict[int, asyncio.Future[w.WorkerReply]] = {}
+        self._requests: dict[int, tuple[asyncio.Future[w.WorkerReply], OnMore]] = {}
         self._numbers = itertools.count(1)
 
     def send(self, message: w.ToWorker) -> None:
@@ -111,26 +114,43 @@ class WorkerLink:
         else:
             self.outgoing.put(message)
 
-    async def ask(self, request: w.WorkerRequest) -> w.WorkerReply:
-        """Have the worker do something that must not run in this loop. `Unavailable` if it dies."""
+    @property
+    def asked(self) -> int:
+        """How many requests it has not replied to."""
+        return len(self._requests)
+
+    async def ask(
+        self, request: w.WorkerRequest, on_more: "OnMore" = lambda _: None
+    ) -> w.WorkerReply:
+        """Have the worker do something that must not run in this loop. `Unavailable` if it dies.
+
+        `on_more` gets replies that come before the last one. Cancelled, it is stopped there, too.
+        """
         request.number = next(self._numbers)
         future: asyncio.Future[w.WorkerReply] = asyncio.get_running_loop().create_future()
-        self._requests[request.number] = future
+        self._requests[request.number] = (future, on_more)
         self.send(w.ToWorker(request=request))
         try:
             return await future
+        except asyncio.CancelledError:
+            self.send(w.ToWorker(stop_request=w.StopRequest(number=request.number)))
+            raise
         finally:
             self._requests.pop(request.number, None)
 
     def replied(self, reply: w.WorkerReply) -> None:
-        """The end of an `ask`."""
-        future = self._requests.get(reply.number)
-        if future is not None and not future.done():
+        """A reply to an `ask`, mostly its end."""
+        future, on_more = self._requests.get(reply.number, (None, None))
+        if future is None or on_more is None or future.done():
+            return
+        if reply.goes_on:
+            on_more(reply)
+        else:
             future.set_result(reply)
 
     def broke(self) -> None:
         """The stream ended: nobody will reply any more."""
-        for future in self._requests.values():
+        for future, _ in self._requests.values():
             if not future.done():
                 future.set_exception(Unavailable(f"worker {self.worker} ended before it replied"))
 
@@ -190,16 +210,22 @@ class WorkerLinks:
         """Have any worker do it; waits until one is there. `Unavailable` when it takes too long."""
         try:
             async with asyncio.timeout(self._limits.worker_reply_ms_max / 1000):
-                while (link := self._shared()) is None:
-                    self._opened.clear()
-                    await self._opened.wait()
+                link = await self.opened()
                 return await link.ask(request)
         except TimeoutError:
             raise Unavailable("no worker of this node replied within worker_reply_ms_max") from None
 
-    def _shared(self) -> WorkerLink | None:
-        links = self._links.values()
-        return next((link for link in links if self._desk.takes_requests(link.worker)), None)
+    async def opened(self) -> WorkerLink:
+        """The least busy worker that takes requests, once there is one."""
+        while (link := self.ready()) is None:
+            self._opened.clear()
+            await self._opened.wait()
+        return link
+
+    def ready(self) -> WorkerLink | None:
+        """The least busy worker that takes requests now."""
+        links = [link for link in self._links.values() if self._desk.takes_requests(link.worker)]
+        return min(links, key=lambda link: link.asked, default=None)
 
     async def serve(
         self,

@@ -12,6 +12,7 @@ from prometheus_client.exposition import generate_latest
 
 from molecule.config import Limits
 from molecule.telemetry.gate_metrics import GateMetrics
+from molecule.telemetry.volatile_metrics import VolatileMetrics
 
 _SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -152,6 +153,7 @@ class NodeMetrics:
         self._process = _Names(limits.metric_process_labels_max).label
         self.raft, self.storage = RaftMetrics(registry), StorageMetrics(registry)
         self.gates = GateMetrics(registry, process=self._process)
+        self.volatile = VolatileMetrics(registry, process=self._process)
         self._executions = Counter(
             "molecule_executions",
             "Executions that ended or were parked.",
@@ -187,8 +189,7 @@ class NodeMetrics:
             ("state",),
             registry=registry,
         )
-        slots = "Slots of this node."
-        self.slots = Gauge("molecule_node_slots", slots, ("state",), registry=registry)
+        self.slots = Gauge("molecule_node_slots", "Slots here.", ("state",), registry=registry)
         self.missing_documents = Gauge(
             "molecule_storage_documents_missing",
             "Referenced documents that this voter does not have yet.",

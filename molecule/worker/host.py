@@ -11,7 +11,7 @@ import structlog
 
 from molecule.component.registry import Registry
 from molecule.wire.v1 import worker_pb2 as w
-from molecule.worker import kernel, requests
+from molecule.worker import kernel, requests, volatile
 from molecule.worker.runner import ExecutionRunner, Services
 from molecule.worker.stream import NodeStream, OpenStream
 from molecule.worker.triggers import TriggerRunner
@@ -30,6 +30,7 @@ class WorkerHost:
         self._registry = registry
         self._executions: dict[str, tuple[ExecutionRunner, asyncio.Task[None]]] = {}
         self._triggers: dict[tuple[str, str], tuple[TriggerRunner, asyncio.Task[None]]] = {}
+        self._requests: dict[int, asyncio.Task[None]] = {}
         self._held_back: list[w.ToWorker] = []
         self._group = asyncio.TaskGroup()
         self._ended = asyncio.Event()
@@ -85,10 +86,12 @@ class WorkerHost:
                     self.handle(waiting)
             case "package":
                 self._services.packages.put(order.package.version, order.package.content)
-            case "request":
-                self._group.create_task(self._answer(order.request))
             case "run" | "run_trigger" if not self._services.lease.until_us:
                 self._held_back.append(order)
+            case "request":
+                self._begin_request(order.request)
+            case "stop_request":
+                self._stop_request(order.stop_request.number)
             case "run":
                 self._begin(order.run)
             case "stop":
@@ -169,10 +172,31 @@ class WorkerHost:
             del self._triggers[name]
             known[1].cancel()
 
+    def _begin_request(self, request: w.WorkerRequest) -> None:
+        task = self._group.create_task(self._answer(request))
+        self._requests[request.number] = task
+        task.add_done_callback(lambda _: self._requests.pop(request.number, None))
+
+    def _stop_request(self, number: int) -> None:
+        task = self._requests.get(number)
+        if task is not None:
+            task.cancel()
+
     async def _answer(self, request: w.WorkerRequest) -> None:
         services = self._services
+        if request.WhichOneof("kind") == "volatile":
+            await volatile.run(request.volatile, services, self._reply_to(request.number))
+            return
         reply = await requests.answer(request, services.packages, self._registry, services.limits)
         self._stream.tell(w.FromWorker(reply=reply))
 
+    def _reply_to(self, number: int) -> volatile.Say:
+        def say(reply: w.WorkerReply) -> None:
+            reply.number = number
+            self._stream.tell(w.FromWorker(reply=reply))
+
+        return say
+
     def _tasks(self) -> list[asyncio.Task[None]]:
-        return [task for _, task in (*self._executions.values(), *self._triggers.values())]
+        running = [task for _, task in (*self._executions.values(), *self._triggers.values())]
+        return [*running, *self._requests.values()]

@@ -105,6 +105,7 @@ def _options(options: BuiltOptions) -> c.VersionOptions:
         dedup_window_ms=options.dedup_window_ms,
         listener=_listener(options.listening),
         gates=[_gate(policy) for policy in options.gates],
+        durability=options.durability,
     )
 
 

@@ -160,6 +160,40 @@ RESPONDS: Final = (
     + (_TELL + _VERIFY).format(id="tell", suffix="")
 )
 
+_VOLATILE: Final = "options: {durability: volatile}\n"
+
+QUICK: Final = (
+    _HEAD.format(process="quick") + _VOLATILE + "steps: [{id: note, type: log, message: ran}]\n"
+)
+
+LOOKS: Final = (
+    _HEAD.format(process="looks")
+    + _VOLATILE
+    + """steps:
+  - id: read
+    type: http.request
+    connection: target
+    path: "/read/${name}"
+    timeout: 60s
+"""
+)
+
+ASKED: Final = (
+    _HEAD.format(process="asked").replace(
+        "{type: manual}", '{type: http.listen, path: "/asked/{name}", timeout: 60s}'
+    )
+    + _VOLATILE
+    + """steps:
+  - {id: take, type: map, to: {name: $trigger.path.name}}
+  - {id: answer, type: respond, status: 202, headers: {x-name: "${name}"}, body: {at: "${name}"}}
+  - id: read
+    type: http.request
+    connection: target
+    path: "/read/${name}"
+    timeout: 60s
+"""
+)
+
 FILES: Final = """molecule: 1
 process: files
 owner: tests@example.com
@@ -235,6 +269,9 @@ def repository(*, target: str, inbox: Path, fragile: str = NOWHERE) -> dict[str,
         "paced": PACED,
         "listens": LISTENS,
         "responds": RESPONDS,
+        "quick": QUICK,
+        "looks": LOOKS,
+        "asked": ASKED,
     }
     environment = {
         "environment": ENVIRONMENT,
@@ -244,7 +281,7 @@ def repository(*, target: str, inbox: Path, fragile: str = NOWHERE) -> dict[str,
             "paced": {"base_url": fragile},
             "inbox": {"root": str(inbox)},
         },
-        "triggers": {"files": "on", "listens": "on", "responds": "on"},
+        "triggers": {"files": "on", "listens": "on", "responds": "on", "asked": "on"},
     }
     return {
         **{f"processes/{name}.yaml": text for name, text in processes.items()},

@@ -89,6 +89,7 @@ class Command(_message.Message):
     PURGE_ENDED_FIELD_NUMBER: _builtins.int
     RECORD_CALLS_FIELD_NUMBER: _builtins.int
     TAKE_PERMITS_FIELD_NUMBER: _builtins.int
+    RECORD_VOLATILE_FIELD_NUMBER: _builtins.int
     version: _builtins.int
     """of the command's meaning; 1 today; an unknown one stops the node"""
     @_builtins.property
@@ -181,6 +182,10 @@ class Command(_message.Message):
 
     @_builtins.property
     def take_permits(self) -> Global___TakePermits: ...
+    @_builtins.property
+    def record_volatile(self) -> Global___RecordVolatile:
+        """volatile executions"""
+
     def __init__(
         self,
         *,
@@ -223,12 +228,13 @@ class Command(_message.Message):
         purge_ended: Global___PurgeEnded | None = ...,
         record_calls: Global___RecordCalls | None = ...,
         take_permits: Global___TakePermits | None = ...,
+        record_volatile: Global___RecordVolatile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_key", b"claim_key", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "edit_table", b"edit_table", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node", "use_table", b"use_table"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_key", b"claim_key", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "edit_table", b"edit_table", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "record_volatile", b"record_volatile", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node", "use_table", b"use_table"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_key", b"claim_key", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "edit_table", b"edit_table", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node", "use_table", b"use_table", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activate_version", b"activate_version", "admit_node", b"admit_node", "assign_execution", b"assign_execution", "assign_trigger", b"assign_trigger", "cancel_execution", b"cancel_execution", "claim_key", b"claim_key", "claim_leadership", b"claim_leadership", "confirm_effects", b"confirm_effects", "create_join_token", b"create_join_token", "drain_node", b"drain_node", "edit_table", b"edit_table", "end_attempt", b"end_attempt", "end_hold", b"end_hold", "expire_node", b"expire_node", "fail_execution", b"fail_execution", "fail_parked", b"fail_parked", "forget_node", b"forget_node", "kind", b"kind", "pause_process", b"pause_process", "purge_ended", b"purge_ended", "put_environment", b"put_environment", "put_version", b"put_version", "record_calls", b"record_calls", "record_checkpoint", b"record_checkpoint", "record_group", b"record_group", "record_intents", b"record_intents", "record_volatile", b"record_volatile", "register_node", b"register_node", "release_execution", b"release_execution", "release_parked", b"release_parked", "report_node_death", b"report_node_death", "report_worker_death", b"report_worker_death", "resolve_effects", b"resolve_effects", "settle_group", b"settle_group", "settle_key", b"settle_key", "signal_execution", b"signal_execution", "submit_execution", b"submit_execution", "take_permits", b"take_permits", "undrain_node", b"undrain_node", "use_table", b"use_table", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "create_join_token", "admit_node", "forget_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "signal_execution", "assign_trigger", "record_group", "settle_group", "use_table", "claim_key", "edit_table", "purge_ended", "record_calls", "take_permits"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["claim_leadership", "register_node", "report_node_death", "expire_node", "report_worker_death", "drain_node", "undrain_node", "create_join_token", "admit_node", "forget_node", "put_version", "put_environment", "activate_version", "pause_process", "settle_key", "submit_execution", "assign_execution", "record_checkpoint", "record_intents", "confirm_effects", "end_attempt", "cancel_execution", "resolve_effects", "release_execution", "fail_execution", "release_parked", "fail_parked", "end_hold", "signal_execution", "assign_trigger", "record_group", "settle_group", "use_table", "claim_key", "edit_table", "purge_ended", "record_calls", "take_permits", "record_volatile"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -838,6 +844,7 @@ class VersionOptions(_message.Message):
     DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
     LISTENER_FIELD_NUMBER: _builtins.int
     GATES_FIELD_NUMBER: _builtins.int
+    DURABILITY_FIELD_NUMBER: _builtins.int
     failover: _builtins.str
     """resume | restart | hold | fail"""
     keyed: _builtins.bool
@@ -870,6 +877,8 @@ class VersionOptions(_message.Message):
     """not begun so long after acceptance: never; 0: no limit"""
     dedup_window_ms: _builtins.int
     """0: the cluster's own"""
+    durability: _builtins.str
+    """durable | volatile; empty: durable"""
     @_builtins.property
     def require(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """labels"""
@@ -909,10 +918,11 @@ class VersionOptions(_message.Message):
         dedup_window_ms: _builtins.int = ...,
         listener: Global___Listener | None = ...,
         gates: _abc.Iterable[Global___GatePolicy] | None = ...,
+        durability: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["listener", b"listener"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "gates", b"gates", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "prefer", b"prefer", "priority", b"priority", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "durability", b"durability", "expires_ms", b"expires_ms", "failover", b"failover", "gates", b"gates", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "prefer", b"prefer", "priority", b"priority", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2460,3 +2470,102 @@ class ClaimKey(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ClaimKey: _TypeAlias = ClaimKey  # noqa: Y015
+
+@_typing.final
+class RecordVolatile(_message.Message):
+    """What some volatile executions came to, told afterwards by the node that was asked for them. It is
+    for people: nothing follows from it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    @_builtins.property
+    def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___VolatileRecord]: ...
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        records: _abc.Iterable[Global___VolatileRecord] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordVolatile: _TypeAlias = RecordVolatile  # noqa: Y015
+
+@_typing.final
+class VolatileRecord(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    TRIES_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    SUBMITTED_AT_MS_FIELD_NUMBER: _builtins.int
+    DURATION_US_FIELD_NUMBER: _builtins.int
+    INPUT_SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    execution: _builtins.str
+    environment: _builtins.str
+    process: _builtins.str
+    version: _builtins.str
+    node: _builtins.str
+    """where it ended"""
+    tries: _builtins.int
+    state: _builtins.str
+    """COMPLETED | FAILED"""
+    error_code: _builtins.str
+    error: _builtins.str
+    step: _builtins.str
+    """where it failed"""
+    submitted_at_ms: _builtins.int
+    duration_us: _builtins.int
+    input_size_bytes: _builtins.int
+    idempotency_key: _builtins.str
+    origin: _builtins.str
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___StepRecord]: ...
+    @_builtins.property
+    def actor(self) -> Global___Actor: ...
+    def __init__(
+        self,
+        *,
+        execution: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        process: _builtins.str = ...,
+        version: _builtins.str = ...,
+        node: _builtins.str = ...,
+        tries: _builtins.int = ...,
+        state: _builtins.str = ...,
+        error_code: _builtins.str = ...,
+        error: _builtins.str = ...,
+        step: _builtins.str = ...,
+        submitted_at_ms: _builtins.int = ...,
+        duration_us: _builtins.int = ...,
+        input_size_bytes: _builtins.int = ...,
+        steps: _abc.Iterable[Global___StepRecord] | None = ...,
+        idempotency_key: _builtins.str = ...,
+        origin: _builtins.str = ...,
+        actor: Global___Actor | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "duration_us", b"duration_us", "environment", b"environment", "error", b"error", "error_code", b"error_code", "execution", b"execution", "idempotency_key", b"idempotency_key", "input_size_bytes", b"input_size_bytes", "node", b"node", "origin", b"origin", "process", b"process", "state", b"state", "step", b"step", "steps", b"steps", "submitted_at_ms", b"submitted_at_ms", "tries", b"tries", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VolatileRecord: _TypeAlias = VolatileRecord  # noqa: Y015

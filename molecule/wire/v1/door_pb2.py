@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from molecule.wire.v1 import commands_pb2 as molecule_dot_wire_dot_v1_dot_commands__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmolecule/wire/v1/door.proto\x12\x10molecule.wire.v1\x1a\x1fmolecule/wire/v1/commands.proto\"?\n\x0b\x43redentials\x12\x0e\n\x06\x62\x65\x61rer\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\t\"\x95\x01\n\nSubmission\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\r\n\x05input\x18\x02 \x01(\x0c\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12\x15\n\rexpires_in_ms\x18\x05 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x06 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x07 \x01(\t\"\xe2\x01\n\rSubmitRequest\x12\x32\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1d.molecule.wire.v1.Credentials\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x0f\n\x07process\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x31\n\x0bsubmissions\x18\x05 \x03(\x0b\x32\x1c.molecule.wire.v1.Submission\x12\x0f\n\x07wait_ms\x18\x06 \x01(\x03\x12\x10\n\x08retry_of\x18\x07 \x01(\t\x12\x10\n\x08listener\x18\x08 \x01(\t\"\xba\x02\n\x0cSubmitResult\x12\x11\n\texecution\x18\x01 \x01(\t\x12\x14\n\x0crepeated_key\x18\x02 \x01(\x08\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06result\x18\x04 \x01(\x0c\x12\x12\n\nerror_code\x18\x05 \x01(\t\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x14\n\x0crefused_code\x18\x07 \x01(\t\x12\x17\n\x0frefused_message\x18\x08 \x01(\t\x12\x19\n\x11refused_retryable\x18\t \x01(\x08\x12\x18\n\x10refused_definite\x18\n \x01(\x08\x12\x14\n\x0crefused_http\x18\x0b \x01(\x05\x12,\n\x06\x61nswer\x18\r \x01(\x0b\x32\x1c.molecule.wire.v1.HttpAnswer\x12\x17\n\x0fidempotency_key\x18\x0c \x01(\t\">\n\x0bSubmitReply\x12/\n\x07results\x18\x01 \x03(\x0b\x32\x1e.molecule.wire.v1.SubmitResult\"g\n\x0c\x41waitRequest\x12\x32\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1d.molecule.wire.v1.Credentials\x12\x12\n\nexecutions\x18\x02 \x03(\t\x12\x0f\n\x07wait_ms\x18\x03 \x01(\x03\"=\n\nAwaitReply\x12/\n\x07results\x18\x01 \x03(\x0b\x32\x1e.molecule.wire.v1.SubmitResult\"\xd5\x01\n\x0bReadRequest\x12\x32\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1d.molecule.wire.v1.Credentials\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x37\n\x05query\x18\x04 \x03(\x0b\x32(.molecule.wire.v1.ReadRequest.QueryEntry\x12\r\n\x05\x66resh\x18\x05 \x01(\x08\x1a,\n\nQueryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"9\n\tReadReply\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61ge_ms\x18\x02 \x01(\x03\x12\x0e\n\x06result\x18\x03 \x01(\x0c\"\xe1\x01\n\nActRequest\x12\x32\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1d.molecule.wire.v1.Credentials\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0c\n\x04json\x18\x04 \x01(\x0c\x12\x36\n\x05\x66iles\x18\x05 \x03(\x0b\x32\'.molecule.wire.v1.ActRequest.FilesEntry\x12\x0f\n\x07wait_ms\x18\x06 \x01(\x03\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\x32\x9d\x02\n\x04\x44oor\x12H\n\x06Submit\x12\x1f.molecule.wire.v1.SubmitRequest\x1a\x1d.molecule.wire.v1.SubmitReply\x12\x45\n\x05\x41wait\x12\x1e.molecule.wire.v1.AwaitRequest\x1a\x1c.molecule.wire.v1.AwaitReply\x12\x42\n\x04Read\x12\x1d.molecule.wire.v1.ReadRequest\x1a\x1b.molecule.wire.v1.ReadReply\x12@\n\x03\x41\x63t\x12\x1c.molecule.wire.v1.ActRequest\x1a\x1b.molecule.wire.v1.ReadReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmolecule/wire/v1/door.proto\x12\x10molecule.wire.v1\x1a\x1fmolecule/wire/v1/commands.proto\"?\n\x0b\x43redentials\x12\x0e\n\x06\x62\x65\x61rer\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\t\"\x95\x01\n\nSubmission\x12\x17\n\x0fidempotency_key\x18\x01 \x01(\t\x12\r\n\x05input\x18\x02 \x01(\x0c\x12\x0e\n\x06origin\x18\x03 \x01(\t\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12\x15\n\rexpires_in_ms\x18\x05 \x01(\x03\x12\x15\n\rexpires_at_ms\x18\x06 \x01(\x03\x12\x0f\n\x07\x63ontent\x18\x07 \x01(\t\"\xe2\x01\n\rSubmitRequest\x12\x32\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1d.molecule.wire.v1.Credentials\x12\x13\n\x0b\x65nvironment\x18\x02 \x01(\t\x12\x0f\n\x07process\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x31\n\x0bsubmissions\x18\x05 \x03(\x0b\x32\x1c.molecule.wire.v1.Submission\x12\x0f\n\x07wait_ms\x18\x06 \x01(\x03\x12\x10\n\x08retry_of\x18\x07 \x01(\t\x12\x10\n\x08listener\x18\x08 \x01(\t\"\xcc\x02\n\x0cSubmitResult\x12\x11\n\texecution\x18\x01 \x01(\t\x12\x14\n\x0crepeated_key\x18\x02 \x01(\x08\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06result\x18\x04 \x01(\x0c\x12\x12\n\nerror_code\x18\x05 \x01(\t\x12\r\n\x05\x65rror\x18\x06 \x01(\t\x12\x14\n\x0crefused_code\x18\x07 \x01(\t\x12\x17\n\x0frefused_message\x18\x08 \x01(\t\x12\x19\n\x11refused_retryable\x18\t \x01(\x08\x12\x18\n\x10refused_definite\x18\n \x01(\x08\x12\x14\n\x0crefused_http\x18\x0b \x01(\x05\x12,\n\x06\x61nswer\x18\r \x01(\x0b\x32\x1c.molecule.wire.v1.HttpAnswer\x12\x17\n\x0fidempotency_key\x18\x0c \x01(\t\x12\x10\n\x08volatile\x18\x0e \x01(\x08\">\n\x0bSubmitReply\x12/\n\x07results\x18\x01 \x03(\x0b\x32\x1e.molecule.wire.v1.SubmitResult\"g\n\x0c\x41waitRequest\x12\x32\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1d.molecule.wire.v1.Credentials\x12\x12\n\nexecutions\x18\x02 \x03(\t\x12\x0f\n\x07wait_ms\x18\x03 \x01(\x03\"=\n\nAwaitReply\x12/\n\x07results\x18\x01 \x03(\x0b\x32\x1e.molecule.wire.v1.SubmitResult\"\xd5\x01\n\x0bReadRequest\x12\x32\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1d.molecule.wire.v1.Credentials\x12\x10\n\x08resource\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x37\n\x05query\x18\x04 \x03(\x0b\x32(.molecule.wire.v1.ReadRequest.QueryEntry\x12\r\n\x05\x66resh\x18\x05 \x01(\x08\x1a,\n\nQueryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"9\n\tReadReply\x12\x0c\n\x04json\x18\x01 \x01(\x0c\x12\x0e\n\x06\x61ge_ms\x18\x02 \x01(\x03\x12\x0e\n\x06result\x18\x03 \x01(\x0c\"\xe1\x01\n\nActRequest\x12\x32\n\x0b\x63redentials\x18\x01 \x01(\x0b\x32\x1d.molecule.wire.v1.Credentials\x12\x0e\n\x06\x61\x63tion\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0c\n\x04json\x18\x04 \x01(\x0c\x12\x36\n\x05\x66iles\x18\x05 \x03(\x0b\x32\'.molecule.wire.v1.ActRequest.FilesEntry\x12\x0f\n\x07wait_ms\x18\x06 \x01(\x03\x1a,\n\nFilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c:\x02\x38\x01\x32\x9d\x02\n\x04\x44oor\x12H\n\x06Submit\x12\x1f.molecule.wire.v1.SubmitRequest\x1a\x1d.molecule.wire.v1.SubmitReply\x12\x45\n\x05\x41wait\x12\x1e.molecule.wire.v1.AwaitRequest\x1a\x1c.molecule.wire.v1.AwaitReply\x12\x42\n\x04Read\x12\x1d.molecule.wire.v1.ReadRequest\x1a\x1b.molecule.wire.v1.ReadReply\x12@\n\x03\x41\x63t\x12\x1c.molecule.wire.v1.ActRequest\x1a\x1b.molecule.wire.v1.ReadReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,23 +43,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITREQUEST']._serialized_start=300
   _globals['_SUBMITREQUEST']._serialized_end=526
   _globals['_SUBMITRESULT']._serialized_start=529
-  _globals['_SUBMITRESULT']._serialized_end=843
-  _globals['_SUBMITREPLY']._serialized_start=845
-  _globals['_SUBMITREPLY']._serialized_end=907
-  _globals['_AWAITREQUEST']._serialized_start=909
-  _globals['_AWAITREQUEST']._serialized_end=1012
-  _globals['_AWAITREPLY']._serialized_start=1014
-  _globals['_AWAITREPLY']._serialized_end=1075
-  _globals['_READREQUEST']._serialized_start=1078
-  _globals['_READREQUEST']._serialized_end=1291
-  _globals['_READREQUEST_QUERYENTRY']._serialized_start=1247
-  _globals['_READREQUEST_QUERYENTRY']._serialized_end=1291
-  _globals['_READREPLY']._serialized_start=1293
-  _globals['_READREPLY']._serialized_end=1350
-  _globals['_ACTREQUEST']._serialized_start=1353
-  _globals['_ACTREQUEST']._serialized_end=1578
-  _globals['_ACTREQUEST_FILESENTRY']._serialized_start=1534
-  _globals['_ACTREQUEST_FILESENTRY']._serialized_end=1578
-  _globals['_DOOR']._serialized_start=1581
-  _globals['_DOOR']._serialized_end=1866
+  _globals['_SUBMITRESULT']._serialized_end=861
+  _globals['_SUBMITREPLY']._serialized_start=863
+  _globals['_SUBMITREPLY']._serialized_end=925
+  _globals['_AWAITREQUEST']._serialized_start=927
+  _globals['_AWAITREQUEST']._serialized_end=1030
+  _globals['_AWAITREPLY']._serialized_start=1032
+  _globals['_AWAITREPLY']._serialized_end=1093
+  _globals['_READREQUEST']._serialized_start=1096
+  _globals['_READREQUEST']._serialized_end=1309
+  _globals['_READREQUEST_QUERYENTRY']._serialized_start=1265
+  _globals['_READREQUEST_QUERYENTRY']._serialized_end=1309
+  _globals['_READREPLY']._serialized_start=1311
+  _globals['_READREPLY']._serialized_end=1368
+  _globals['_ACTREQUEST']._serialized_start=1371
+  _globals['_ACTREQUEST']._serialized_end=1596
+  _globals['_ACTREQUEST_FILESENTRY']._serialized_start=1552
+  _globals['_ACTREQUEST_FILESENTRY']._serialized_end=1596
+  _globals['_DOOR']._serialized_start=1599
+  _globals['_DOOR']._serialized_end=1884
 # @@protoc_insertion_point(module_scope)

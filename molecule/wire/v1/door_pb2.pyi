@@ -158,6 +158,7 @@ class SubmitResult(_message.Message):
     REFUSED_HTTP_FIELD_NUMBER: _builtins.int
     ANSWER_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    VOLATILE_FIELD_NUMBER: _builtins.int
     execution: _builtins.str
     """empty when refused"""
     repeated_key: _builtins.bool
@@ -176,6 +177,8 @@ class SubmitResult(_message.Message):
     refused_http: _builtins.int
     idempotency_key: _builtins.str
     """when the process gave it another one than its caller"""
+    volatile: _builtins.bool
+    """nothing of it is kept: it ended, or was refused, and nothing else follows"""
     @_builtins.property
     def answer(self) -> _commands_pb2.HttpAnswer:
         """of the step respond, for the caller of a listener"""
@@ -196,10 +199,11 @@ class SubmitResult(_message.Message):
         refused_http: _builtins.int = ...,
         answer: _commands_pb2.HttpAnswer | None = ...,
         idempotency_key: _builtins.str = ...,
+        volatile: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "error", b"error", "error_code", b"error_code", "execution", b"execution", "idempotency_key", b"idempotency_key", "refused_code", b"refused_code", "refused_definite", b"refused_definite", "refused_http", b"refused_http", "refused_message", b"refused_message", "refused_retryable", b"refused_retryable", "repeated_key", b"repeated_key", "result", b"result", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "error", b"error", "error_code", b"error_code", "execution", b"execution", "idempotency_key", b"idempotency_key", "refused_code", b"refused_code", "refused_definite", b"refused_definite", "refused_http", b"refused_http", "refused_message", b"refused_message", "refused_retryable", b"refused_retryable", "repeated_key", b"repeated_key", "result", b"result", "state", b"state", "volatile", b"volatile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

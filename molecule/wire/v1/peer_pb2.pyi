@@ -21,6 +21,30 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
+class VolatileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    AT_ONCE_FIELD_NUMBER: _builtins.int
+    at_once: _builtins.bool
+    """refuse rather than wait for a worker to start"""
+    @_builtins.property
+    def run(self) -> _worker_pb2.RunVolatile: ...
+    def __init__(
+        self,
+        *,
+        run: _worker_pb2.RunVolatile | None = ...,
+        at_once: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_once", b"at_once", "run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VolatileRequest: _TypeAlias = VolatileRequest  # noqa: Y015
+
+@_typing.final
 class CommandGroup(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -86,6 +86,11 @@ class PeerStub:
                 request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeRequest.SerializeToString,
                 response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.FromString,
                 _registered_method=True)
+        self.Volatile = channel.unary_stream(
+                '/molecule.wire.v1.Peer/Volatile',
+                request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.VolatileRequest.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_worker__pb2.VolatileSaid.FromString,
+                _registered_method=True)
 
 
 class PeerServicer:
@@ -158,6 +163,13 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Volatile(self, request, context):
+        """A volatile execution that the caller has no place for. Definite errors: nothing ran.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -210,6 +222,11 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Change,
                     request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeRequest.FromString,
                     response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.SerializeToString,
+            ),
+            'Volatile': grpc.unary_stream_rpc_method_handler(
+                    servicer.Volatile,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.VolatileRequest.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_worker__pb2.VolatileSaid.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -482,6 +499,33 @@ class Peer:
             '/molecule.wire.v1.Peer/Change',
             molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeRequest.SerializeToString,
             molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Volatile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/molecule.wire.v1.Peer/Volatile',
+            molecule_dot_wire_dot_v1_dot_peer__pb2.VolatileRequest.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_worker__pb2.VolatileSaid.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,6 +50,8 @@ class PeerStub:
     """From a newcomer with an empty folder: let me receive the log. Only the leader does."""
     Change: _grpc.UnaryUnaryMultiCallable[_peer_pb2.ChangeRequest, _peer_pb2.ChangeReply]
     """A change of members that a person asked another node for. Only the leader does."""
+    Volatile: _grpc.UnaryStreamMultiCallable[_peer_pb2.VolatileRequest, _worker_pb2.VolatileSaid]
+    """A volatile execution that the caller has no place for. Definite errors: nothing ran."""
 
 @_typing.type_check_only
 class PeerAsyncStub(PeerStub):
@@ -71,6 +73,8 @@ class PeerAsyncStub(PeerStub):
     """From a newcomer with an empty folder: let me receive the log. Only the leader does."""
     Change: _aio.UnaryUnaryMultiCallable[_peer_pb2.ChangeRequest, _peer_pb2.ChangeReply]  # type: ignore[assignment]
     """A change of members that a person asked another node for. Only the leader does."""
+    Volatile: _aio.UnaryStreamMultiCallable[_peer_pb2.VolatileRequest, _worker_pb2.VolatileSaid]  # type: ignore[assignment]
+    """A volatile execution that the caller has no place for. Definite errors: nothing ran."""
 
 class PeerServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -149,5 +153,13 @@ class PeerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_peer_pb2.ChangeReply, _abc.Awaitable[_peer_pb2.ChangeReply]]:
         """A change of members that a person asked another node for. Only the leader does."""
+
+    @_abc_1.abstractmethod
+    def Volatile(
+        self,
+        request: _peer_pb2.VolatileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_worker_pb2.VolatileSaid], _abc.AsyncIterator[_worker_pb2.VolatileSaid]]:
+        """A volatile execution that the caller has no place for. Definite errors: nothing ran."""
 
 def add_PeerServicer_to_server(servicer: PeerServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -303,6 +303,7 @@ class VersionRow(_message.Message):
     DEDUP_WINDOW_MS_FIELD_NUMBER: _builtins.int
     LISTENER_FIELD_NUMBER: _builtins.int
     GATES_FIELD_NUMBER: _builtins.int
+    DURABILITY_FIELD_NUMBER: _builtins.int
     process: _builtins.str
     id: _builtins.str
     failover: _builtins.str
@@ -325,6 +326,7 @@ class VersionRow(_message.Message):
     spread: _builtins.str
     expires_ms: _builtins.int
     dedup_window_ms: _builtins.int
+    durability: _builtins.str
     @_builtins.property
     def require(self) -> _containers.RepeatedCompositeFieldContainer[Global___Pair]: ...
     @_builtins.property
@@ -365,10 +367,11 @@ class VersionRow(_message.Message):
         dedup_window_ms: _builtins.int = ...,
         listener: _commands_pb2.Listener | None = ...,
         gates: _abc.Iterable[_commands_pb2.GatePolicy] | None = ...,
+        durability: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["listener", b"listener", "package", b"package"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "expires_ms", b"expires_ms", "failover", b"failover", "gates", b"gates", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "concurrency_limit", b"concurrency_limit", "crash_budget", b"crash_budget", "dedup_window_ms", b"dedup_window_ms", "durability", b"durability", "expires_ms", b"expires_ms", "failover", b"failover", "gates", b"gates", "has_trigger", b"has_trigger", "hold_for_ms", b"hold_for_ms", "id", b"id", "isolation", b"isolation", "keyed", b"keyed", "listener", b"listener", "on_dead_letter", b"on_dead_letter", "on_park", b"on_park", "overlap", b"overlap", "package", b"package", "prefer", b"prefer", "priority", b"priority", "process", b"process", "put_at_ms", b"put_at_ms", "require", b"require", "share", b"share", "spread", b"spread", "timeout_ms", b"timeout_ms", "tracked", b"tracked", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

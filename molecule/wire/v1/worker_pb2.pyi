@@ -429,6 +429,7 @@ class ToWorker(_message.Message):
     PACKAGE_FIELD_NUMBER: _builtins.int
     SHUTDOWN_FIELD_NUMBER: _builtins.int
     HAND_BACK_FIELD_NUMBER: _builtins.int
+    STOP_REQUEST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def answer(self) -> Global___CallAnswer:
         """to a numbered message"""
@@ -451,6 +452,8 @@ class ToWorker(_message.Message):
     def shutdown(self) -> Global___Shutdown: ...
     @_builtins.property
     def hand_back(self) -> Global___HandBack: ...
+    @_builtins.property
+    def stop_request(self) -> Global___StopRequest: ...
     def __init__(
         self,
         *,
@@ -464,12 +467,13 @@ class ToWorker(_message.Message):
         package: Global___PutPackage | None = ...,
         shutdown: Global___Shutdown | None = ...,
         hand_back: Global___HandBack | None = ...,
+        stop_request: Global___StopRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "hand_back", b"hand_back", "kind", b"kind", "lease", b"lease", "package", b"package", "request", b"request", "run", b"run", "run_trigger", b"run_trigger", "shutdown", b"shutdown", "stop", b"stop", "stop_trigger", b"stop_trigger"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "hand_back", b"hand_back", "kind", b"kind", "lease", b"lease", "package", b"package", "request", b"request", "run", b"run", "run_trigger", b"run_trigger", "shutdown", b"shutdown", "stop", b"stop", "stop_request", b"stop_request", "stop_trigger", b"stop_trigger"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "hand_back", b"hand_back", "kind", b"kind", "lease", b"lease", "package", b"package", "request", b"request", "run", b"run", "run_trigger", b"run_trigger", "shutdown", b"shutdown", "stop", b"stop", "stop_trigger", b"stop_trigger"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "hand_back", b"hand_back", "kind", b"kind", "lease", b"lease", "package", b"package", "request", b"request", "run", b"run", "run_trigger", b"run_trigger", "shutdown", b"shutdown", "stop", b"stop", "stop_request", b"stop_request", "stop_trigger", b"stop_trigger"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["answer", "lease", "run", "stop", "request", "run_trigger", "stop_trigger", "package", "shutdown", "hand_back"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["answer", "lease", "run", "stop", "request", "run_trigger", "stop_trigger", "package", "shutdown", "hand_back", "stop_request"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -948,27 +952,169 @@ class WorkerRequest(_message.Message):
     NUMBER_FIELD_NUMBER: _builtins.int
     BUILD_FIELD_NUMBER: _builtins.int
     DOOR_FIELD_NUMBER: _builtins.int
+    VOLATILE_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     @_builtins.property
     def build(self) -> Global___BuildPackage: ...
     @_builtins.property
     def door(self) -> Global___EvaluateDoor: ...
+    @_builtins.property
+    def volatile(self) -> Global___RunVolatile: ...
     def __init__(
         self,
         *,
         number: _builtins.int = ...,
         build: Global___BuildPackage | None = ...,
         door: Global___EvaluateDoor | None = ...,
+        volatile: Global___RunVolatile | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["build", b"build", "door", b"door", "kind", b"kind"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["build", b"build", "door", b"door", "kind", b"kind", "volatile", b"volatile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["build", b"build", "door", b"door", "kind", b"kind", "number", b"number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["build", b"build", "door", b"door", "kind", b"kind", "number", b"number", "volatile", b"volatile"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["build", "door"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["build", "door", "volatile"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
 Global___WorkerRequest: _TypeAlias = WorkerRequest  # noqa: Y015
+
+@_typing.final
+class StopRequest(_message.Message):
+    """Nobody waits for the reply to this request any more."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StopRequest: _TypeAlias = StopRequest  # noqa: Y015
+
+@_typing.final
+class RunVolatile(_message.Message):
+    """Run it now, keep nothing, and say what came of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    ENVIRONMENT_DIGEST_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    SUBMITTED_AT_MS_FIELD_NUMBER: _builtins.int
+    DEADLINE_IN_MS_FIELD_NUMBER: _builtins.int
+    CLUSTER_TIME_MS_FIELD_NUMBER: _builtins.int
+    LISTENS_FIELD_NUMBER: _builtins.int
+    CHECKED_FIELD_NUMBER: _builtins.int
+    execution: _builtins.str
+    process: _builtins.str
+    version: _builtins.str
+    environment: _builtins.str
+    environment_digest: _builtins.str
+    input: _builtins.bytes
+    """encoded documents"""
+    origin: _builtins.str
+    attempt: _builtins.int
+    submitted_at_ms: _builtins.int
+    deadline_in_ms: _builtins.int
+    cluster_time_ms: _builtins.int
+    listens: _builtins.bool
+    """its caller may be answered before the end"""
+    checked: _builtins.bool
+    """its listener asks something of each request"""
+    def __init__(
+        self,
+        *,
+        execution: _builtins.str = ...,
+        process: _builtins.str = ...,
+        version: _builtins.str = ...,
+        environment: _builtins.str = ...,
+        environment_digest: _builtins.str = ...,
+        input: _builtins.bytes = ...,
+        origin: _builtins.str = ...,
+        attempt: _builtins.int = ...,
+        submitted_at_ms: _builtins.int = ...,
+        deadline_in_ms: _builtins.int = ...,
+        cluster_time_ms: _builtins.int = ...,
+        listens: _builtins.bool = ...,
+        checked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt", b"attempt", "checked", b"checked", "cluster_time_ms", b"cluster_time_ms", "deadline_in_ms", b"deadline_in_ms", "environment", b"environment", "environment_digest", b"environment_digest", "execution", b"execution", "input", b"input", "listens", b"listens", "origin", b"origin", "process", b"process", "submitted_at_ms", b"submitted_at_ms", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunVolatile: _TypeAlias = RunVolatile  # noqa: Y015
+
+@_typing.final
+class VolatileSaid(_message.Message):
+    """What came of a volatile execution: first an answer to the caller, when there is one before the
+    end, then the end.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    RESULT_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    state: _builtins.str
+    """COMPLETED | FAILED; empty: an answer before the end, or it was lost"""
+    result: _builtins.bytes
+    """encoded documents"""
+    error_code: _builtins.str
+    error: _builtins.str
+    step: _builtins.str
+    lost: _builtins.str
+    """who ran it ended: how that was seen"""
+    refused: _builtins.str
+    """by the rules of its listener: why; nothing ran"""
+    node: _builtins.str
+    """where it ran"""
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[_commands_pb2.StepRecord]: ...
+    @_builtins.property
+    def answer(self) -> _commands_pb2.HttpAnswer: ...
+    def __init__(
+        self,
+        *,
+        state: _builtins.str = ...,
+        result: _builtins.bytes = ...,
+        error_code: _builtins.str = ...,
+        error: _builtins.str = ...,
+        step: _builtins.str = ...,
+        steps: _abc.Iterable[_commands_pb2.StepRecord] | None = ...,
+        answer: _commands_pb2.HttpAnswer | None = ...,
+        lost: _builtins.str = ...,
+        refused: _builtins.str = ...,
+        node: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "error", b"error", "error_code", b"error_code", "lost", b"lost", "node", b"node", "refused", b"refused", "result", b"result", "state", b"state", "step", b"step", "steps", b"steps"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VolatileSaid: _TypeAlias = VolatileSaid  # noqa: Y015
 
 @_typing.final
 class BuildPackage(_message.Message):
@@ -1061,11 +1207,15 @@ class WorkerReply(_message.Message):
     ENVIRONMENT_SETTINGS_FIELD_NUMBER: _builtins.int
     STAMPS_FIELD_NUMBER: _builtins.int
     WARNINGS_FIELD_NUMBER: _builtins.int
+    VOLATILE_FIELD_NUMBER: _builtins.int
+    GOES_ON_FIELD_NUMBER: _builtins.int
     number: _builtins.int
     code: _builtins.str
     """empty: done"""
     message: _builtins.str
     environment_settings: _builtins.bytes
+    goes_on: _builtins.bool
+    """another reply to the same request follows"""
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundFault]: ...
     @_builtins.property
@@ -1074,6 +1224,8 @@ class WorkerReply(_message.Message):
     def stamps(self) -> _containers.RepeatedCompositeFieldContainer[Global___DoorStamp]: ...
     @_builtins.property
     def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundFault]: ...
+    @_builtins.property
+    def volatile(self) -> Global___VolatileSaid: ...
     def __init__(
         self,
         *,
@@ -1085,10 +1237,12 @@ class WorkerReply(_message.Message):
         environment_settings: _builtins.bytes = ...,
         stamps: _abc.Iterable[Global___DoorStamp] | None = ...,
         warnings: _abc.Iterable[Global___FoundFault] | None = ...,
+        volatile: Global___VolatileSaid | None = ...,
+        goes_on: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["volatile", b"volatile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "environment_settings", b"environment_settings", "findings", b"findings", "message", b"message", "number", b"number", "stamps", b"stamps", "versions", b"versions", "warnings", b"warnings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "environment_settings", b"environment_settings", "findings", b"findings", "goes_on", b"goes_on", "message", b"message", "number", b"number", "stamps", b"stamps", "versions", b"versions", "volatile", b"volatile", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

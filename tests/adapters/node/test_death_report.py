@@ -32,7 +32,8 @@ class Voter:
     async def other(self, _request: Any, _context: Any) -> None:
         """Asked by nobody here."""
 
-    Change = Gate = Group = Join = Members = Package = Propose = ReadIndex = Session = other
+    Change = Gate = Group = Join = Members = Package = Propose = ReadIndex = other
+    Session = Volatile = other
 
     async def start(self, node: str) -> PeerServer:
         server = PeerServer("127.0.0.1:0", live(node), limits=Limits())

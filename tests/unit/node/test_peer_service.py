@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from molecule.model.errors import Forbidden
-from molecule.node.peers import Answers, PeerService, check_speaker
+from molecule.node.peers import Answers, PeerService, SayMore, check_speaker
 from molecule.rpc import identity
 from molecule.rpc.identity import Identity
 from molecule.wire.v1 import commands_pb2 as c
@@ -32,6 +32,10 @@ async def _gate(_asked: w.GateAsk) -> p.GateReply:
     return p.GateReply()
 
 
+async def _volatile(_asked: p.VolatileRequest, _more: SayMore) -> w.VolatileSaid:
+    return w.VolatileSaid()
+
+
 async def _group(_name: str) -> w.GroupState:
     return w.GroupState(known=False)
 
@@ -47,7 +51,9 @@ def service(parts: Any, *, gone: bool) -> PeerService:
         membership=parts,
         is_gone=lambda _node: gone,
         barrier=_barrier,
-        answers=Answers(members=p.MembersReply, package=_package, group=_group, gate=_gate),
+        answers=Answers(
+            members=p.MembersReply, package=_package, group=_group, gate=_gate, volatile=_volatile
+        ),
     )
 
 

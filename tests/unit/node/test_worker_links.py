@@ -147,3 +147,35 @@ async def test_a_worker_that_takes_no_more_messages_loses_its_stream() -> None:
             node.run(f"e{number}", "v1")
         await serving
         running.cancel()
+
+
+async def test_replies_that_go_on_come_before_the_last_one() -> None:
+    node, heard = Node(), list[str]()
+    async with asyncio.TaskGroup() as group:
+        tasks = await with_worker(node, group)
+        link = await node.links.opened()
+        asked = group.create_task(
+            link.ask(w.WorkerRequest(), lambda more: heard.append(more.volatile.error))
+        )
+        await node.until_told("request")
+        first = w.WorkerReply(number=1, goes_on=True, volatile=w.VolatileSaid(error="first"))
+        node.words.put_nowait(w.FromWorker(reply=first))
+        node.words.put_nowait(w.FromWorker(reply=w.WorkerReply(number=1, message="last")))
+        assert (await asked).message == "last"
+        for task in tasks:
+            task.cancel()
+    assert heard == ["first"]
+    assert link.asked == 0
+
+
+async def test_a_request_that_nobody_waits_for_is_stopped_at_the_worker() -> None:
+    node = Node()
+    async with asyncio.TaskGroup() as group:
+        tasks = await with_worker(node, group)
+        link = await node.links.opened()
+        asked = group.create_task(link.ask(w.WorkerRequest()))
+        await node.until_told("request")
+        asked.cancel()
+        await node.until_told("stop_request")
+        for task in tasks:
+            task.cancel()
