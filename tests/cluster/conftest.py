@@ -12,13 +12,12 @@ _HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One event loop per file; the files in two groups, because more clusters at once are heavy."""
-    ours = [item for item in items if _HERE in item.path.parents]
-    files = sorted({item.path.name for item in ours})
-    for item in ours:
-        group = files.index(item.path.name) % 2
+    """One event loop and one group per file: `./dev test` has two workers, so two run at once."""
+    for item in items:
+        if _HERE not in item.path.parents:
+            continue
         item.add_marker(pytest.mark.cluster)
-        item.add_marker(pytest.mark.xdist_group(f"cluster-{group}"))
+        item.add_marker(pytest.mark.xdist_group(f"cluster-{item.path.stem}"))
         item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 
