@@ -23,8 +23,9 @@ from molecule.node.forwarder import Commands
 from molecule.node.leader import Leader
 from molecule.node.membership import Membership
 from molecule.node.proposer import GroupResult, Proposer
-from molecule.rpc import errors, identity
+from molecule.rpc import errors, identity, proposals
 from molecule.rpc.channel import PeerChannels
+from molecule.rpc.proposals import ProposalStreams
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import peer_pb2_grpc
@@ -72,8 +73,10 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         is_gone: Callable[[str], bool],
         barrier: Callable[[], Awaitable[int]],
         answers: Answers,
+        limits: Limits,
     ) -> None:
         self._answers = answers
+        self._limits = limits
         self._proposer = proposer
         self._leader = leader
         self._membership = membership
@@ -87,7 +90,19 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             raise Forbidden(f"{node} was removed from the cluster; it may join again with a token")
         return node
 
-    async def Propose(self, request: p.ProposeRequest, _context: Any) -> p.ProposeReply:  # noqa: N802
+    async def Proposals(  # type: ignore[override]  # noqa: N802  # as for a session
+        self, request_iterator: AsyncIterator[p.ProposeCallBatch], context: Any
+    ) -> None:
+        """What another node's forwarder says, for as long as it speaks to this one."""
+
+        async def write(answers: Sequence[p.ProposeAnswer]) -> None:
+            await context.write(p.ProposeAnswerBatch(answers=answers))
+
+        await proposals.serve(
+            request_iterator, write, self.propose, peer=self._caller(), limits=self._limits
+        )
+
+    async def propose(self, request: p.ProposeRequest, _left_s: float = 0.0) -> p.ProposeReply:
         """Groups from another node's forwarder, together into the next entry."""
         node = self._caller()
         for group in request.groups:
@@ -212,6 +227,7 @@ class PeerClients:
         self._addresses = addresses
         self._channels = channels
         self._limits = limits
+        self._proposals = ProposalStreams(self._stub, limits)
 
     def _stub(self, node: str) -> Any:
         address = self._addresses.of(node)
@@ -219,11 +235,14 @@ class PeerClients:
             raise NoLeader(f"no address of node {node} is known")
         return peer_pb2_grpc.PeerStub(self._channels.to(node, address))
 
+    async def run(self) -> None:
+        """Carry proposals until cancelled."""
+        await self._proposals.run()
+
     async def propose(self, node: str, groups: Sequence[Commands]) -> list[GroupResult]:
         """Commit groups at the leader `node`."""
         request = p.ProposeRequest(groups=[p.CommandGroup(commands=group) for group in groups])
-        with errors.translated():
-            reply = await self._stub(node).Propose(request)
+        reply = await self._proposals.propose(node, request)
         return [wire.result_from_wire(group) for group in reply.groups]
 
     async def members(self, node: str) -> p.MembersReply:

@@ -72,10 +72,8 @@ class Runtime:
         on_restart: Callable[[str], None],
     ) -> None:
         self._config = config
-        self._told = told
-        self._opened = opened
-        self._on_fatal = on_fatal
-        self._on_refused = on_refused
+        self._told, self._opened = told, opened
+        self._on_fatal, self._on_refused = on_fatal, on_refused
         limits = config.limits
         self.metrics = NodeMetrics(software=__version__, limits=limits)
         self._credentials = credentials.load(config)
@@ -308,6 +306,7 @@ class Runtime:
                     gate=self.gates.of_peer,
                     volatile=self._volatile.of_peer,
                 ),
+                limits=limits,
             ),
         )
 
@@ -331,12 +330,13 @@ class Runtime:
             async with asyncio.TaskGroup() as group:
                 for part in (self._links.run(), self._proposer.run(), self._forwarder.run()):
                     group.create_task(part)
-                for part in (self._leader.run(), self._workers.run(), self._agent.run()):
+                for part in (self._clients.run(), self._leader.run(), self._workers.run()):
                     group.create_task(part)
                 group.create_task(self._members.membership.run(self._members.joining))
-                for part in (self._save(), self._watching.run(), self._volatile.run()):
+                for part in (self._agent.run(), self._save(), self._watching.run()):
                     group.create_task(part)
-                group.create_task(self._keeping.run())
+                for part in (self._volatile.run(), self._keeping.run()):
+                    group.create_task(part)
                 group.create_task(self._payloads.repair(self._live_documents.lacking))
                 group.create_task(self._payloads.collect(self._live_documents.is_referenced))
         finally:

@@ -166,6 +166,7 @@ class WorkerRuntime:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch.run())
                 group.create_task(self._forwarder.run())
+                group.create_task(self._clients.run())
                 group.create_task(self._workers.run())
                 group.create_task(self._agent.run())
         finally:

@@ -162,6 +162,106 @@ class ProposeReply(_message.Message):
 Global___ProposeReply: _TypeAlias = ProposeReply  # noqa: Y015
 
 @_typing.final
+class ProposeCall(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    WITHIN_MS_FIELD_NUMBER: _builtins.int
+    GIVEN_UP_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    within_ms: _builtins.int
+    """not used: who proposes waits as long as the leader leads"""
+    given_up: _builtins.bool
+    """nobody waits for the answer to this number any more; there is no request"""
+    @_builtins.property
+    def request(self) -> Global___ProposeRequest: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        request: Global___ProposeRequest | None = ...,
+        within_ms: _builtins.int = ...,
+        given_up: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given_up", b"given_up", "number", b"number", "request", b"request", "within_ms", b"within_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeCall: _TypeAlias = ProposeCall  # noqa: Y015
+
+@_typing.final
+class ProposeCallBatch(_message.Message):
+    """Calls that were ready at the same time, in order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProposeCall]: ...
+    def __init__(
+        self,
+        *,
+        calls: _abc.Iterable[Global___ProposeCall] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeCallBatch: _TypeAlias = ProposeCallBatch  # noqa: Y015
+
+@_typing.final
+class ProposeAnswer(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    REPLY_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    error: _builtins.bytes
+    """instead of a reply: molecule/rpc/errors.py"""
+    @_builtins.property
+    def reply(self) -> Global___ProposeReply: ...
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        reply: Global___ProposeReply | None = ...,
+        error: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reply", b"reply"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "number", b"number", "reply", b"reply"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeAnswer: _TypeAlias = ProposeAnswer  # noqa: Y015
+
+@_typing.final
+class ProposeAnswerBatch(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProposeAnswer]: ...
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___ProposeAnswer] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposeAnswerBatch: _TypeAlias = ProposeAnswerBatch  # noqa: Y015
+
+@_typing.final
 class ReportDeathReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

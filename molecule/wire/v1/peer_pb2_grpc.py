@@ -36,10 +36,10 @@ class PeerStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.Propose = channel.unary_unary(
-                '/molecule.wire.v1.Peer/Propose',
-                request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeRequest.SerializeToString,
-                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeReply.FromString,
+        self.Proposals = channel.stream_stream(
+                '/molecule.wire.v1.Peer/Proposals',
+                request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeCallBatch.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeAnswerBatch.FromString,
                 _registered_method=True)
         self.Session = channel.stream_stream(
                 '/molecule.wire.v1.Peer/Session',
@@ -96,8 +96,9 @@ class PeerStub:
 class PeerServicer:
     """Missing associated documentation comment in .proto file."""
 
-    def Propose(self, request, context):
+    def Proposals(self, request_iterator, context):
         """Commit groups of commands; each group stays together in one entry. Only the leader takes them.
+        One stream for all calls of a node, each answered by its number.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -173,10 +174,10 @@ class PeerServicer:
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Propose': grpc.unary_unary_rpc_method_handler(
-                    servicer.Propose,
-                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeRequest.FromString,
-                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeReply.SerializeToString,
+            'Proposals': grpc.stream_stream_rpc_method_handler(
+                    servicer.Proposals,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeCallBatch.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeAnswerBatch.SerializeToString,
             ),
             'Session': grpc.stream_stream_rpc_method_handler(
                     servicer.Session,
@@ -240,7 +241,7 @@ class Peer:
     """Missing associated documentation comment in .proto file."""
 
     @staticmethod
-    def Propose(request,
+    def Proposals(request_iterator,
             target,
             options=(),
             channel_credentials=None,
@@ -250,12 +251,12 @@ class Peer:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
+        return grpc.experimental.stream_stream(
+            request_iterator,
             target,
-            '/molecule.wire.v1.Peer/Propose',
-            molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeRequest.SerializeToString,
-            molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeReply.FromString,
+            '/molecule.wire.v1.Peer/Proposals',
+            molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeCallBatch.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_peer__pb2.ProposeAnswerBatch.FromString,
             options,
             channel_credentials,
             insecure,

@@ -33,8 +33,10 @@ class PeerStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PeerAsyncStub: ...
-    Propose: _grpc.UnaryUnaryMultiCallable[_peer_pb2.ProposeRequest, _peer_pb2.ProposeReply]
-    """Commit groups of commands; each group stays together in one entry. Only the leader takes them."""
+    Proposals: _grpc.StreamStreamMultiCallable[_peer_pb2.ProposeCallBatch, _peer_pb2.ProposeAnswerBatch]
+    """Commit groups of commands; each group stays together in one entry. Only the leader takes them.
+    One stream for all calls of a node, each answered by its number.
+    """
     Session: _grpc.StreamStreamMultiCallable[_peer_pb2.FromAgent, _peer_pb2.ToAgentBatch]
     """The agent's side sends heartbeats, the leader's side answers them and delivers assignments."""
     ReportDeath: _grpc.UnaryUnaryMultiCallable[_commands_pb2.ReportNodeDeath, _peer_pb2.ReportDeathReply]
@@ -56,8 +58,10 @@ class PeerStub:
 @_typing.type_check_only
 class PeerAsyncStub(PeerStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
-    Propose: _aio.UnaryUnaryMultiCallable[_peer_pb2.ProposeRequest, _peer_pb2.ProposeReply]  # type: ignore[assignment]
-    """Commit groups of commands; each group stays together in one entry. Only the leader takes them."""
+    Proposals: _aio.StreamStreamMultiCallable[_peer_pb2.ProposeCallBatch, _peer_pb2.ProposeAnswerBatch]  # type: ignore[assignment]
+    """Commit groups of commands; each group stays together in one entry. Only the leader takes them.
+    One stream for all calls of a node, each answered by its number.
+    """
     Session: _aio.StreamStreamMultiCallable[_peer_pb2.FromAgent, _peer_pb2.ToAgentBatch]  # type: ignore[assignment]
     """The agent's side sends heartbeats, the leader's side answers them and delivers assignments."""
     ReportDeath: _aio.UnaryUnaryMultiCallable[_commands_pb2.ReportNodeDeath, _peer_pb2.ReportDeathReply]  # type: ignore[assignment]
@@ -78,12 +82,14 @@ class PeerAsyncStub(PeerStub):
 
 class PeerServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
-    def Propose(
+    def Proposals(
         self,
-        request: _peer_pb2.ProposeRequest,
+        request_iterator: _MaybeAsyncIterator[_peer_pb2.ProposeCallBatch],
         context: _ServicerContext,
-    ) -> _typing.Union[_peer_pb2.ProposeReply, _abc.Awaitable[_peer_pb2.ProposeReply]]:
-        """Commit groups of commands; each group stays together in one entry. Only the leader takes them."""
+    ) -> _typing.Union[_abc.Iterator[_peer_pb2.ProposeAnswerBatch], _abc.AsyncIterator[_peer_pb2.ProposeAnswerBatch]]:
+        """Commit groups of commands; each group stays together in one entry. Only the leader takes them.
+        One stream for all calls of a node, each answered by its number.
+        """
 
     @_abc_1.abstractmethod
     def Session(

@@ -32,7 +32,7 @@ class Voter:
     async def other(self, _request: Any, _context: Any) -> None:
         """Asked by nobody here."""
 
-    Change = Gate = Group = Join = Members = Package = Propose = ReadIndex = other
+    Change = Gate = Group = Join = Members = Package = Proposals = ReadIndex = other
     Session = Volatile = other
 
     async def start(self, node: str) -> PeerServer:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from molecule.config import Limits
 from molecule.model.errors import Forbidden
 from molecule.node.peers import Answers, PeerService, SayMore, check_speaker
 from molecule.rpc import identity
@@ -54,6 +55,7 @@ def service(parts: Any, *, gone: bool) -> PeerService:
         answers=Answers(
             members=p.MembersReply, package=_package, group=_group, gate=_gate, volatile=_volatile
         ),
+        limits=Limits(),
     )
 
 
@@ -65,7 +67,7 @@ def caller() -> None:
 @pytest.mark.parametrize(
     ("method", "request_"),
     [
-        ("Propose", p.ProposeRequest()),
+        ("propose", p.ProposeRequest()),
         ("Join", p.JoinRequest()),
         ("Change", p.ChangeRequest(transfer="n1")),
         ("Members", p.MembersRequest()),
