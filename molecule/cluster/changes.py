@@ -1,13 +1,14 @@
 """What one entry changed, for the shells: rows to write, executions to look at, alarms to raise.
 
-Apply fills it and reads nothing back but `turned_away`. The rows of tables that change in place are
-only marked here, in `DirtyMarks`, and encoded when the storage writer asks
+Apply fills it and reads nothing back but `turned_away`. What each execution brings several of is a
+named tuple: making a frozen dataclass costs several times as much. The rows of tables that change
+in place are only marked here, in `DirtyMarks`, and encoded when the storage writer asks
 (`apply.StateMachine.take_dirty`).
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from molecule.cluster.execution import (
     NO_NODE,
@@ -29,12 +30,11 @@ _ROWS_BEYOND: Final = ("ended", "truncated")
 """Kinds that are told even when an execution's timeline is full."""
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineRow:
+class TimelineRow(NamedTuple):
     """One line of an execution's timeline; (execution, index, number) is its key."""
 
     execution: ExecutionId
-    index: int
+    index: int  # type: ignore[assignment]  # nobody looks a value up in this tuple
     number: int
     at_ms: int
     kind: str
@@ -44,12 +44,11 @@ class TimelineRow:
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
+class HistoryRow(NamedTuple):
     """A terminal execution; `view` is all that `execution show` tells (see `views.execution`)."""
 
     execution: ExecutionId
-    index: int
+    index: int  # type: ignore[assignment]  # nobody looks a value up in this tuple
     environment: str
     process: str
     version: str
@@ -60,8 +59,7 @@ class HistoryRow:
     view: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadRow:
+class PayloadRow(NamedTuple):
     """A payload to keep: the encoded wire `Payload`, or None to remove what is there.
 
     `owner` is an execution's id with slot `input`, `position` or `result`; or
@@ -97,8 +95,7 @@ class DeadLetterRow:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """An execution changed its state; `source` is None when it was accepted."""
 
     execution: ExecutionId

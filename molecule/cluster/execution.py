@@ -38,8 +38,7 @@ NO_INCARNATION: Final = Incarnation(0)
 NO_EPOCH: Final = Epoch(0)
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadMark:
+class PayloadMark(NamedTuple):
     """What the state knows of a payload: how large it is and which documents it keeps alive."""
 
     size_bytes: int
@@ -255,8 +254,7 @@ class Execution:
         return self.progress.held_for if self.progress is not None else NO_NODE
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """What is kept of a terminal execution while its idempotency key counts.
 
     `window_ms` is that of its version; 0: the cluster's own.

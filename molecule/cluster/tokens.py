@@ -5,8 +5,6 @@ takes each one away and sees a scenario fail. What stays true: nothing said unde
 changes anything.
 """
 
-from dataclasses import replace
-
 from molecule.cluster import losses
 from molecule.cluster.changes import Changes
 from molecule.cluster.execution import (
@@ -93,7 +91,7 @@ def refuse(
     losses.refused(state, ended.id, token, changes)
     if ended.late_words < state.bounds.late_words_told_max:
         changes.dirty.mark("ended", ended.id)
-        state.ended[ended.id] = replace(ended, late_words=ended.late_words + 1)
+        state.ended[ended.id] = ended._replace(late_words=ended.late_words + 1)
         facts = {"word": word, "said_token": token, "reason": "stale_token"}
         changes.tell_ended(state, ended, "refused", facts)
     return Rejected("stale_token", {"current": ended.token, "state": ended.state.value})
