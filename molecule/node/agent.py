@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from molecule.model.errors import MoleculeError
-from molecule.node import memory
+from molecule.node import idle, memory
 from molecule.node.agent_rounds import AgentRounds
 from molecule.node.clock import ClusterClock, boottime_us, wall_ms
 from molecule.node.control import Control, WorkerDied
@@ -27,6 +27,8 @@ _log = structlog.get_logger()
 
 _STOPPED = (-signal.SIGTERM, -signal.SIGINT, 0)
 """Ends by which a worker was stopped from above, or ended by itself: the work is not to blame."""
+_KILLS_EVERY_S = 1.0
+"""How long a kill by the kernel explains the death of a worker, at least."""
 _RETRY_S = 0.05
 _RETRY_MAX_S = 0.5
 
@@ -205,10 +207,15 @@ class Agent:
                 beat.disk.CopyFrom(disk)
             await session.send(p.FromAgent(heartbeat=beat))
             try:
-                async with asyncio.timeout(self._heartbeat_s):
+                async with asyncio.timeout(self._until_next_beat_s()):
                     await self._beat_now.wait()
             except TimeoutError:
                 continue
+
+    def _until_next_beat_s(self) -> float:
+        rounds = self.rounds
+        is_idle = rounds.is_empty and not rounds.draining.is_on
+        return idle.beat_every_s(self._heartbeat_s, lease_us=rounds.lease_us, is_idle=is_idle)
 
     async def _hear(self, session: LeaderSession) -> None:
         try:
@@ -288,9 +295,14 @@ class Agent:
         return "memory" if killed and (died.out_of_memory or self._memory.kernel_killed()) else ""
 
     async def _watch_memory(self) -> None:
+        looked_us = 0
         while True:
-            await asyncio.sleep(self._memory_sample_s)
-            self._memory.note_kills()
+            await asyncio.sleep(
+                self._memory_sample_s * (idle.LESS_OFTEN if self.rounds.is_empty else 1)
+            )
+            if boottime_us() - looked_us >= _KILLS_EVERY_S * 1_000_000:
+                looked_us = boottime_us()
+                self._memory.note_kills()
             for worker, pid in list(self._control.pids.items()):
                 memory_bytes = memory.resident_bytes(pid)
                 self.obey(self.rounds.measured(worker, memory_bytes, now_us=boottime_us()))

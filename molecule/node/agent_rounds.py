@@ -27,7 +27,7 @@ class AgentRounds:
     ) -> None:
         self._node = node
         self._life = life
-        self._lease_us = lease_us
+        self.lease_us = lease_us
         self._beats_max = limits.heartbeats_remembered_max
         self._sent: OrderedDict[int, int] = OrderedDict()
         self._number = 0
@@ -113,7 +113,7 @@ class AgentRounds:
             return False
         self.cluster_time_ms = max(self.cluster_time_ms, reply.cluster_time_ms)
         # The leader's settings count: while they are being changed, the node's may be others.
-        until = sent_us + min(reply.lease_ms * 1000, self._lease_us)
+        until = sent_us + min(reply.lease_ms * 1000, self.lease_us)
         if until > self.lease_until_us:
             self.lease_until_us = until
             for seat in self.seats:

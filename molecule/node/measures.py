@@ -19,6 +19,8 @@ _SLICE = 2_000
 _REASONS = frozenset(WaitReason)
 _LAG_EVERY_S = 0.025
 """Half of what a stall may last, so that every longer one is seen."""
+_LAG_IDLE_S = 0.1
+"""As long as nothing is applied: then there is nothing that a stall would hold up."""
 
 
 class Measures:
@@ -81,12 +83,14 @@ class Measures:
     async def _watch_loop(self) -> None:
         """See how late the loop comes to what is due, and how much of it the machine caused."""
         lag, stall = self._metrics.loop_lag.observe, self._metrics.loop_stall.observe
-        every_us = int(_LAG_EVERY_S * 1_000_000)
         wait = ProcessorWait()
         waited_us = wait.us()
+        state, seen = self._replica.state, -1
         while True:
-            due_us = boottime_us() + every_us
-            await asyncio.sleep(_LAG_EVERY_S)
+            every_s = _LAG_IDLE_S if state.index == seen else _LAG_EVERY_S
+            seen = state.index
+            due_us = boottime_us() + int(every_s * 1_000_000)
+            await asyncio.sleep(every_s)
             late_us = max(0, boottime_us() - due_us)
             before_us, waited_us = waited_us, wait.us()
             lag(late_us / 1_000_000)

@@ -4,6 +4,7 @@ import os
 from typing import Final
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_KILLS: Final = b"\noom_kill "
 
 
 def resident_bytes(pid: int) -> int:
@@ -32,10 +33,9 @@ class KernelKills:
 
 def _count() -> int:
     try:
-        with open("/proc/vmstat", encoding="ascii") as file:  # noqa: PTH123
-            for line in file:
-                if line.startswith("oom_kill "):
-                    return int(line.split()[1])
+        with open("/proc/vmstat", "rb") as file:  # noqa: PTH123
+            told = file.read()
+        place = told.find(_KILLS)
+        return int(told[place + len(_KILLS) :].split(maxsplit=1)[0]) if place >= 0 else 0
     except (OSError, ValueError):
-        pass
-    return 0
+        return 0

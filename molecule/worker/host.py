@@ -71,9 +71,13 @@ class WorkerHost:
             self._ended.set()
 
     async def _report(self) -> None:
+        tells = False
         while True:
             await asyncio.sleep(_STATUS_S)
-            self.tell_status()
+            # While nothing runs every second one is enough to be known as alive.
+            tells = not tells or bool(self._executions)
+            if tells:
+                self.tell_status()
 
     def handle(self, order: w.ToWorker) -> None:
         """Obey one order of the node process."""

@@ -111,7 +111,7 @@ async def test_a_node_says_neither_a_leaders_word_nor_one_of_another_node(
     parts = Parts()
     request = p.ProposeRequest(groups=[p.CommandGroup(commands=[command])])
     with pytest.raises(Forbidden):
-        await service(parts, gone=False).Propose(request, None)
+        await service(parts, gone=False).propose(request)
     assert parts.reached == []
 
 
