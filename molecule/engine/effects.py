@@ -130,8 +130,8 @@ def _is_remembered(frame: Effects) -> bool:
     return frame.node.spec.inside == "cluster" and frame.node.effect is not Effect.PURE
 
 
-def _take_values(run: Run, frame: Effects, values: tuple[object, ...]) -> None:
-    """The current document's effect is done, with these values (none when only that is known)."""
+def _take_values(run: Run, frame: Effects, values: tuple[object, ...] | None) -> None:
+    """The current document's effect is done, with these values; None when only that is known."""
     document = frame.sequence.documents[frame.next]
     going = outcomes.with_values(run, frame.node, document, values)
     if isinstance(going, Failure):
@@ -248,7 +248,7 @@ def _act_on(run: Run, frame: Effects, verdict: Verdict, why: str) -> None:
     match verdict:
         case Verdict.HAPPENED:
             _count_result(run, frame)
-            _take_values(run, frame, ())
+            _take_values(run, frame, None)
         case Verdict.DID_NOT_HAPPEN:
             if not frame.sequence.dropped:
                 send(run, frame)

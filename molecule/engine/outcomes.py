@@ -19,9 +19,16 @@ ERROR_PROPERTY = "error"
 
 
 def with_values(
-    run: Run, node: StepNode, document: Document, values: SequenceOf[Any]
+    run: Run, node: StepNode, document: Document, values: SequenceOf[Any] | None
 ) -> list[Document] | Failure:
-    """The documents that go on after an operation answered with `values`."""
+    """The documents that go on after an operation answered with `values`.
+
+    None: it is known to have happened and nothing more. No values are an answer, after which
+    nothing goes on; no answer must not end a document's way.
+    """
+    if values is None:
+        into = node.output.mode is OutputMode.INTO
+        return _enriched(node, document, None) if into else [document]
     match node.output.mode:
         case OutputMode.KEEP:
             return [document]

@@ -77,6 +77,19 @@ def test_killed_around_the_send_verify_finds_out(point: str) -> None:
     assert execution.target.step_counts() == {"tell": 1, "after": 1}
 
 
+@pytest.mark.parametrize("output", ["replace", "keep", "{into: told}"])
+@pytest.mark.parametrize("verify", [VERIFY, ""], ids=["verify found out", "a person said so"])
+def test_what_is_only_known_to_have_happened_goes_on(verify: str, output: str) -> None:
+    """The answer is lost, the document is not: it goes on as it was, or with null."""
+    process = a_process(TELL % f", output: {output}{verify}")
+    execution = Execution(process, documents({"n": 1}), crash=killed("after", PerformRequest))
+    if not verify:
+        execution.run()
+        execution.answer("e1/tell/0", "done")
+    assert execution.run().state is COMPLETED
+    assert execution.target.step_counts() == {"tell": 1, "after": 1}
+
+
 def test_a_repeat_after_not_done_has_the_same_key_and_bytes_and_a_new_intent() -> None:
     crash = killed("before", PerformRequest)
     execution = Execution(a_process(TELL % VERIFY), documents({"n": 1}), crash=crash)
