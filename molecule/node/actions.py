@@ -8,16 +8,9 @@ from molecule.access.policy import Action, Actor
 from molecule.cluster.outcome import Applied, Rejected
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
-from molecule.model.errors import (
-    Conflict,
-    InvalidInput,
-    LimitExceeded,
-    MoleculeError,
-    NotFound,
-    WrongState,
-)
+from molecule.model.errors import LimitExceeded
 from molecule.model.ids import ExecutionId
-from molecule.node import wire
+from molecule.node import refusals, wire
 from molecule.node.forwarder import Forwarder
 from molecule.wire.v1 import commands_pb2 as c
 
@@ -103,25 +96,4 @@ class Actions:
             case Applied():
                 return
             case Rejected() as rejected:
-                raise _refused(execution, rejected)
-
-
-def _refused(execution: str, rejected: Rejected) -> MoleculeError:
-    facts = dict(rejected.facts)
-    match rejected.reason:
-        case "unknown_execution":
-            return NotFound(f"there is no execution {execution} that could be changed")
-        case "wrong_state":
-            return WrongState(f"execution {execution} is {facts.get('state')}", **facts)
-        case "too_early":
-            return Conflict(
-                f"the request of {facts.get('effect')} may still be under way: repeat this from "
-                f"{facts.get('not_before_ms')} (ms since 1970) on",
-                **facts,
-            )
-        case "unknown_effect":
-            return NotFound(f"{facts.get('effect')} is not in doubt in {execution}", **facts)
-        case "invalid":
-            return InvalidInput(f"{facts.get('field')} is invalid", **facts)
-        case reason:
-            return Conflict(f"refused: {reason}", **facts)
+                raise refusals.error_of(rejected, execution=execution)

@@ -19,18 +19,15 @@ from molecule.cluster.outcome import Applied, Rejected
 from molecule.cluster.state import ClusterState
 from molecule.config import NodeConfig
 from molecule.model.errors import (
-    AlreadyExists,
     Conflict,
-    Forbidden,
     InvalidInput,
     MoleculeError,
     NotFound,
-    Unauthenticated,
     Unavailable,
     WrongState,
 )
 from molecule.model.ids import NodeId
-from molecule.node import wire
+from molecule.node import refusals, wire
 from molecule.node.addresses import Addresses
 from molecule.node.forwarder import Forwarder
 from molecule.node.holders import Holders
@@ -105,7 +102,7 @@ class ClusterActions:
         digest = _digest(str(fields["secret"]))
         if digest not in self._state().join_tokens:
             # Said before anything is signed or proposed: anybody may call this.
-            raise _refused("", Rejected("unknown_token"))
+            raise refusals.error_of(Rejected("unknown_token"))
         authority = await asyncio.to_thread(
             signing.read_authority, Path(config.tls.ca), Path(config.ca_key)
         )
@@ -227,36 +224,8 @@ class ClusterActions:
             case Applied(value=value):
                 return value
             case Rejected() as rejected:
-                raise _refused(node, rejected)
+                raise refusals.error_of(rejected, node=node)
 
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _refused(node: str, rejected: Rejected) -> MoleculeError:
-    facts = dict(rejected.facts)
-    match rejected.reason:
-        case "unknown_token":
-            return Unauthenticated("nobody made this join token, or it is over and forgotten")
-        case "token_used":
-            return Forbidden(
-                f"this join token has let {facts['by']} in; each node needs one of its own", **facts
-            )
-        case "token_expired":
-            return Forbidden("this join token has expired; make another one", **facts)
-        case "token_role":
-            return Forbidden(f"this join token is for a {facts['role']}", **facts)
-        case "node_exists":
-            return AlreadyExists(
-                f"there is a node {node} already; take another name, or let that one leave first",
-                **facts,
-            )
-        case "node_busy":
-            return WrongState(f"{node} still holds work: drain it first", **facts)
-        case "unknown_node":
-            return NotFound(f"there is no node {node}")
-        case "invalid":
-            return InvalidInput(f"{facts.get('field')} is invalid", **facts)
-        case reason:
-            return Conflict(f"refused: {reason}", **facts)

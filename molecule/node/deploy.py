@@ -10,18 +10,17 @@ from typing import Any
 from molecule.access import policy
 from molecule.access.policy import Action, Actor
 from molecule.cluster import listening
-from molecule.cluster.outcome import Applied, Rejected
+from molecule.cluster.outcome import Rejected
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
 from molecule.model.errors import (
-    Conflict,
     Finding,
     InvalidInput,
     InvalidProcess,
     LimitExceeded,
 )
 from molecule.model.ids import ProcessName
-from molecule.node import wire
+from molecule.node import refusals, wire
 from molecule.node.forwarder import Forwarder
 from molecule.node.payloads import Payloads
 from molecule.node.submit import AskWorker
@@ -72,11 +71,9 @@ class DeployDoor:
         commands = await self._commands(actor, environment, reply)
         result = await self._forwarder.insist(commands, within_s=within_s)
         for outcome in result.outcomes:
-            if isinstance(outcome, Rejected) and outcome.reason == "path_taken":
-                # Another apply was faster than this one's look at the paths.
-                raise _path_taken(str(outcome.facts["path"]), str(outcome.facts["process"]))
-            if not isinstance(outcome, Applied):
-                raise Conflict(f"the cluster refused: {outcome.reason}", **outcome.facts)
+            if isinstance(outcome, Rejected):
+                # A path may be taken: another apply was faster than this one's look at them.
+                raise refusals.error_of(outcome, environment=environment)
         return {
             "environment": environment,
             "index": result.index,
@@ -108,7 +105,8 @@ class DeployDoor:
                 listening.claim(wanted.method, wanted.path), ProcessName(built.process)
             )
             if holder != built.process:
-                raise _path_taken(f"{wanted.method} {wanted.path}", holder)
+                path = f"{wanted.method} {wanted.path}"
+                raise refusals.error_of(Rejected("path_taken", {"path": path, "process": holder}))
 
     def _ordered(
         self, environment: str, versions: Sequence[w.BuiltVersion]
@@ -158,15 +156,6 @@ class DeployDoor:
             commands.append(c.Command(version=1, put_version=version))
             commands.append(c.Command(version=1, activate_version=activate))
         return commands
-
-
-def _path_taken(path: str, process: str) -> Conflict:
-    return Conflict(
-        f"{path} is taken by process {process} in this environment: use another path, or switch "
-        f"the trigger of {process} off first",
-        path=path,
-        process=process,
-    )
 
 
 def _findings(told: Iterable[w.FoundFault]) -> tuple[Finding, ...]:

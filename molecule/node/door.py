@@ -105,13 +105,6 @@ class DoorService(door_pb2_grpc.DoorServicer):
     def _within_s(self) -> float:
         return self._limits.door_wait_for_leader_ms / 1000
 
-    async def Submit(self, request: d.SubmitRequest, context: Any) -> d.SubmitReply:  # noqa: N802
-        """One call by itself; gateways send theirs together (`node/submissions.py`)."""
-        left_s = context.time_remaining()
-        return await self.submit(
-            request, self._limits.wait_ms_max / 1000 if left_s is None else left_s
-        )
-
     async def submit(self, request: d.SubmitRequest, left_s: float) -> d.SubmitReply:
         """Accept, and wait for the end when asked."""
         loop = asyncio.get_running_loop()

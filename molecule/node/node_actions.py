@@ -8,9 +8,9 @@ from molecule.access.policy import Action, Actor
 from molecule.cluster.outcome import Applied, Rejected
 from molecule.cluster.state import ClusterState, Node
 from molecule.config import Limits
-from molecule.model.errors import Conflict, InvalidInput, MoleculeError, NotFound, WrongState
+from molecule.model.errors import Conflict, InvalidInput, NotFound
 from molecule.model.ids import NodeId
-from molecule.node import wire
+from molecule.node import refusals, wire
 from molecule.node.forwarder import Forwarder
 from molecule.node.holders import Holders, Holdings
 from molecule.scheduler import drain
@@ -87,20 +87,23 @@ class NodeActions:
             case Applied():
                 return
             case Rejected() as rejected:
-                raise _refused(name, rejected)
+                raise refusals.error_of(rejected, node=name)
 
     def _told(self, node: Node, planned: DrainPlan, holdings: Holdings) -> View:
         is_voter = node.id in holdings.voters
         endangered = holdings.endangered_without(node.id) if is_voter else 0
-        refusals = [_refusal(node.id, planned.refusal).message] if planned.refusal else []
+        told = []
+        if planned.refusal:
+            refused = refusals.error_of(Rejected(planned.refusal), node=node.id)
+            told.append(refused.message)
         if endangered:
-            refusals.append(_few_holders(node.id, endangered, holdings))
+            told.append(_few_holders(node.id, endangered, holdings))
         limit = self._limits.drain_plan_items_max
         return {
             "node": node.id,
             "draining": node.is_draining,
-            "refused": bool(refusals),
-            "refusals": refusals,
+            "refused": bool(told),
+            "refusals": told,
             "notes": self._notes(node, planned, holdings),
             "held": len(planned.executions),
             "moves": planned.moves,
@@ -149,24 +152,3 @@ def _few_holders(name: str, endangered: int, holdings: Holdings) -> str:
     if holdings.silent:
         told += f", and start {', '.join(voter for voter in holdings.silent)}"
     return told
-
-
-def _refusal(name: str, reason: str) -> MoleculeError:
-    return _refused(name, Rejected(reason))
-
-
-def _refused(name: str, rejected: Rejected) -> MoleculeError:
-    facts = dict(rejected.facts)
-    match rejected.reason:
-        case "unknown_node":
-            return NotFound(f"no node {name} has registered")
-        case "node_lost":
-            return WrongState(
-                f"node {name} is lost, so it holds nothing that it could give back", **facts
-            )
-        case "no_other_node":
-            return Conflict(f"no other node takes work now, so what {name} holds could go nowhere")
-        case "node_stops":
-            return WrongState(f"node {name} is about to stop and takes no work until it is back")
-        case reason:
-            return Conflict(f"refused: {reason}", **facts)

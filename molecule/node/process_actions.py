@@ -8,9 +8,9 @@ from molecule.access.policy import Action, Actor
 from molecule.cluster.outcome import Rejected
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
-from molecule.model.errors import Conflict, LimitExceeded, NotFound
+from molecule.model.errors import LimitExceeded
 from molecule.model.ids import ProcessName
-from molecule.node import wire
+from molecule.node import refusals, wire
 from molecule.node.forwarder import Forwarder
 from molecule.node.submit import deployed
 from molecule.wire.v1 import commands_pb2 as c
@@ -73,12 +73,5 @@ class ProcessActions:
     async def _say(self, command: c.Command, process: str, within_s: float) -> None:
         result = await self._forwarder.insist([command], within_s=within_s)
         outcome = result.outcomes[0]
-        if not isinstance(outcome, Rejected):
-            return
-        match outcome.reason:
-            case "unknown_process":
-                raise NotFound(f"no process {process} is deployed there: apply it first")
-            case "key_not_held":
-                raise NotFound(f"{process} has no such key that is held for dead letters")
-            case reason:
-                raise Conflict(f"refused: {reason}", **outcome.facts)
+        if isinstance(outcome, Rejected):
+            raise refusals.error_of(outcome, process=process)

@@ -13,16 +13,11 @@ from molecule.cluster.outcome import Applied, Rejected
 from molecule.config import Limits
 from molecule.model import payload
 from molecule.model.errors import (
-    Conflict,
     InvalidInput,
-    KeyConflict,
     LimitExceeded,
-    MoleculeError,
-    NotFound,
-    WrongState,
 )
 from molecule.model.signals import CORRELATION_LENGTH_MAX, is_signal_name
-from molecule.node import wire
+from molecule.node import refusals, wire
 from molecule.node.forwarder import Forwarder
 from molecule.node.payloads import Payloads
 from molecule.wire.v1 import commands_pb2 as c
@@ -73,7 +68,7 @@ class Signals:
                     "repeated_key": bool(facts.get("repeated", False)),
                 }
             case Rejected() as rejected:
-                raise _refused(execution, key, rejected)
+                raise refusals.error_of(rejected, execution=execution, key=key)
 
     def _check(self, key: str, name: str, correlation: str) -> None:
         if not is_signal_name(name):
@@ -87,18 +82,3 @@ class Signals:
         ):
             if len(text) > allowed:
                 raise LimitExceeded(limit=what, allowed=allowed, asked=len(text))
-
-
-def _refused(execution: str, key: str, rejected: Rejected) -> MoleculeError:
-    facts = dict(rejected.facts)
-    match rejected.reason:
-        case "unknown_execution":
-            return NotFound(f"there is no execution {execution} that could be told anything")
-        case "wrong_state":
-            return WrongState(f"execution {execution} is {facts['state']}: nobody waits", **facts)
-        case "key_conflict":
-            return KeyConflict(f"the idempotency key {key} was used before with another signal")
-        case "limit":
-            return Conflict(f"execution {execution} was told too much: {facts['limit']}", **facts)
-        case reason:
-            return InvalidInput(f"the signal is invalid: {reason}", **facts)

@@ -19,18 +19,13 @@ from molecule.config import Limits
 from molecule.model.errors import (
     Conflict,
     InvalidInput,
-    KeyConflict,
     LimitExceeded,
     MoleculeError,
     NotFound,
-    Overlap,
-    Overloaded,
-    StaleToken,
-    TooOld,
     Unavailable,
 )
 from molecule.model.ids import NodeId, ProcessName, VersionId
-from molecule.node import listeners, wire
+from molecule.node import listeners, refusals, wire
 from molecule.node.clock import wall_ms
 from molecule.node.forwarder import Forwarder
 from molecule.node.payloads import Payloads
@@ -304,40 +299,12 @@ def accepted(command: c.SubmitExecution, outcome: Outcome) -> Accepted:
         first = str(outcome.facts.get("execution", command.execution))
         # A command that was said twice meets itself: only another execution's id is another answer.
         return Accepted(first, repeated_key=first != command.execution)
-    key = command.idempotency_key
-    refused: MoleculeError
-    match outcome.reason:
-        case "key_conflict":
-            refused = KeyConflict(
-                f"the idempotency key {key} was used before with another body", **outcome.facts
-            )
-        case "too_old":
-            refused = TooOld(
-                f"the idempotency key {key} is older than the dedup window", **outcome.facts
-            )
-        case "overloaded":
-            limit = outcome.facts.get("limit")
-            refused = Overloaded(f"as many executions are open as {limit} allows", **outcome.facts)
-        case "overlap":
-            running = outcome.facts.get("execution")
-            refused = Overlap(
-                f"{command.process} skips what overlaps, and {running} is not over", **outcome.facts
-            )
-        case "stale_token":
-            refused = StaleToken("the trigger was moved to another node", **outcome.facts)
-        case "unknown_process" | "unknown_environment":
-            refused = NotFound(f"{command.process} is not deployed in {command.environment}")
-        case "expired":
-            refused = InvalidInput(
-                "expires is over already: the execution would never begin", **outcome.facts
-            )
-        case "invalid" if "made_at_ms" in outcome.facts:
-            # A new leader learns the time from the others' clocks a moment after its election.
-            refused = Unavailable(
-                f"the idempotency key {key} holds a time that is ahead of the cluster's clock"
-            )
-        case "invalid":
-            refused = InvalidInput(f"the submission is invalid: {dict(outcome.facts)}")
-        case _:
-            refused = Unavailable(f"refused: {outcome.reason}", **outcome.facts)
-    return Accepted(refusal=refused)
+    refusal = refusals.error_of(
+        outcome,
+        otherwise=Unavailable,
+        key=command.idempotency_key,
+        execution=command.execution,
+        process=command.process,
+        environment=command.environment,
+    )
+    return Accepted(refusal=refusal)

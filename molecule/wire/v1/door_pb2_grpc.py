@@ -34,11 +34,6 @@ class DoorStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.Submit = channel.unary_unary(
-                '/molecule.wire.v1.Door/Submit',
-                request_serializer=molecule_dot_wire_dot_v1_dot_door__pb2.SubmitRequest.SerializeToString,
-                response_deserializer=molecule_dot_wire_dot_v1_dot_door__pb2.SubmitReply.FromString,
-                _registered_method=True)
         self.Await = channel.unary_unary(
                 '/molecule.wire.v1.Door/Await',
                 request_serializer=molecule_dot_wire_dot_v1_dot_door__pb2.AwaitRequest.SerializeToString,
@@ -58,12 +53,6 @@ class DoorStub:
 
 class DoorServicer:
     """Missing associated documentation comment in .proto file."""
-
-    def Submit(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
 
     def Await(self, request, context):
         """Missing associated documentation comment in .proto file."""
@@ -86,11 +75,6 @@ class DoorServicer:
 
 def add_DoorServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'Submit': grpc.unary_unary_rpc_method_handler(
-                    servicer.Submit,
-                    request_deserializer=molecule_dot_wire_dot_v1_dot_door__pb2.SubmitRequest.FromString,
-                    response_serializer=molecule_dot_wire_dot_v1_dot_door__pb2.SubmitReply.SerializeToString,
-            ),
             'Await': grpc.unary_unary_rpc_method_handler(
                     servicer.Await,
                     request_deserializer=molecule_dot_wire_dot_v1_dot_door__pb2.AwaitRequest.FromString,
@@ -116,33 +100,6 @@ def add_DoorServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class Door:
     """Missing associated documentation comment in .proto file."""
-
-    @staticmethod
-    def Submit(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/molecule.wire.v1.Door/Submit',
-            molecule_dot_wire_dot_v1_dot_door__pb2.SubmitRequest.SerializeToString,
-            molecule_dot_wire_dot_v1_dot_door__pb2.SubmitReply.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
 
     @staticmethod
     def Await(request,

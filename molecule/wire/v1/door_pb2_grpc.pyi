@@ -33,7 +33,6 @@ class DoorStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DoorAsyncStub: ...
-    Submit: _grpc.UnaryUnaryMultiCallable[_door_pb2.SubmitRequest, _door_pb2.SubmitReply]
     Await: _grpc.UnaryUnaryMultiCallable[_door_pb2.AwaitRequest, _door_pb2.AwaitReply]
     Read: _grpc.UnaryUnaryMultiCallable[_door_pb2.ReadRequest, _door_pb2.ReadReply]
     Act: _grpc.UnaryUnaryMultiCallable[_door_pb2.ActRequest, _door_pb2.ReadReply]
@@ -41,19 +40,11 @@ class DoorStub:
 @_typing.type_check_only
 class DoorAsyncStub(DoorStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
-    Submit: _aio.UnaryUnaryMultiCallable[_door_pb2.SubmitRequest, _door_pb2.SubmitReply]  # type: ignore[assignment]
     Await: _aio.UnaryUnaryMultiCallable[_door_pb2.AwaitRequest, _door_pb2.AwaitReply]  # type: ignore[assignment]
     Read: _aio.UnaryUnaryMultiCallable[_door_pb2.ReadRequest, _door_pb2.ReadReply]  # type: ignore[assignment]
     Act: _aio.UnaryUnaryMultiCallable[_door_pb2.ActRequest, _door_pb2.ReadReply]  # type: ignore[assignment]
 
 class DoorServicer(metaclass=_abc_1.ABCMeta):
-    @_abc_1.abstractmethod
-    def Submit(
-        self,
-        request: _door_pb2.SubmitRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_door_pb2.SubmitReply, _abc.Awaitable[_door_pb2.SubmitReply]]: ...
-
     @_abc_1.abstractmethod
     def Await(
         self,

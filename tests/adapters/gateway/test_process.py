@@ -43,9 +43,6 @@ class DoorService(DoorServicer):
     def __init__(self, door: FakeDoor) -> None:
         self._door = door
 
-    async def Submit(self, request: Any, context: Any) -> Any:
-        return await _told(self._door.submit(request, timeout_s=context.time_remaining()), context)
-
     async def Await(self, request: Any, context: Any) -> Any:
         return await _told(self._door.wait_for(request, timeout_s=0), context)
 

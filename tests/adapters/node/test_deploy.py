@@ -5,7 +5,6 @@ import pytest
 from molecule.access.policy import ADMIN, ANONYMOUS
 from molecule.config import Limits
 from molecule.model.errors import (
-    Conflict,
     InvalidInput,
     InvalidProcess,
     LimitExceeded,
@@ -78,9 +77,9 @@ async def test_apply_that_the_worker_could_not_do_is_refused(node: OneNode) -> N
         await a_door(node).apply(ADMIN, ENVIRONMENT, FILES, within_s=WITHIN_S)
 
 
-async def test_apply_that_the_state_refuses_is_a_conflict(node: OneNode) -> None:
+async def test_apply_that_the_state_refuses_says_what_is_invalid(node: OneNode) -> None:
     node.replies = [w.WorkerReply(versions=[w.BuiltVersion(process="", version="v7")])]
-    with pytest.raises(Conflict, match="the cluster refused"):
+    with pytest.raises(InvalidInput, match="process is invalid"):
         await a_door(node).apply(ADMIN, ENVIRONMENT, FILES, within_s=WITHIN_S)
 
 

@@ -266,7 +266,7 @@ async def test_what_only_waits_is_told_without_an_error(doors: Doors) -> None:
         environment=ENVIRONMENT,
         submissions=[d.Submission(idempotency_key="k1", input=b"[1]")],
     )
-    (told,) = (await doors.door.Submit(request, Call())).results
+    (told,) = (await doors.door.submit(request, 60.0)).results
     assert (told.state, told.error, told.error_code) == ("PENDING", "", "")
 
 

@@ -13,7 +13,7 @@ from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import door_pb2 as d
 from molecule.wire.v1 import worker_pb2 as w
 from tests.adapters.node.one_node import ENVIRONMENT, one_node
-from tests.adapters.node.test_door import TOKEN, Call, Doors
+from tests.adapters.node.test_door import TOKEN, Doors
 
 
 @pytest_asyncio.fixture
@@ -22,6 +22,7 @@ async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
         yield Doors(node)
 
 
+LEFT_S = 60.0
 LISTENER = c.Listener(method="POST", path="/o/{id}", reply="accepted", auth="token")
 
 
@@ -67,14 +68,14 @@ async def test_gateway_learns_the_listeners_without_a_token(doors: Doors) -> Non
 async def test_listener_asks_for_a_token_unless_its_version_says_none(doors: Doors) -> None:
     await listen(doors)
     with pytest.raises(Unauthenticated):
-        await doors.door.Submit(to_listener(), Call())
-    reply = await doors.door.Submit(to_listener(bearer=TOKEN), Call())
+        await doors.door.submit(to_listener(), LEFT_S)
+    reply = await doors.door.submit(to_listener(bearer=TOKEN), LEFT_S)
     assert reply.results[0].execution
 
 
 async def test_open_listener_submits_in_its_own_name_whatever_the_token(doors: Doors) -> None:
     await listen(doors, auth="none")
-    reply = await doors.door.Submit(to_listener(bearer="wrong"), Call())
+    reply = await doors.door.submit(to_listener(bearer="wrong"), LEFT_S)
     execution = doors.node.state.executions[ExecutionId(reply.results[0].execution)]
     assert execution.actor == f"trigger:{ENVIRONMENT}/open"
 
@@ -82,14 +83,14 @@ async def test_open_listener_submits_in_its_own_name_whatever_the_token(doors: D
 async def test_request_to_a_listener_that_is_not_the_active_one_is_refused(doors: Doors) -> None:
     await listen(doors, auth="none")
     with pytest.raises(NotFound):
-        await doors.door.Submit(to_listener("/old"), Call())
+        await doors.door.submit(to_listener("/old"), LEFT_S)
 
 
 async def test_dedup_gives_the_key_of_the_process_and_the_caller_is_told(doors: Doors) -> None:
     await listen(doors, checked=True)
     for key in ("A 1", "42"):
         doors.node.replies = [w.WorkerReply(stamps=[w.DoorStamp(idempotency_key=key)])]
-        reply = await doors.door.Submit(to_listener(bearer=TOKEN), Call())
+        reply = await doors.door.submit(to_listener(bearer=TOKEN), LEFT_S)
         (result,) = reply.results
         execution = doors.node.state.executions[ExecutionId(result.execution)]
         assert result.idempotency_key == execution.idempotency_key
@@ -101,7 +102,7 @@ async def test_same_content_under_one_key_is_the_same_request(doors: Doors) -> N
     first = to_listener(bearer=TOKEN, content="digest")
     again = to_listener(bearer=TOKEN, content="digest")
     again.submissions[0].input = b"[2]"
-    replies = [await doors.door.Submit(asked, Call()) for asked in (first, again)]
+    replies = [await doors.door.submit(asked, LEFT_S) for asked in (first, again)]
     assert replies[0].results[0].execution == replies[1].results[0].execution
 
 
@@ -110,10 +111,10 @@ async def test_caller_is_answered_before_the_end_once_the_answer_is_committed(
 ) -> None:
     await listen(doors, reply="result")
     request = to_listener(bearer=TOKEN)
-    await doors.door.Submit(request, Call())
+    await doors.door.submit(request, LEFT_S)
     (execution,) = doors.node.state.executions.values()
     request.wait_ms = 60_000
-    waiting = asyncio.create_task(doors.door.Submit(request, Call()))
+    waiting = asyncio.create_task(doors.door.submit(request, LEFT_S))
     await asyncio.sleep(0)
     answer = c.HttpAnswer(status=201, body=b"made")
     await doors.node.say(
@@ -127,5 +128,5 @@ async def test_caller_is_answered_before_the_end_once_the_answer_is_committed(
     )
     (result,) = (await waiting).results
     assert (result.answer, result.state) == (answer, "ASSIGNED")
-    (again,) = (await doors.door.Submit(request, Call())).results
+    (again,) = (await doors.door.submit(request, LEFT_S)).results
     assert (again.execution, again.answer) == (result.execution, answer)
