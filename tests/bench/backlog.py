@@ -10,7 +10,7 @@ import re
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from tests.bench import machine
 from tests.bench.figures import Figures, Goal, Scale
@@ -47,7 +47,8 @@ class _Point:
     at_s: float
     ended: int
     left: int
-    cpu_s: float
+    cpu_s: Counter[str]
+    """By role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,15 @@ class _Drain:
     @property
     def cpu_us_each(self) -> float:
         """Processor time per execution, of all processes of the cluster."""
-        return (self.points[-1].cpu_s - self.points[0].cpu_s) * 1e6 / max(self.ended, 1)
+        return sum(self.us_each().values())
+
+    def us_each(self) -> dict[str, int]:
+        """The same by role."""
+        spent = self.points[-1].cpu_s - self.points[0].cpu_s
+        return {
+            role: round(seconds * 1e6 / max(self.ended, 1))
+            for role, seconds in sorted(spent.items())
+        }
 
     def parts(self) -> "list[_Drain]":
         """About tenths, one after the other."""
@@ -118,12 +127,12 @@ def _note_drain(figures: Figures, whole: _Drain, alone: _Drain) -> None:
     figures.note(DRAIN, whole.rate, drained=whole.ended, left=left, load_average=load)
 
 
-def _beside(drain: _Drain, alone: _Drain) -> dict[str, int]:
+def _beside(drain: _Drain, alone: _Drain) -> dict[str, Any]:
     return {
         "rate": round(drain.rate),
         "empty_rate": round(alone.rate),
-        "cpu_us_each": round(drain.cpu_us_each),
-        "empty_cpu_us_each": round(alone.cpu_us_each),
+        "cpu_us_each": drain.us_each(),
+        "empty_cpu_us_each": alone.us_each(),
     }
 
 
@@ -168,7 +177,7 @@ async def _drain(site: Site, left: int) -> _Drain:
         law, counts = status["conservation"], status["counts"]
         ended = int(law["completed"] + law["failed"] + law["cancelled"])
         waiting = int(counts["PENDING"] + counts["ASSIGNED"])
-        return _Point(time.monotonic(), ended, waiting, sum(machine.cpu_seconds(roles).values()))
+        return _Point(time.monotonic(), ended, waiting, machine.cpu_seconds(roles))
 
     points = [await look()]
     while points[-1].left > left:
