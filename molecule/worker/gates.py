@@ -45,6 +45,27 @@ class Permit:
 
 FREE: Final = Permit()
 
+
+class Leave:
+    """What a call asks directly before its bytes leave: lease and token, and first the permit.
+
+    It asks again when a redirect makes it send again; then it has left, within its permit, and may
+    have had its effect.
+    """
+
+    def __init__(self, check: Callable[[], None], permit: Permit) -> None:
+        self._check = check
+        self._permit = permit
+        self.sent = False
+
+    def __call__(self) -> None:
+        """Raises what the check raises, and `PermitOver`."""
+        self._check()
+        if not self.sent:
+            self._permit.check()
+        self.sent = True
+
+
 Answered = RequestPerformed | RequestFailed
 Send = Callable[[Permit], Awaitable[Answered]]
 

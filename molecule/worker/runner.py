@@ -51,7 +51,7 @@ from molecule.worker import components, speaker
 from molecule.worker.caches import Caches
 from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.evidence import Evidence, TellStep
-from molecule.worker.gates import FREE, Answered, GateKeeper, Permit, PermitOver
+from molecule.worker.gates import FREE, Answered, GateKeeper, Leave, Permit, PermitOver
 from molecule.worker.inside import Inside
 from molecule.worker.kernel import Fenced, Lease
 from molecule.worker.packages import Opened, Packages
@@ -270,14 +270,7 @@ class ExecutionRunner:
     async def _send(self, item: PerformRequest, opened: Opened, permit: Permit) -> Answered:
         await self.progress.begin(item.call, item.step.path)
         began = time.perf_counter_ns()
-        sent = False
-
-        def before_send() -> None:
-            nonlocal sent
-            self._check()
-            permit.check()
-            sent = True
-
+        leave = Leave(self._check, permit)
         found: Reply | Failure
         try:
             client = self._inside.client(item.step) or await opened.client(item.step.connection)
@@ -289,7 +282,7 @@ class ExecutionRunner:
         else:
             timeout_s = item.timeout_ms / 1_000
             deadline = asyncio.get_running_loop().time() + timeout_s
-            call = CallContext(item.effect_key, timeout_s, deadline, before_send, item.retry)
+            call = CallContext(item.effect_key, timeout_s, deadline, leave, item.retry)
             try:
                 found = await components.perform(item, client, call)
             except PermitOver:
@@ -298,7 +291,7 @@ class ExecutionRunner:
         spent_us = (time.perf_counter_ns() - began) // 1_000
         self.progress.end(item.call)
         if isinstance(found, Failure):
-            return RequestFailed(item.call, self._now_ms(), spent_us, found, sent)
+            return RequestFailed(item.call, self._now_ms(), spent_us, found, leave.sent)
         return RequestPerformed(item.call, self._now_ms(), spent_us, found)
 
     async def _commit(self, item: Commit) -> Event:

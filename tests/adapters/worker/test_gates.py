@@ -14,7 +14,7 @@ from molecule.model.execution import WaitReason
 from molecule.model.gate import GatePolicy
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker import kernel
-from molecule.worker.gates import Answered, GateKeeper, Permit
+from molecule.worker.gates import Answered, GateKeeper, Leave, Permit, PermitOver
 from tests.fakes.executions import Execution, a_process, documents
 
 _BREAKER: Final = GatePolicy("target", failures=3, within_ms=60_000, open_ms=2_000)
@@ -121,6 +121,23 @@ async def test_a_call_that_is_too_late_for_its_permit_asks_for_another_one() -> 
     event = failed(item, _DEFINITE)
     assert await through(node, item, _RATE, event) is event
     assert node.answers == []
+
+
+def test_a_call_that_has_left_may_follow_a_redirect_when_its_permit_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_us = [1_000]
+    monkeypatch.setattr(kernel, "boottime_us", lambda: now_us[0])
+    asked: list[None] = []
+    leave = Leave(lambda: asked.append(None), Permit(until_boottime_us=1_000))
+    leave()
+    now_us[0] += 1
+    leave()
+    assert (leave.sent, len(asked)) == (True, 2)
+    late = Leave(lambda: None, Permit(until_boottime_us=1_000))
+    with pytest.raises(PermitOver):
+        late()
+    assert not late.sent
 
 
 async def test_a_held_call_is_not_sent() -> None:
