@@ -41,6 +41,7 @@ class WorkerHost:
             tasks = [
                 self._group.create_task(self._carry(hello, open_stream)),
                 self._group.create_task(self._report()),
+                self._group.create_task(self._tidy_up()),
             ]
             await self._ended.wait()
             for task in [*tasks, *self._tasks()]:
@@ -78,6 +79,11 @@ class WorkerHost:
             tells = not tells or bool(self._executions)
             if tells:
                 self.tell_status()
+
+    async def _tidy_up(self) -> None:
+        while True:
+            await asyncio.sleep(_STATUS_S)
+            await self._services.packages.close_unused()
 
     def handle(self, order: w.ToWorker) -> None:
         """Obey one order of the node process."""

@@ -8,10 +8,13 @@ import asyncio
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+import structlog
 
 from molecule.component.contract import Connector
 from molecule.component.registry import Registry
@@ -20,6 +23,8 @@ from molecule.definition import package as packages
 from molecule.definition.built import RunnableProcess
 from molecule.model.errors import InvalidConfig, NotFound
 from molecule.model.gate import NO_GATE, GatePolicy
+
+_log = structlog.get_logger(__name__)
 
 _OPENED_MAX: Final = 64
 _CONTENTS_MAX: Final = 256
@@ -39,7 +44,7 @@ def credential(reference: str) -> str:
     raise InvalidConfig(f"the credential {reference} does not exist on this node")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Opened:
     """A process opened for an environment, with the clients of its connections."""
 
@@ -47,6 +52,13 @@ class Opened:
     resolve: Callable[[str], str] = credential
     _clients: dict[str, Connector] = field(default_factory=dict)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+    """Executions and triggers that have it; its clients are theirs."""
+
+    @property
+    def has_clients(self) -> bool:
+        """True when there is something to close."""
+        return bool(self._clients)
 
     def gate(self, connection: str | None) -> GatePolicy:
         """What a call through this connection has to ask for."""
@@ -75,7 +87,10 @@ class Opened:
 
 
 class Packages:
-    """Contents by name and processes opened from them; the least used are let go."""
+    """Contents by name and processes opened from them; the least used are let go.
+
+    The clients of one that was let go are closed when its last user is gone.
+    """
 
     def __init__(self, registry: Registry, limits: Limits) -> None:
         self._registry = registry
@@ -101,14 +116,36 @@ class Packages:
             found = Opened(packages.open_package(content, settings, self._registry, self._limits))
             self._opened[key] = found
             while len(self._opened) > _OPENED_MAX:
-                self._let_go.append(self._opened.popitem(last=False)[1])
+                gone = self._opened.popitem(last=False)[1]
+                if gone.users or gone.has_clients:
+                    self._let_go.append(gone)
         self._opened.move_to_end(key)
         return found
+
+    @contextmanager
+    def using(self, version: str, environment: str) -> Iterator[Opened]:
+        """As `open`, for whoever needs its clients: they stay open as long as this lasts."""
+        opened = self.open(version, environment)
+        opened.users += 1
+        try:
+            yield opened
+        finally:
+            opened.users -= 1
 
     async def close(self) -> None:
         """Close every client of every process."""
         for opened in [*self._let_go, *self._opened.values()]:
             await opened.close()
+
+    async def close_unused(self) -> None:
+        """Close the clients of what was let go and is used no more; to be called now and then."""
+        for opened in [opened for opened in self._let_go if not opened.users]:
+            try:
+                await opened.close()
+            except Exception:  # noqa: BLE001
+                # A named boundary: foreign code, and nobody waits for anything of it any more.
+                _log.exception("client_not_closed", process=opened.process.definition.name)
+            self._let_go.remove(opened)
 
     def _content(self, name: str) -> bytes:
         try:

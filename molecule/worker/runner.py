@@ -151,7 +151,11 @@ class ExecutionRunner:
                 timer.cancel()
 
     async def _attempt(self) -> None:
-        opened = self._services.packages.open(self._order.version, self._order.environment)
+        order = self._order
+        with self._services.packages.using(order.version, order.environment) as opened:
+            await self._run_opened(opened)
+
+    async def _run_opened(self, opened: Opened) -> None:
         interpreter = Interpreter(opened.process, self._facts(), self._services.limits)
         async with self.progress.turn():
             # Input and position are the execution's own: reading them may kill a worker, too.

@@ -78,12 +78,12 @@ class TriggerRunner:
             await asyncio.sleep(_RESTART_S)
 
     async def _run_once(self) -> None:
-        opened = self._packages.open(self._order.version, self._order.environment)
-        node = opened.process.definition.trigger
-        self.client = await opened.client(node.connection)
-        self.door = opened.process.door
-        self.tables = opened.process.tables
-        await node.component.run(self)
+        with self._packages.using(self._order.version, self._order.environment) as opened:
+            node = opened.process.definition.trigger
+            self.client = await opened.client(node.connection)
+            self.door = opened.process.door
+            self.tables = opened.process.tables
+            await node.component.run(self)
 
     async def submit(
         self, submissions: Sequence[TriggerSubmission], group: GroupRecord | None = None

@@ -12,6 +12,17 @@ from tests.adapters.worker.test_host import FILES
 from tests.fakes import target as fake_target
 
 
+class Desk:
+    """A client that knows whether it was closed."""
+
+    is_closed = False
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
 def given() -> tuple[Packages, str, bytes]:
     registry = fake_target.registry()
     made = package.build(FILES, "test", registry)
@@ -31,6 +42,31 @@ def test_other_settings_open_it_anew() -> None:
     first = packages.open(version, "test")
     packages.put("environment:test", settings.replace(b'"values":{}', b'"values":{"site":"A"}'))
     assert packages.open(version, "test") is not first
+
+
+async def test_clients_of_a_process_that_is_let_go_are_closed_after_its_last_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("molecule.worker.packages._OPENED_MAX", 1)
+    packages, version, settings = given()
+
+    def others() -> None:
+        """Enough other settings to let the first go."""
+        for site in (b"A", b"B"):
+            values = b'"values":{"site":"%b"}' % site
+            packages.put("environment:test", settings.replace(b'"values":{}', values))
+            with packages.using(version, "test"):
+                pass
+
+    with packages.using(version, "test") as first:
+        desk = first._clients["desk"] = Desk()
+        with packages.using(version, "test"):
+            others()
+        await packages.close_unused()
+        before = desk.is_closed
+    await packages.close_unused()
+    assert (before, desk.is_closed) == (False, True)
+    await packages.close()
 
 
 def test_what_was_not_given_is_not_found() -> None:
