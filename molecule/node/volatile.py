@@ -93,16 +93,22 @@ class VolatileHost:
         said.node = self._node
         return said
 
+    def check_lease(self) -> None:
+        """Raise `NoLeader` while this node may be cut off.
+
+        It would run, or have others run, what was replaced or paused since.
+        """
+        if self._lease_until_us() <= boottime_us():
+            raise NoLeader(f"node {self._node} has heard no leader with a majority for a lease")
+
     async def emptied(self) -> None:
         """Return when none runs here."""
         await self._is_idle.wait()
 
     def _check(self) -> None:
+        self.check_lease()
         if self._is_draining():
             raise Draining(f"node {self._node} is being emptied")
-        # Without a lease this node may be cut off: it would run what was replaced or paused since.
-        if self._lease_until_us() <= boottime_us():
-            raise NoLeader(f"node {self._node} has heard no leader with a majority for a lease")
         limit = self._limits.volatile_executions_max
         if self.running >= limit:
             raise Overloaded(

@@ -233,6 +233,7 @@ class VolatileDoor:
     async def _somewhere(self, asked: _Asked, say_more: SayMore) -> w.VolatileSaid:
         """What it came to at the first node that ran it to its end."""
         while True:
+            self._host.check_lease()
             said = await self._once(asked, say_more)
             if not said.lost:
                 return said
