@@ -26,7 +26,9 @@ from molecule.model.execution import ACTIVE, ExecutionState
 app = App(name="execution", help="Submit, find, watch, signal, cancel and resolve executions.")
 
 _PATH: Final = "/api/v1/executions"
-_COLUMNS: Final = ("id", "process", "environment", "state", "node", "attempts", "accepted_at_ms")
+_COLUMNS: Final = (
+    *("id", "process", "environment", "durability", "state", "node", "attempts", "accepted_at_ms"),
+)
 _WAIT_MS_MAX: Final = 30_000
 """Of one call; longer waits are made of several."""
 _BATCH: Final = 500

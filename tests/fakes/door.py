@@ -33,6 +33,7 @@ def an_execution(name: str = "e1", **fields: Any) -> dict[str, Any]:
     """An execution as the node process shows it."""
     shown = {
         "id": name,
+        "durability": "durable",
         "state": "COMPLETED",
         "reason": "",
         "environment": "dev",

@@ -108,10 +108,10 @@ def test_list_prints_a_table_and_where_the_next_page_begins(shell: Shell, door: 
 
     heading, _, row = said.out.splitlines()
     assert heading.split() == [
-        *("id", "process", "environment", "state", "node", "attempts", "accepted")
+        *("id", "process", "environment", "durability", "state", "node", "attempts", "accepted")
     ]
     assert row.split() == [
-        *("e1", "echo", "dev", "COMPLETED", "n1", "1", "2025-10-09", "08:53:20.000Z")
+        *("e1", "echo", "dev", "durable", "COMPLETED", "n1", "1", "2025-10-09", "08:53:20.000Z")
     ]
     assert said.talk == "there is more: add --cursor active:4\n"
     assert dict(door.calls[0].query) == {
