@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from molecule.access import policy
 from molecule.access.policy import Action, Actor
 from molecule.cluster import listening
@@ -86,7 +88,10 @@ class DeployDoor:
                 }
                 for built in reply.versions
             ],
-            "warnings": [str(warning) for warning in _findings(reply.warnings)],
+            "warnings": [
+                *map(str, _findings(reply.warnings)),
+                *self._cut_off(environment, reply),
+            ],
         }
 
     def _check_paths(self, environment: str, versions: Sequence[w.BuiltVersion]) -> None:
@@ -107,6 +112,25 @@ class DeployDoor:
             if holder != built.process:
                 path = f"{wanted.method} {wanted.path}"
                 raise refusals.error_of(Rejected("path_taken", {"path": path, "process": holder}))
+
+    def _cut_off(self, environment: str, reply: w.WorkerReply) -> list[str]:
+        """What stays active although these files do not bring it, and lost an address to them."""
+        state = self._state()
+        own = {built.process for built in reply.versions}
+        addressed = orjson.loads(reply.environment_settings)["connections"]
+        lost = [
+            (deployment.process, gate.connection)
+            for deployment in state.deployments.values()
+            if deployment.environment == environment and deployment.process not in own
+            for gate in state.versions[deployment.process, deployment.version].gates
+            if gate.connection not in addressed
+        ]
+        return [
+            f"process {process} is not in this folder and stays active, but environments/"
+            f"{environment}.yaml no longer says where its connection {connection} is: it will fail "
+            "(add the connection there; the newest apply sets the whole environment)"
+            for process, connection in sorted(lost)
+        ]
 
     def _ordered(
         self, environment: str, versions: Sequence[w.BuiltVersion]

@@ -1,5 +1,8 @@
 """The door for processes: all of a repository becomes active, or nothing of it."""
 
+from collections.abc import Sequence
+
+import orjson
 import pytest
 
 from molecule.access.policy import ADMIN, ANONYMOUS
@@ -30,15 +33,22 @@ def a_door(node: OneNode, limits: Limits | None = None) -> DeployDoor:
     )
 
 
-def built(package: bytes = b"package of late", **options: object) -> w.WorkerReply:
+def built(
+    package: bytes = b"package of late",
+    *,
+    process: str = "late",
+    addressed: Sequence[str] = (),
+    **options: object,
+) -> w.WorkerReply:
     version = w.BuiltVersion(
-        process="late",
+        process=process,
         version="v7",
         options=c.VersionOptions(**options),  # type: ignore[arg-type]  # its fields
         package=package,
         trigger_on=True,
     )
-    return w.WorkerReply(versions=[version], environment_settings=b"settings")
+    settings = orjson.dumps({"connections": {name: {} for name in addressed}})
+    return w.WorkerReply(versions=[version], environment_settings=settings)
 
 
 async def test_apply_activates_what_the_worker_built(node: OneNode) -> None:
@@ -59,6 +69,27 @@ async def test_apply_of_a_large_package_keeps_it_in_the_documents(node: OneNode)
     assert row is not None
     assert row.inline is None
     assert await node.payloads.kept(row) == large
+
+
+async def test_apply_warns_when_another_folder_s_process_loses_its_addresses(
+    node: OneNode,
+) -> None:
+    gates = [c.GatePolicy(connection=name) for name in ("inbox", "store")]
+    node.replies = [
+        built(process="late", gates=gates, addressed=["inbox", "store"]),
+        built(process="greet", addressed=["store"]),
+        built(process="late", gates=gates[:1], addressed=["inbox"]),
+    ]
+    door = a_door(node)
+    told = [
+        (await door.apply(ADMIN, ENVIRONMENT, FILES, within_s=WITHIN_S))["warnings"]
+        for _ in range(3)
+    ]
+    assert (told[0], told[2]) == ([], [])
+    (warning,) = told[1]
+    assert warning.startswith("process late is not in this folder and stays active, but ")
+    assert f"environments/{ENVIRONMENT}.yaml" in warning
+    assert "connection inbox" in warning
 
 
 async def test_apply_tells_every_finding_and_changes_nothing(node: OneNode) -> None:
