@@ -24,7 +24,7 @@ from molecule.model.errors import (
     Unavailable,
 )
 from molecule.model.execution import ExecutionState
-from molecule.model.ids import NodeId
+from molecule.model.ids import NodeId, ProcessName
 from molecule.node import listeners, wire
 from molecule.node.clock import wall_ms
 from molecule.node.identify import Identifier
@@ -118,13 +118,16 @@ class VolatileDoor:
 
     async def submit(self, request: d.SubmitRequest, wait_ms: int) -> d.SubmitReply | None:
         """What they came to; None when the process is not volatile: then nothing was done."""
-        actor = listeners.actor(self._state(), request, self._identifier)
-        policy.check(actor, Action.SUBMIT)
-        deployment, version = self._submits.deployment(request)
+        try:
+            deployment, version = self._submits.deployment(request)
+        except MoleculeError:
+            return None  # told by whoever takes durable ones, who looks first at who asks
         if version.durability != VOLATILE:
             return None
+        actor = listeners.actor(self._state(), request, self._identifier)
+        policy.check(actor, Action.SUBMIT)
         self._submits.check_sizes(request.submissions)
-        self._check(request, deployment, wait_ms)
+        self._check(request, wait_ms)
         asked = [
             self._asked(one, request, deployment, version, actor=actor, wait_ms=wait_ms)
             for one in request.submissions
@@ -135,7 +138,7 @@ class VolatileDoor:
             tasks = [group.create_task(self._result(one)) for one in asked]
         return d.SubmitReply(results=[task.result() for task in tasks])
 
-    def _check(self, request: d.SubmitRequest, deployment: Deployment, wait_ms: int) -> None:
+    def _check(self, request: d.SubmitRequest, wait_ms: int) -> None:
         name = request.process
         if not wait_ms:
             raise InvalidInput(
@@ -149,8 +152,6 @@ class VolatileDoor:
                     f"process {name} is volatile: it begins at once, so priority and expires "
                     "have no effect; leave them out"
                 )
-        if queues.is_paused(self._state(), deployment.environment, deployment.process):
-            raise Unavailable(f"process {name} is paused; a volatile execution cannot wait for it")
 
     def _asked(
         self,
@@ -233,7 +234,7 @@ class VolatileDoor:
     async def _somewhere(self, asked: _Asked, say_more: SayMore) -> w.VolatileSaid:
         """What it came to at the first node that ran it to its end."""
         while True:
-            self._host.check_lease()
+            self._check_may_begin(asked.order)
             said = await self._once(asked, say_more)
             if not said.lost:
                 return said
@@ -247,6 +248,11 @@ class VolatileDoor:
                 message = f"who ran it was lost {limit}; the last time: {how}"
                 return w.VolatileSaid(state=_FAILED, error_code="crash", error=message)
             self._metrics.retried(asked.order.process)
+
+    def _check_may_begin(self, order: w.RunVolatile) -> None:
+        self._host.check_lease()
+        if queues.is_paused(self._state(), order.environment, ProcessName(order.process)):
+            raise Unavailable(f"process {order.process} is paused; volatile ones do not wait")
 
     async def _once(self, asked: _Asked, say_more: SayMore) -> w.VolatileSaid:
         """One try: at the first place that takes it at once, else at the first that is starting."""

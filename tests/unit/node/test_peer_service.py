@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from molecule.config import Limits
-from molecule.model.errors import Forbidden
-from molecule.node.peers import Answers, PeerService, SayMore, check_speaker
+from molecule.model.errors import Forbidden, Overloaded
+from molecule.node.peers import Answers, PeerService, RunVolatile, SayMore, check_speaker
 from molecule.rpc import identity
 from molecule.rpc.identity import Identity
 from molecule.wire.v1 import commands_pb2 as c
@@ -130,3 +130,49 @@ def test_every_command_that_carries_an_epoch_is_a_leaders_or_asked_for_by_people
         except Forbidden:
             refused.add(kind)
     assert carrying - refused == {"purge_ended"}
+
+
+class Stream:
+    """What the service wrote to its caller."""
+
+    def __init__(self) -> None:
+        self.written: list[w.VolatileSaid] = []
+
+    async def write(self, said: w.VolatileSaid) -> None:
+        self.written.append(said)
+
+
+def running(run: RunVolatile) -> PeerService:
+    unused: Any = None
+    answers = Answers(
+        members=p.MembersReply, package=_package, group=_group, gate=_gate, volatile=run
+    )
+    return PeerService(
+        proposer=unused,
+        leader=unused,
+        membership=unused,
+        is_gone=lambda _node: False,
+        barrier=_barrier,
+        answers=answers,
+        limits=Limits(),
+    )
+
+
+async def test_what_is_told_of_a_volatile_execution_before_its_end_is_sent_first() -> None:
+    async def run(asked: p.VolatileRequest, more: SayMore) -> w.VolatileSaid:
+        assert asked.at_once
+        more(w.VolatileSaid(answer=c.HttpAnswer(status=202)))
+        return w.VolatileSaid(state="COMPLETED")
+
+    stream = Stream()
+    await running(run).Volatile(p.VolatileRequest(at_once=True), stream)
+    assert [said.state for said in stream.written] == ["", "COMPLETED"]
+    assert stream.written[0].answer.status == 202
+
+
+async def test_a_volatile_execution_that_did_not_begin_is_refused_as_it_was() -> None:
+    async def run(_asked: p.VolatileRequest, _more: SayMore) -> w.VolatileSaid:
+        raise Overloaded("volatile_executions_max")
+
+    with pytest.raises(Overloaded, match="volatile_executions_max"):
+        await running(run).Volatile(p.VolatileRequest(), Stream())

@@ -157,8 +157,9 @@ async def test_a_paused_process_runs_nothing() -> None:
     node.replica.say(
         pause_process=c.PauseProcess(environment="test", process="quotes", paused=True)
     )
-    with pytest.raises(Unavailable, match="paused"):
-        await node.ask()
+    (result,) = await node.ask()
+    assert (result.refused_code, result.refused_http, result.volatile) == ("unavailable", 503, True)
+    assert node.worker.ran == []
 
 
 async def test_the_caller_s_wait_is_the_deadline_and_its_end_is_told_as_that() -> None:
