@@ -4,7 +4,7 @@ A delivery only makes an assignment known quickly; the log is the assignment, an
 with each heartbeat closes every gap that a lost delivery leaves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from molecule.cluster import queues
@@ -25,19 +25,31 @@ from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
 
+PayloadName = tuple[str, str]
+"""Execution and slot."""
+
 
 class PayloadRows(Protocol):
     """The part of the state store that deliveries read."""
 
-    async def payload(self, execution: str, slot: str) -> PayloadRow | None:
-        """The bytes or the digest in this slot."""
+    async def payloads(self, names: Sequence[PayloadName]) -> Mapping[PayloadName, PayloadRow]:
+        """The bytes or the digests in these slots, of those that hold something."""
         ...
 
 
-async def run_message(
-    state: ClusterState, rows: PayloadRows, execution: Execution
+def needed(execution: Execution) -> list[PayloadName]:
+    """The slots that `run_message` wants of this execution."""
+    slots = ["input"]
+    if execution.sequence:
+        slots.append("position")
+    slots += [signal_slot(one.id) for one in execution.signals.values() if not one.consumed]
+    return [(execution.id, slot) for slot in slots]
+
+
+def run_message(
+    state: ClusterState, found: Mapping[PayloadName, PayloadRow], execution: Execution
 ) -> w.RunExecution:
-    """Everything that a worker needs to begin or resume this execution."""
+    """Everything that a worker needs to begin or resume this execution; `found` is the needed."""
     environment = state.environments.get(execution.environment)
     version = queues.version_of(state, execution)
     run = w.RunExecution(
@@ -59,29 +71,29 @@ async def run_message(
         cluster_time_ms=state.time_ms,
         careful=execution.is_alone or execution.reason == "worker_died",
     )
-    given = await rows.payload(execution.id, "input")
+    given = found.get((execution.id, "input"))
     if given is not None:
         if given.inline is not None:
             run.input = given.inline
         else:
             run.input_ref.CopyFrom(stored_payload(given))
     if execution.sequence:
-        position = await rows.payload(execution.id, "position")
+        position = found.get((execution.id, "position"))
         if position is not None and position.inline is not None:
             run.position = position.inline
         elif position is not None:
             run.position_ref.CopyFrom(stored_payload(position))
-    for signal in list(execution.signals.values()):
+    for signal in execution.signals.values():
         if not signal.consumed:
-            run.signals.append(await _signal(rows, execution, signal))
+            kept = found.get((execution.id, signal_slot(signal.id)))
+            run.signals.append(_signal(kept, signal))
     return run
 
 
-async def _signal(rows: PayloadRows, execution: Execution, signal: Signal) -> w.SignalArrived:
+def _signal(kept: PayloadRow | None, signal: Signal) -> w.SignalArrived:
     arrived = w.SignalArrived(
         id=signal.id, name=signal.awaited.name, correlation=signal.awaited.correlation
     )
-    kept = await rows.payload(execution.id, signal_slot(signal.id))
     if kept is not None and kept.inline is not None:
         arrived.payload.inline = kept.inline
     elif kept is not None:

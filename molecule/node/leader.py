@@ -9,11 +9,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import structlog
 
 from molecule.cluster.changes import EntryResult
+from molecule.cluster.execution import Execution
 from molecule.cluster.outcome import Applied
+from molecule.cluster.state import ClusterState
 from molecule.config import Headroom, Limits, Timing
 from molecule.model.disk import DiskReport, Level
 from molecule.model.errors import MoleculeError, NoLeader
@@ -31,6 +34,7 @@ from molecule.wire.v1 import peer_pb2 as p
 
 _log = structlog.get_logger()
 
+_DELIVERED_AT_ONCE = 64
 _ROUND_S = 0.1
 """Time alone brings work too: a lease that ran out, a wait that is due."""
 
@@ -308,15 +312,25 @@ class Leader:
             while not self._to_deliver:
                 self._deliver_now.clear()
                 await self._deliver_now.wait()
-            execution_id = next(iter(self._to_deliver))
-            delivery = Delivery(execution_id, self._to_deliver.pop(execution_id))
             state = self._replica.state
+            batch = self._next_deliveries(state)
+            names = [name for _, execution in batch for name in deliveries.needed(execution)]
+            found = await self._rows.payloads(names)
+            for delivery, _ in batch:
+                # It may have been taken away, or moved, while its rows were read.
+                execution = leader_rounds.deliverable(state, delivery)
+                session = self._sessions.get(execution.node) if execution is not None else None
+                if execution is not None and session is not None:
+                    run = deliveries.run_message(state, found, execution)
+                    rounds.delivered(session.node, delivery, now_us=boottime_us())
+                    session.say(p.ToAgent(run=run))
+
+    def _next_deliveries(self, state: ClusterState) -> list[tuple[Delivery, Execution]]:
+        """Those whose rows are read together, in order; what nobody waits for any more is left."""
+        batch = []
+        for execution_id in list(islice(self._to_deliver, _DELIVERED_AT_ONCE)):
+            delivery = Delivery(execution_id, self._to_deliver.pop(execution_id))
             execution = leader_rounds.deliverable(state, delivery)
-            session = self._sessions.get(execution.node) if execution is not None else None
-            if execution is None or session is None:
-                continue
-            run = await deliveries.run_message(state, self._rows, execution)
-            # It may have been taken away, or moved, while its rows were read.
-            if leader_rounds.deliverable(state, delivery) is not None:
-                rounds.delivered(session.node, delivery, now_us=boottime_us())
-                session.say(p.ToAgent(run=run))
+            if execution is not None and execution.node in self._sessions:
+                batch.append((delivery, execution))
+        return batch

@@ -33,10 +33,8 @@ FROM dead_letters
 
 DEAD_LETTER_ONE: Final = _DEAD_LETTERS + "WHERE log_index = ? AND position = ?"
 HISTORY_ONE: Final = _HISTORY + "WHERE h.execution = ?"
-PAYLOAD: Final = (
-    "SELECT execution, slot, inline, digest, size_bytes FROM payloads "
-    "WHERE execution = ? AND slot = ?"
-)
+_PAYLOADS: Final = "SELECT execution, slot, inline, digest, size_bytes FROM payloads "
+PAYLOAD: Final = _PAYLOADS + "WHERE execution = ? AND slot = ?"
 TIMELINE: Final = (
     "SELECT execution, log_index, position, at_ms, event, body FROM timeline "
     "WHERE execution = ? AND (log_index, position) > (?, ?) ORDER BY log_index, position LIMIT ?"
@@ -46,6 +44,11 @@ COUNTS: Final = (
     "WHERE ?1 IS NULL OR process = ?1 "
     "GROUP BY process, error_class, error_code ORDER BY process, error_class, error_code"
 )
+
+
+def payloads(count: int) -> str:
+    """The question for so many payloads by execution and slot."""
+    return f"{_PAYLOADS}WHERE (execution, slot) IN (VALUES {', '.join(['(?, ?)'] * count)})"
 
 
 def history(query: HistoryQuery, cursor: str, limit: int) -> tuple[str, list[Any]]:

@@ -9,7 +9,9 @@ from tests.adapters.node.one_node import NOW_MS, OneNode
 
 async def message(node: OneNode, name: str = "e1") -> w.RunExecution:
     execution = node.state.executions[ExecutionId(name)]
-    return await deliveries.run_message(node.state, node.store, execution)
+    return deliveries.run_message(
+        node.state, await node.store.payloads(deliveries.needed(execution)), execution
+    )
 
 
 async def test_first_delivery_carries_the_input_and_where_to_run_it(node: OneNode) -> None:

@@ -32,7 +32,9 @@ async def test_a_signal_is_kept_and_given_to_the_next_owner(node: OneNode) -> No
     told = await tell(node, correlation="order-7")
     assert (told["state"], told["repeated_key"]) == ("PENDING", False)
     execution = node.state.executions[ExecutionId("e1")]
-    run = await deliveries.run_message(node.state, node.store, execution)
+    run = deliveries.run_message(
+        node.state, await node.store.payloads(deliveries.needed(execution)), execution
+    )
     (arrived,) = run.signals
     assert (arrived.id, arrived.name, arrived.correlation) == ("k1", "go", "order-7")
     assert payload.decode_value(arrived.payload.inline) == {"by": "ann"}
@@ -43,7 +45,9 @@ async def test_a_large_payload_lies_in_the_document_store(node: OneNode) -> None
     large = "x" * (node.limits.payload_inline_bytes_max + 1)
     await tell(node, value=large)
     execution = node.state.executions[ExecutionId("e1")]
-    run = await deliveries.run_message(node.state, node.store, execution)
+    run = deliveries.run_message(
+        node.state, await node.store.payloads(deliveries.needed(execution)), execution
+    )
     content = await node.payloads.get(Digest(run.signals[0].payload.stored.digest))
     assert payload.decode_value(content) == large
 

@@ -111,6 +111,18 @@ async def test_timeline_joins_disk_and_overlay_in_order_and_pages(store: StateSt
     assert await store.timeline("e1", after=(1, 1), limit=3) == events[2:5]
 
 
+async def test_payloads_are_read_together_wherever_they_are(store: StateStore) -> None:
+    names = [(f"e{number}", "input") for number in range(1_200)]
+    store.stage(marked(1, payloads=tuple(a_payload(name) for name, _ in names)))
+    await store.flush()
+    store.stage(Batch(payloads=(a_payload("e0", inline=None), a_payload("e1", inline=b"new"))))
+    found = await store.payloads([*names, ("e7", "position"), ("nobody", "input")])
+    assert sorted(found) == sorted(names[1:])
+    assert found["e1", "input"].inline == b"new"
+    assert found["e1199", "input"] == a_payload("e1199")
+    assert await store.payloads([]) == {}
+
+
 async def test_removed_payload_is_gone_staged_and_flushed(store: StateStore) -> None:
     store.stage(marked(1, payloads=(a_payload(),)))
     await store.flush()
