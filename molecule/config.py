@@ -7,7 +7,14 @@ read both. Every bound of the product is a named field of `Limits`, every durati
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from molecule.model.errors import InvalidConfig
 
@@ -328,6 +335,15 @@ class NodeConfig(_Settings):
     headroom: Headroom = Headroom()
     retention: Retention = Retention()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("limits")
+    @classmethod
+    def _nothing_unlimited(cls, limits: Limits) -> Limits:
+        small = [name for name, value in limits.model_dump().items() if value < 1]
+        if small:
+            message = f"{', '.join(small)} must be at least 1; no limit can be switched off"
+            raise ValueError(message)
+        return limits
 
     @model_validator(mode="after")
     def _self_among_peers(self) -> Self:

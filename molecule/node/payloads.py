@@ -7,7 +7,7 @@ the document on disk, or a crash could leave an accepted execution without its i
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import structlog
@@ -200,10 +200,10 @@ class Payloads:
 
     async def repair(self, lacking: Callable[[], Awaitable[Sequence[Digest]]]) -> None:
         """Fetch each referenced document that is not here, for ever."""
-        gate = asyncio.Semaphore(self._limits.document_repairs_max)
 
-        async def mend(digest: Digest) -> None:
-            async with gate:
+        async def mend(left: Iterator[Digest]) -> None:
+            # A voter that comes back lacks a hundred thousand: a task each would be no bound.
+            for digest in left:
                 content, _ = await self._fetch(digest)
                 if content is not None:
                     # A full disk keeps this node from mending, not from voting.
@@ -221,8 +221,9 @@ class Payloads:
                 continue
             _log.info("documents_missing", count=len(digests))
             async with asyncio.TaskGroup() as group:
-                for digest in digests:
-                    group.create_task(mend(digest))
+                left = iter(digests)
+                for _ in range(self._limits.document_repairs_max):
+                    group.create_task(mend(left))
 
 
 def digest_of(content: bytes) -> Digest:

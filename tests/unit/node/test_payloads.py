@@ -9,7 +9,7 @@ from molecule.config import Limits
 from molecule.model.document import DocumentRef
 from molecule.model.errors import MoleculeError, NotFound, StorageFull, Unavailable
 from molecule.model.ids import Digest
-from molecule.node.payloads import Payloads
+from molecule.node.payloads import Payloads, digest_of
 
 CONTENT = b"a document"
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
@@ -166,3 +166,45 @@ async def test_a_full_disk_does_not_end_the_repair_of_documents() -> None:
     with pytest.raises(asyncio.CancelledError):
         await found.repair(lacking)
     assert found.missing == 1
+
+
+async def test_of_many_missing_documents_few_are_fetched_at_once() -> None:
+    contents = {digest_of(b"%d" % number): b"%d" % number for number in range(40)}
+    kept: set[bytes] = set()
+    most = 0
+
+    class Kept(Nothing):
+        async def put(self, content: bytes) -> DocumentRef:
+            kept.add(content)
+            return await super().put(content)
+
+    async def put_at(_voter: str, _content: bytes, _execution: str, _token: int) -> None:
+        raise AssertionError
+
+    async def get_from(_voter: str, digest: Digest) -> bytes | None:
+        nonlocal most
+        most = max(most, len(asyncio.all_tasks()))
+        await asyncio.sleep(0)
+        return contents[digest]
+
+    asked: list[None] = []
+
+    async def lacking() -> list[Digest]:
+        asked.append(None)
+        if len(asked) > 1:
+            raise asyncio.CancelledError
+        return list(contents)
+
+    limits = Limits(document_repair_every_ms=0, document_repairs_max=3)
+    found = Payloads(
+        me="n1",
+        voters=lambda: ("n1", "n2", "n3"),
+        documents=Kept(),
+        put_at=put_at,
+        get_from=get_from,
+        limits=limits,
+    )
+    with pytest.raises(asyncio.CancelledError):
+        await found.repair(lacking)
+    assert kept == set(contents.values())
+    assert most < len(contents) // 2, "a task for each of them"
