@@ -4,19 +4,15 @@
 read both. Every bound of the product is a named field of `Limits`, every duration of `Timing`.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     field_validator,
     model_validator,
 )
-
-from molecule.model.errors import InvalidConfig
 
 NODE_NAME: Final = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NODE_NAME)]
@@ -375,40 +371,3 @@ class NodeConfig(_Settings):
     def effective_timing(self) -> Timing:
         """The timings of the profile."""
         return self.timing.scaled(4) if self.timing_profile == "relaxed" else self.timing
-
-
-def node_config(
-    settings: Mapping[str, object], environ: Mapping[str, str], *, source: str
-) -> NodeConfig:
-    """The configuration from a parsed file, overridden by `MOLECULE_<FIELD>` variables.
-
-    Nested fields use two underscores: `MOLECULE_TIMING__LEASE_MS=5000`. All faults are reported at
-    once as `InvalidConfig`, each with the field and, for an override, the variable's name.
-    """
-    merged: dict[str, object] = dict(settings)
-    for variable, text in sorted(environ.items()):
-        if not variable.startswith("MOLECULE_"):
-            continue
-        path = variable.removeprefix("MOLECULE_").lower().split("__")
-        if path[0] not in NodeConfig.model_fields:
-            continue
-        _set_at(merged, path, text)
-    try:
-        return NodeConfig.model_validate(merged)
-    except ValidationError as error:
-        faults = "\n".join(
-            "{}: {}: {}".format(
-                source, ".".join(map(str, fault["loc"])) or "settings", fault["msg"]
-            )
-            for fault in error.errors()
-        )
-        raise InvalidConfig(faults, source=source) from None
-
-
-def _set_at(settings: dict[str, object], path: list[str], text: str) -> None:
-    for part in path[:-1]:
-        inner = settings.get(part)
-        copy = dict(inner) if isinstance(inner, Mapping) else {}
-        settings[part] = copy
-        settings = copy
-    settings[path[-1]] = text

@@ -1,14 +1,16 @@
 """`molecule serve`: check the configuration of a node, then become its supervisor."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
+from pydantic import ValidationError
 
 from molecule import serve as supervisor
 from molecule.cli.failures import ExitCode, Failure
-from molecule.config import Limits, NodeConfig, node_config
+from molecule.config import Limits, NodeConfig
 from molecule.definition import yaml_guard
 from molecule.definition.findings import Findings
 from molecule.model.errors import InvalidConfig
@@ -40,6 +42,43 @@ def read(path: Path, environ: dict[str, str]) -> NodeConfig:
             code=ExitCode.WRONG_USAGE,
         ) from None
     return _resolved(checked, path.resolve().parent)
+
+
+def node_config(
+    settings: Mapping[str, object], environ: Mapping[str, str], *, source: str
+) -> NodeConfig:
+    """The configuration from a parsed file, overridden by `MOLECULE_<FIELD>` variables.
+
+    Nested fields use two underscores: `MOLECULE_TIMING__LEASE_MS=5000`. All faults are reported at
+    once as `InvalidConfig`, each with the field and, for an override, the variable's name.
+    """
+    merged: dict[str, object] = dict(settings)
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith("MOLECULE_"):
+            continue
+        path = variable.removeprefix("MOLECULE_").lower().split("__")
+        if path[0] not in NodeConfig.model_fields:
+            continue
+        _set_at(merged, path, text)
+    try:
+        return NodeConfig.model_validate(merged)
+    except ValidationError as error:
+        faults = "\n".join(
+            "{}: {}: {}".format(
+                source, ".".join(map(str, fault["loc"])) or "settings", fault["msg"]
+            )
+            for fault in error.errors()
+        )
+        raise InvalidConfig(faults, source=source) from None
+
+
+def _set_at(settings: dict[str, object], path: list[str], text: str) -> None:
+    for part in path[:-1]:
+        inner = settings.get(part)
+        copy = dict(inner) if isinstance(inner, Mapping) else {}
+        settings[part] = copy
+        settings = copy
+    settings[path[-1]] = text
 
 
 def _parsed(path: Path) -> dict[str, Any]:

@@ -6,12 +6,9 @@ hash, so it holds only text, whole numbers and booleans.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 Fact = str | int | bool
 Facts = Mapping[str, Fact]
-
-NO_FACTS: Final[Facts] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,10 +85,6 @@ class Config:
         """A whole number within its bounds."""
         return self._get(name, int)
 
-    def optional_integer(self, name: str) -> int | None:
-        """A whole number within its bounds, or None when it is not given."""
-        return self._maybe(name, int)
-
     def boolean(self, name: str) -> bool:
         """True or false."""
         return self._get(name, bool)

@@ -11,7 +11,8 @@ import yaml
 from molecule.cli import local_files
 from molecule.cli.local import LocalCluster, LocalError
 from molecule.cli.local_files import Layout
-from molecule.config import NodeConfig, node_config
+from molecule.cli.serve import node_config
+from molecule.config import NodeConfig
 
 
 def config_of(folder: Path, node: str) -> NodeConfig:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from molecule.config import node_config
+from molecule.cli.serve import node_config
 from molecule.model.errors import InvalidConfig
 
 _GIVEN: dict[str, Any] = {
