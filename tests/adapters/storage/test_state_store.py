@@ -1,13 +1,16 @@
 """What is staged is read at once, what is flushed survives, pages neither skip nor repeat."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from molecule.config import Limits
 from molecule.model.errors import BrokenInvariant, InvalidInput, LimitExceeded
+from molecule.storage import queries, schema
 from molecule.storage.rows import (
     EMPTY_MARK,
     Batch,
@@ -121,6 +124,20 @@ async def test_payloads_are_read_together_wherever_they_are(store: StateStore) -
     assert found["e1", "input"].inline == b"new"
     assert found["e1199", "input"] == a_payload("e1199")
     assert await store.payloads([]) == {}
+
+
+@pytest.mark.parametrize(
+    "question", [queries.PAYLOAD, queries.payloads(3), queries.HISTORY_ONE, queries.TIMELINE]
+)
+def test_what_is_asked_for_one_execution_is_found_by_an_index(
+    question: str, tmp_path: Path
+) -> None:
+    schema.create(tmp_path / "state.db")
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        values = ["x"] * question.count("?")
+        told = connection.execute(f"EXPLAIN QUERY PLAN {question}", values).fetchall()
+    scanned = [line.split()[1] for *_, line in told if line.startswith("SCAN")]
+    assert {"h", "p", *schema.TABLES}.isdisjoint(scanned)
 
 
 async def test_removed_payload_is_gone_staged_and_flushed(store: StateStore) -> None:
