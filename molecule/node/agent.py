@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 
 from molecule.model.errors import MoleculeError
-from molecule.node import idle, memory
+from molecule.node import idle, memory, starving
 from molecule.node.agent_rounds import AgentRounds
 from molecule.node.clock import ClusterClock, boottime_us, wall_ms
 from molecule.node.control import Control, WorkerDied
@@ -87,6 +87,7 @@ class Agent:
         self._report_s = report_s
         self._memory_sample_s = memory_sample_s
         self._memory = memory.KernelKills()
+        self._starving = starving.Starving(lease_us=rounds.lease_us)
         self._control = control
         self._forwarder = forwarder
         self._leader = leader
@@ -271,8 +272,12 @@ class Agent:
     async def _hear_deaths(self) -> None:
         async for died in self._control.deaths():
             now_us = boottime_us()
+            is_starved = self._starving.take_out(died.worker, now_us=now_us)
             to_blame = died.exit_code not in _STOPPED and self.rounds.is_to_blame(
-                died.worker, by_lease=died.exit_code == -signal.SIGALRM, now_us=now_us
+                died.worker,
+                by_lease=died.exit_code == -signal.SIGALRM,
+                is_starved=is_starved,
+                now_us=now_us,
             )
             if to_blame:
                 _log.warning("worker_died", worker=died.worker, exit=died.exit_code)
@@ -282,15 +287,16 @@ class Agent:
                 evidence=f"pid {died.pid} ended with {_told(died.exit_code)}",
                 charges=to_blame,
                 now_us=now_us,
-                cause=self._cause(died, to_blame=to_blame),
+                cause=self._cause(died, to_blame=to_blame, is_starved=is_starved),
             )
             self.obey(out)
         self._on_fatal("the supervisor is gone")
 
-    def _cause(self, died: WorkerDied, *, to_blame: bool) -> str:
+    def _cause(self, died: WorkerDied, *, to_blame: bool, is_starved: bool) -> str:
         """Why it died, as far as it can be told from outside."""
         if died.exit_code == -signal.SIGALRM:
-            return "stuck" if to_blame else "lease"
+            not_stuck = "starved" if is_starved else "lease"
+            return "stuck" if to_blame else not_stuck
         killed = died.exit_code == -signal.SIGKILL
         return "memory" if killed and (died.out_of_memory or self._memory.kernel_killed()) else ""
 
@@ -305,7 +311,12 @@ class Agent:
                 self._memory.note_kills()
             for worker, pid in list(self._control.pids.items()):
                 memory_bytes = memory.resident_bytes(pid)
-                self.obey(self.rounds.measured(worker, memory_bytes, now_us=boottime_us()))
+                now_us = boottime_us()
+                self.obey(self.rounds.measured(worker, memory_bytes, now_us=now_us))
+                if self._starving.is_due(worker, now_us=now_us):
+                    times = starving.read(pid)
+                    if times is not None:
+                        self._starving.note(worker, times, now_us=now_us)
 
     async def _report(self) -> None:
         while True:

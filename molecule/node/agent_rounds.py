@@ -326,14 +326,14 @@ class AgentRounds:
             out.kill_workers.append(worker)
         return out
 
-    def is_to_blame(self, worker: str, *, by_lease: bool, now_us: int) -> bool:
+    def is_to_blame(self, worker: str, *, by_lease: bool, now_us: int, is_starved: bool) -> bool:
         """Whether a death is the fault of what ran there; `by_lease`: its own timer ended it.
 
-        A worker whose timer fires although the node holds its lease did not take the renewals:
-        something in it was stuck.
+        One whose timer fires although the node holds its lease took no renewals, as one that says
+        nothing for too long: something in it was stuck, unless it had no processor.
         """
         seat = self.seats.get(worker)
-        if seat is None or seat.is_leaving:
+        if seat is None or seat.is_leaving or (is_starved and (by_lease or seat.cause == "silent")):
             return False
         return not by_lease or now_us < self.lease_until_us
 

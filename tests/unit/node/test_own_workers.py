@@ -89,7 +89,7 @@ def test_cancel_kills_a_worker_of_its_own_and_charges_nobody() -> None:
     agent.worker_ready("w1", now_us=2)
     stop = p.ToAgent(stop=w.StopExecution(execution="e1", token=1))
     assert agent.heard_leader(stop, now_us=3).kill_workers == ["w1"]
-    assert not agent.is_to_blame("w1", by_lease=False, now_us=4)
+    assert not agent.is_to_blame("w1", by_lease=False, is_starved=True, now_us=4)
     assert agent.worker_died("w1", evidence="SIGKILL", charges=False, now_us=4).groups == []
 
 
@@ -130,8 +130,11 @@ def test_a_worker_whose_timer_fires_in_the_middle_of_the_nodes_lease_was_stuck()
     agent = an_agent()
     agent.heard_leader(a_run("e1"), now_us=1)
     agent.heard_leader(a_reply(beat(agent, 1_000)), now_us=2_000)
-    assert agent.is_to_blame("w1", by_lease=True, now_us=1_000 + LEASE_US - 1)
-    assert not agent.is_to_blame("w1", by_lease=True, now_us=1_000 + LEASE_US)
+    assert agent.is_to_blame("w1", by_lease=True, is_starved=False, now_us=1_000 + LEASE_US - 1)
+    assert not agent.is_to_blame("w1", by_lease=True, is_starved=False, now_us=1_000 + LEASE_US)
+    early_us = 1_000 + LEASE_US - 1
+    assert not agent.is_to_blame("w1", by_lease=True, is_starved=True, now_us=early_us)
+    assert agent.is_to_blame("w1", by_lease=False, is_starved=True, now_us=early_us)
 
 
 def test_what_a_worker_runs_and_nobody_holds_is_stopped() -> None:
