@@ -94,7 +94,7 @@ async def w4(site: Site, figures: Figures, scale: Scale) -> None:
     """One run."""
     keys = _KEYS_QUICK if scale.is_quick else _KEYS
     few_alone = await _small(site, keys=_FREE_KEYS, pending=max(scale.pending // 200, 200))
-    all_alone = await _small(site, keys=keys, pending=max(scale.pending // 20, 2 * keys))
+    all_alone = await _small(site, keys=keys, pending=max(scale.pending // 10, 2 * keys))
     before = await _late(site)
     blockers = await _block(site, keys)
     used = await site.load("fill", callers=8, count=scale.pending, keys=keys)
