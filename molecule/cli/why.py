@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from molecule.cli import output
 from molecule.cli.calls import Call
 from molecule.cli.options import SHARED, Shared
-from molecule.model import errors, reasons
+from molecule.model import errors, failure_codes, reasons
 from molecule.model.errors import MoleculeError
 
 _WIDTH: Final = 96
@@ -17,7 +17,8 @@ _WIDTH: Final = 96
 
 def why(
     what: Annotated[
-        str, Parameter(help="Id of an execution, or a code of an error or a reason: `too_old`.")
+        str,
+        Parameter(help="Id of an execution, or a code of an error, a step or a reason: `too_old`."),
     ],
     *,
     shared: Shared = SHARED,
@@ -55,20 +56,29 @@ def _print(answer: dict[str, Any]) -> None:
 
 
 def meaning_of(code: str) -> dict[str, Any] | None:
-    """What an error code or the code of a decision means; None for anything else."""
+    """What a code means: of an error of a request, of a step, of a decision; None: none of these.
+
+    One that is several of these tells each; the meaning in a step then has a name of its own.
+    """
+    meaning: dict[str, Any] = {}
     for kind in _kinds(MoleculeError):
         if kind.code == code:
-            return {
-                "code": code,
+            meaning = {
                 "means": " ".join((kind.__doc__ or "").split()),
                 "http": kind.http,
                 "retryable": kind.retryable,
                 "definite": kind.definite,
                 "then": errors.ADVICE[_family(kind)],
             }
+            break
+    failure = failure_codes.told(code)
+    if failure is not None and meaning:
+        meaning |= {"of_a_step": failure[0], "of_a_step_then": failure[1]}
+    elif failure is not None:
+        meaning = {"means": failure[0], "then": failure[1]}
     if code in reasons.TEXTS:
-        return {"code": code, "means": reasons.TEXTS[code]}
-    return None
+        meaning["of_a_decision" if meaning else "means"] = reasons.TEXTS[code]
+    return {"code": code, **meaning} if meaning else None
 
 
 def _kinds(root: type[MoleculeError]) -> Iterator[type[MoleculeError]]:

@@ -50,3 +50,10 @@ def room(policy: GatePolicy, *, next_us: int, now_us: int) -> int:
     distance = interval_us(policy)
     left = now_us + HORIZON_US + policy.rate_burst * distance - max(next_us, now_us)
     return left // distance + 1 if left >= 0 else 0
+
+
+def turn_us(policy: GatePolicy, *, next_us: int, now_us: int, before: int) -> int:
+    """When one may call before whom so many others are, if none of them lets its permit be."""
+    distance = interval_us(policy)
+    booked_us = max(next_us, now_us) + before * distance
+    return max(now_us, booked_us - policy.rate_burst * distance)

@@ -26,3 +26,9 @@ def milliseconds(value: Any) -> int | None:
         return None
     since_ms = int(found.astimezone(UTC).timestamp() * 1_000)
     return since_ms if 0 <= since_ms <= MS_MAX else None
+
+
+def shown(at_ms: int) -> str:
+    """The instant for people, in UTC and to the second: `2026-11-26T02:30:00Z`."""
+    at = datetime.fromtimestamp(min(max(at_ms, 0), MS_MAX) / 1_000, UTC)
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from typing import Any, Final
 
-from molecule.cluster import gates, queues
+from molecule.cluster import gates, queues, rates
 from molecule.cluster.connection import Connection
 from molecule.cluster.execution import Execution
 from molecule.cluster.state import ClusterState, Lane, Node
 from molecule.config import Timing
-from molecule.model import reasons
+from molecule.model import instants, reasons
 from molecule.model.ids import ExecutionId
 from molecule.scheduler import fairness, place
 from molecule.scheduler.liveness import Liveness
@@ -99,8 +99,9 @@ def gate(state: ClusterState, execution_id: str) -> Iterator[Cause]:
             "open_until_ms": connection.open_until_ms,
         }
         text = (
-            f"too many calls of {name} failed, so its breaker opened for {open_ms} ms; after them "
-            "one at a time tries, and with each call that goes well one more"
+            f"too many calls of {name} failed, so its breaker opened for {open_ms} ms, until "
+            f"{instants.shown(connection.open_until_ms)}; after them one at a time tries, and with "
+            "each call that goes well one more"
         )
         yield Cause(text, connection.opened_index, connection.opened_at_ms, facts)
     yield _place_before(state, execution, connection)
@@ -124,10 +125,22 @@ def _place_before(state: ClusterState, execution: Execution, connection: Connect
         text += f", whose breaker is {phase}"
     if policy.has_rate:
         booked_ms = max(0, connection.next_permit_us - state.time_ms * 1_000) // 1_000
-        facts |= {"limit": policy.rate_limit, "per_ms": policy.rate_per_ms, "booked_ms": booked_ms}
+        turn_us = rates.turn_us(
+            policy,
+            next_us=connection.next_permit_us,
+            now_us=max(state.time_ms, connection.open_until_ms) * 1_000,
+            before=place_now - 1 + len(connection.passes),
+        )
+        facts |= {
+            "limit": policy.rate_limit,
+            "per_ms": policy.rate_per_ms,
+            "booked_ms": booked_ms,
+            "expected_at_ms": turn_us // 1_000,
+        }
         text += (
             f"; its rate allows {policy.rate_limit} per {policy.rate_per_ms} ms, and calls are "
-            f"booked for the next {booked_ms} ms"
+            f"booked for the next {booked_ms} ms, so its turn is at about "
+            f"{instants.shown(turn_us // 1_000)}"
         )
     return Cause(text, facts=facts)
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from molecule.cluster.state import ClusterState
-from molecule.model import reasons
+from molecule.model import instants, reasons
 from molecule.model.execution import PARKED, TERMINAL
 from molecule.scheduler import accounting, standing
 from molecule.scheduler.accounting import Line
@@ -242,6 +242,8 @@ def _waits(view: Mapping[str, Any], lines: Sequence[Line], state: ClusterState) 
         text += f" ({', '.join(facts['signals'])})"
     if facts.get("connection"):
         text += f" (connection {facts['connection']})"
+    if until_ms:
+        text += f", until {instants.shown(until_ms)} at the latest"
     doubts = view.get("doubts", ())
     if doubts:
         text += (

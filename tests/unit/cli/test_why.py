@@ -2,8 +2,10 @@
 
 import json
 
+import pytest
+
 from molecule.cli import why
-from molecule.model import errors, reasons
+from molecule.model import errors, failure_codes, reasons
 from tests.fakes.door import FakeDoor
 from tests.unit.cli.conftest import Shell
 
@@ -65,6 +67,27 @@ def test_why_explains_an_error_code_without_a_cluster(shell: Shell) -> None:
 
 def test_why_explains_the_code_of_a_decision(shell: Shell) -> None:
     assert reasons.TEXTS["lease_expired"] in shell.run("why", "lease_expired").out
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["connection_failed", "data", "statement", "table_conflict", "await_timeout", "http_503"],
+)
+def test_why_explains_the_code_that_an_execution_shows(shell: Shell, code: str) -> None:
+    told = failure_codes.told(code)
+    assert told is not None
+    said = shell.run("why", code, "--output", "json")
+    assert json.loads(said.out) == {"code": code, "means": told[0], "then": told[1]}
+    assert shell.nodes.asked == []
+
+
+def test_a_code_of_several_kinds_tells_each_meaning() -> None:
+    meaning = why.meaning_of("not_found")
+    assert meaning is not None
+    assert meaning["of_a_step"] == failure_codes.TEXTS["not_found"][0]
+    timeout = why.meaning_of("timeout")
+    assert timeout is not None
+    assert timeout["of_a_decision"] == reasons.TEXTS["timeout"]
 
 
 def test_every_error_of_the_tree_has_a_meaning_and_advice() -> None:

@@ -7,8 +7,10 @@ from molecule.cluster.apply import StateMachine
 from molecule.cluster.connection import Connection
 from molecule.cluster.outcome import Applied, Outcome
 from molecule.config import Limits
+from molecule.model import instants
 from molecule.model.execution import ExecutionState
 from molecule.model.ids import ExecutionId
+from molecule.scheduler import standing
 from molecule.scheduler.gates import releases
 from molecule.wire.v1 import commands_pb2 as wire
 from tests.unit.cluster.builders import ENVIRONMENT, Replica, reason
@@ -305,6 +307,25 @@ def test_no_more_are_let_through_than_there_are_permits() -> None:
     assert go_on(replica) == []
     replica.at_ms += 600
     assert go_on(replica) == ["e5"]
+
+
+def test_why_tells_when_one_before_a_gate_may_go_on() -> None:
+    replica = a_replica(LIMITED)
+    hold(replica, "e1", "e2", "e3")
+    given(permits(replica, 4))
+    (cause,) = standing.gate(replica.state, "e3")
+    # Four are booked, two wait before it: its instant is the seventh, 550 ms from one to the next.
+    assert cause.facts["expected_at_ms"] == replica.state.time_ms + 6 * 550
+    assert instants.shown(cause.facts["expected_at_ms"]) in cause.text
+
+
+def test_why_tells_until_when_a_breaker_is_open() -> None:
+    replica = a_replica()
+    replica.start("e1", version="v2")
+    told(replica, 3)
+    hold(replica, "e1")
+    opened, _ = standing.gate(replica.state, "e1")
+    assert instants.shown(crm(replica).open_until_ms) in opened.text
 
 
 def test_everything_about_a_gate_is_in_the_snapshot() -> None:
