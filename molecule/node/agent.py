@@ -237,6 +237,8 @@ class Agent:
                 result = await self._forwarder.insist([command], within_s=self._report_s)
             except MoleculeError as error:
                 _log.info("registration_delayed", reason=error.message)
+                # Whoever refuses at once, a leader of another version say, is not to be stormed.
+                await asyncio.sleep(_RETRY_MAX_S)
                 self._register_now.set()
                 continue
             (outcome,) = result.outcomes
@@ -333,6 +335,7 @@ class Agent:
             await self._forwarder.insist(group, within_s=self._report_s)
         except MoleculeError as error:
             _log.warning("report_undelivered", reason=error.message)
+            await asyncio.sleep(_RETRY_MAX_S)
             return False
         return True
 

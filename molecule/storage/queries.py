@@ -33,7 +33,7 @@ FROM dead_letters
 
 DEAD_LETTER_ONE: Final = _DEAD_LETTERS + "WHERE log_index = ? AND position = ?"
 HISTORY_ONE: Final = _HISTORY + "WHERE h.execution = ?"
-_PAYLOADS_OF: Final = "SELECT p.execution, p.slot, p.inline, p.digest, p.size_bytes"
+_PAYLOADS_OF: Final = "SELECT p.execution, p.slot, p.inline, p.digest, p.size_bytes, p.sum"
 PAYLOAD: Final = _PAYLOADS_OF + " FROM payloads AS p WHERE p.execution = ? AND p.slot = ?"
 TIMELINE: Final = (
     "SELECT execution, log_index, position, at_ms, event, body FROM timeline "

@@ -7,19 +7,20 @@ empty or half one is damage, and damage stops the node. All functions block; the
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from molecule.model.errors import DamagedData, MoleculeError, StorageFull
+from molecule.storage import row_sums
 
 VERSION: Final = 1
 INCREMENTAL: Final = 2
 """The auto-vacuum mode in which `StateStore.shrink` can give pages back."""
 
 TABLES: Final[dict[str, tuple[str, ...]]] = {
-    "snapshot": ("table_name", "key", "value"),
+    "snapshot": ("table_name", "key", "value", "sum"),
     "timeline": ("execution", "log_index", "position", "at_ms", "event", "body"),
     "history": (
         "execution",
@@ -32,7 +33,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
         "body",
     ),
     "history_track": ("execution", "place", "name", "value", "ended_at_ms"),
-    "payloads": ("execution", "slot", "inline", "digest", "size_bytes"),
+    "payloads": ("execution", "slot", "inline", "digest", "size_bytes", "sum"),
     "dead_letters": (
         "log_index",
         "position",
@@ -56,7 +57,7 @@ _STATEMENTS: Final = (
     """CREATE TABLE meta (
         name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID""",
     """CREATE TABLE snapshot (
-        table_name TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL,
+        table_name TEXT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, sum INTEGER NOT NULL,
         PRIMARY KEY (table_name, key)) WITHOUT ROWID""",
     """CREATE TABLE timeline (
         execution TEXT NOT NULL, log_index INTEGER NOT NULL, position INTEGER NOT NULL,
@@ -76,7 +77,7 @@ _STATEMENTS: Final = (
     "CREATE INDEX history_by_track ON history_track (name, value, ended_at_ms, execution)",
     """CREATE TABLE payloads (
         execution TEXT NOT NULL, slot TEXT NOT NULL, inline BLOB, digest TEXT,
-        size_bytes INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL, sum INTEGER NOT NULL,
         PRIMARY KEY (execution, slot)) WITHOUT ROWID""",
     """CREATE TABLE dead_letters (
         log_index INTEGER NOT NULL, position INTEGER NOT NULL, at_ms INTEGER NOT NULL,
@@ -163,6 +164,16 @@ def check(path: Path) -> None:
         # only.
         connection.execute("UPDATE meta SET value = value WHERE name = 'schema'")
         connection.execute("COMMIT")
+
+
+def whole(path: Path, table: str, row: Sequence[Any]) -> Sequence[Any]:
+    """The row without its sum; `DamagedData` when it is not what was written."""
+    if not row_sums.is_whole(row):
+        raise DamagedData(
+            f"{path} is corrupt: a row of its table {table!r} is not what was written; {_RESTORE}",
+            path=str(path),
+        )
+    return row[:-1]
 
 
 _RESTORE: Final = (

@@ -18,7 +18,7 @@ import aiosqlite
 
 from molecule.config import Limits
 from molecule.model.errors import DamagedData
-from molecule.storage import schema
+from molecule.storage import row_sums, schema
 from molecule.storage.rows import Mark
 from molecule.wire.v1 import snapshot_pb2
 
@@ -176,11 +176,14 @@ class SnapshotSink:
         fits = columns is not None and len(values) == len(columns)
         if self._connection is None or not fits or any(len(one) != rows.count for one in values):
             raise self._refused(f"rows of {rows.table!r} do not fit its columns")
+        found = list(zip(*values, strict=True))
+        if rows.table in row_sums.SUMMED and not all(map(row_sums.is_whole, found)):
+            raise self._refused(f"a row of {rows.table!r} is damaged where it comes from")
         places = ", ".join("?" * len(values))
         # The name was looked up in our own table of tables above.
         self._connection.executemany(
             f"INSERT INTO {rows.table} VALUES ({places})",  # noqa: S608
-            zip(*values, strict=True),
+            found,
         )
         self._counts[rows.table] += rows.count
 

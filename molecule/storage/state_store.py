@@ -262,8 +262,8 @@ class StateStore:
             schema.storage_errors(self._path),
             closing(sqlite3.connect(self._path, isolation_level=None)) as connection,
         ):
-            found = connection.execute("SELECT table_name, key, value FROM snapshot")
-            yield from itertools.starmap(SnapshotRow, found)
+            for row in connection.execute("SELECT table_name, key, value, sum FROM snapshot"):
+                yield SnapshotRow(*schema.whole(self._path, "snapshot", row))
 
     async def payload(self, execution: str, slot: str) -> PayloadRow | None:
         """The bytes or the digest in this slot; what was staged is seen at once."""
@@ -271,7 +271,10 @@ class StateStore:
         if staged is not None:
             return None if staged.inline is None and staged.digest is None else staged
         found = await self._all(queries.PAYLOAD, (execution, slot))
-        return PayloadRow(*found[0]) if found else None
+        return self._payload(found[0]) if found else None
+
+    def _payload(self, found: tuple[Any, ...]) -> PayloadRow:
+        return PayloadRow(*schema.whole(self._path, "payloads", found))
 
     async def payloads(
         self, names: Sequence[tuple[str, str]]
@@ -283,7 +286,7 @@ class StateStore:
             part = left[start : start + _NAMES_AT_ONCE]
             values = [value for name in part for value in name]
             for row in await self._all(queries.payloads(len(part)), values):
-                rows[row[0], row[1]] = PayloadRow(*row)
+                rows[row[0], row[1]] = self._payload(row)
         return {
             name: row
             for name, row in rows.items()

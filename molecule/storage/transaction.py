@@ -7,6 +7,7 @@ leaves the same file, because a flush whose answer was lost is repeated.
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from molecule.storage.row_sums import sum_of
 from molecule.storage.rows import Batch, Mark
 
 
@@ -17,12 +18,12 @@ class Statement(NamedTuple):
     values: list[tuple[Any, ...]]
 
 
-_PUT_ROW: Final = "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?)"
+_PUT_ROW: Final = "INSERT OR REPLACE INTO snapshot VALUES (?, ?, ?, ?)"
 _DROP_ROW: Final = "DELETE FROM snapshot WHERE table_name = ? AND key = ?"
 _PUT_TIMELINE: Final = "INSERT OR REPLACE INTO timeline VALUES (?, ?, ?, ?, ?, ?)"
 _PUT_HISTORY: Final = "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_TRACK: Final = "INSERT OR REPLACE INTO history_track VALUES (?, ?, ?, ?, ?)"
-_PUT_PAYLOAD: Final = "INSERT OR REPLACE INTO payloads VALUES (?, ?, ?, ?, ?)"
+_PUT_PAYLOAD: Final = "INSERT OR REPLACE INTO payloads VALUES (?, ?, ?, ?, ?, ?)"
 _DROP_PAYLOAD: Final = "DELETE FROM payloads WHERE execution = ? AND slot = ?"
 _PUT_LETTER: Final = (
     "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -36,7 +37,7 @@ def merged(batches: Sequence[Batch], mark: Mark) -> list[Statement]:
     payloads = {(row[0], row[1]): row for batch in batches for row in batch.payloads}
     history = {row[0]: row for batch in batches for row in batch.history}
     statements = [
-        Statement(_PUT_ROW, [tuple(row) for row in rows.values() if row[2] is not None]),
+        Statement(_PUT_ROW, [(*row, sum_of(row)) for row in rows.values() if row[2] is not None]),
         Statement(_DROP_ROW, [key for key, row in rows.items() if row[2] is None]),
         Statement(_PUT_TIMELINE, [tuple(row) for batch in batches for row in batch.timeline]),
         Statement(_PUT_HISTORY, [(*row[:7], row[8]) for row in history.values()]),
@@ -48,7 +49,9 @@ def merged(batches: Sequence[Batch], mark: Mark) -> list[Statement]:
                 for place, (name, value) in enumerate(row[7])
             ],
         ),
-        Statement(_PUT_PAYLOAD, [tuple(row) for row in payloads.values() if _has_body(row)]),
+        Statement(
+            _PUT_PAYLOAD, [(*row, sum_of(row)) for row in payloads.values() if _has_body(row)]
+        ),
         Statement(_DROP_PAYLOAD, [key for key, row in payloads.items() if not _has_body(row)]),
         Statement(_PUT_LETTER, [tuple(row) for batch in batches for row in batch.dead_letters]),
         Statement(_MARK, [(mark.index, "index"), (mark.term, "term"), (mark.hash, "hash")]),

@@ -1,5 +1,6 @@
 """What workers may ask of their node, and what their words do to what the agent holds."""
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
@@ -81,6 +82,28 @@ def holding(agent: Agent, execution: str, token: int) -> None:
 def an_end(execution: str, token: int) -> w.Word:
     end = c.EndAttempt(execution=execution, token=token, state="COMPLETED")
     return w.Word(commands=[c.Command(version=1, end_attempt=end)])
+
+
+async def test_a_leader_that_refuses_a_registration_at_once_is_not_stormed(
+    node: OneNode, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def refuse(*_: object, **__: object) -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        raise Forbidden("the call failed: UNIMPLEMENTED: Method not found!")
+
+    monkeypatch.setattr(node.forwarder, "insist", refuse)
+    monkeypatch.setattr(agent, "_leader", lambda: None)
+    running = asyncio.create_task(agent.run())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    assert asked == 1
 
 
 async def test_word_that_ends_an_execution_frees_its_place(

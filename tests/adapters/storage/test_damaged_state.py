@@ -84,6 +84,40 @@ async def test_overwritten_page_is_refused(tmp_path: Path) -> None:
     assert "corrupt" in await refusal(path)
 
 
+@pytest.mark.parametrize("found", [b"x" * 500, b"2-7"], ids=["a value", "a key"])
+async def test_a_bit_that_flipped_inside_a_row_is_refused_when_the_rows_are_read(
+    tmp_path: Path, found: bytes
+) -> None:
+    path = await a_filled_store(tmp_path / "state.db")
+    content = bytearray(path.read_bytes())
+    content[content.index(found)] ^= 1
+    path.write_bytes(bytes(content))
+    # The pages are sound, so SQLite sees nothing.
+    store = await StateStore.open(path, limits=LIMITS)
+    with pytest.raises(DamagedData, match="a row of its table 'snapshot' is not what"):
+        list(store.snapshot_rows())
+    await store.close()
+
+
+async def test_a_bit_that_flipped_inside_a_payload_is_refused_when_it_is_read(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "state.db"
+    store = await StateStore.create(path, limits=LIMITS)
+    store.stage(marked(1, payloads=(a_payload(inline=b"pay 7 to ann"),)))
+    await store.flush()
+    await store.close()
+    content = bytearray(path.read_bytes())
+    content[content.index(b"pay 7") + 4] ^= 1
+    path.write_bytes(bytes(content))
+    store = await StateStore.open(path, limits=LIMITS)
+    with pytest.raises(DamagedData, match="a row of its table 'payloads' is not what"):
+        await store.payload("e1", "input")
+    with pytest.raises(DamagedData, match="a row of its table 'payloads' is not what"):
+        await store.payloads([("e1", "input")])
+    await store.close()
+
+
 async def test_newer_schema_is_refused_by_name_of_the_version(tmp_path: Path) -> None:
     path = await a_filled_store(tmp_path / "state.db")
     with closing(sqlite3.connect(path)) as connection:

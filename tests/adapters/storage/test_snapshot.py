@@ -150,3 +150,18 @@ async def test_left_over_of_a_crash_while_filling_does_not_disturb(
 ) -> None:
     (tmp_path / "state.db.filling").write_bytes(b"half of a file")
     assert await installed(await chunks_of(store), tmp_path / "state.db") == a_mark(9)
+
+
+async def test_a_row_that_is_damaged_where_it_comes_from_is_refused(tmp_path: Path) -> None:
+    source = await StateStore.create(tmp_path / "rotten.db", limits=LIMITS)
+    source.stage(marked(9, rows=(a_row("k", b"a value that rots"),)))
+    await source.flush()
+    await source.close()
+    content = bytearray((tmp_path / "rotten.db").read_bytes())
+    content[content.index(b"a value that rots")] ^= 1
+    (tmp_path / "rotten.db").write_bytes(bytes(content))
+    source = await StateStore.open(tmp_path / "rotten.db", limits=LIMITS)
+    (tmp_path / "target").mkdir()
+    with pytest.raises(DamagedData, match="damaged where it comes from"):
+        await installed(await chunks_of(source), tmp_path / "target" / "state.db")
+    await source.close()
