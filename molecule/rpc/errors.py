@@ -46,6 +46,20 @@ _STATUS_OF_HTTP: Final[dict[int, grpc.StatusCode]] = {
 }
 
 
+_BROKEN: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,
+        # "Internal error from Core": what the library says when the other process was killed.
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+"""Said by the library itself, without an error of our tree, when a call breaks half way."""
+
+
 def _descendants(root: type[MoleculeError]) -> Iterator[type[MoleculeError]]:
     yield root
     for child in root.__subclasses__():
@@ -148,7 +162,7 @@ def _own(code: grpc.StatusCode, told: str) -> MoleculeError:
             return Unauthenticated(told)
         case grpc.StatusCode.PERMISSION_DENIED:
             return Forbidden(told)
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED | grpc.StatusCode.UNKNOWN:
+        case _ if code in _BROKEN:
             # The request may have arrived before the link broke.
             return OutcomeUnknown(f"the link to the node broke during the call: {told}")
         case _:

@@ -146,6 +146,34 @@ async def test_link_that_breaks_during_a_call_leaves_the_outcome_unknown() -> No
         await channels.close()
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.DATA_LOSS,
+    ],
+)
+def test_what_the_library_says_of_a_killed_process_leaves_the_outcome_unknown(
+    code: grpc.StatusCode,
+) -> None:
+    none = grpc.aio.Metadata()
+    broken = grpc.aio.AioRpcError(code, none, none, details="Internal error from Core")
+    error = errors.from_rpc(broken)
+    assert (type(error), error.definite, error.retryable) == (OutcomeUnknown, False, True)
+
+
+def test_an_error_of_ours_stays_what_it_is_whatever_its_status() -> None:
+    sent = MoleculeError("a fault of the node")
+    told = grpc.aio.Metadata(*errors.metadata(sent))
+    status = errors.status(sent)
+    error = errors.from_rpc(grpc.aio.AioRpcError(status, grpc.aio.Metadata(), told))
+    assert (error.code, error.message) == ("internal", "a fault of the node")
+
+
 async def test_time_that_runs_out_is_not_definite() -> None:
     class Slow(Echo):
         async def single(self, request: bytes, context: Any) -> bytes:
