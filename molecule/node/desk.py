@@ -146,8 +146,13 @@ class Desk:
         return w.CallAnswer(gate=await self._gates.ask(ask))
 
     async def gate_told(self, told: w.GateTold) -> w.CallAnswer:
-        """What became of a call through a gate."""
-        await self._gates.told(told)
+        """What became of a call through a gate. `StaleToken` when only others can say it still."""
+        try:
+            await self._gates.told(told)
+        except MoleculeError:
+            if not self._agent.rounds.holds(told.execution, told.token):
+                raise _not_held(told.execution, told.token) from None
+            raise
         return w.CallAnswer()
 
     async def document_put(self, put: w.DocumentPut) -> w.CallAnswer:

@@ -7,12 +7,12 @@ one command, and whoever tells hears only after it is committed.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from molecule.cluster import gates
 from molecule.cluster.outcome import Outcome
 from molecule.config import Limits
-from molecule.model.errors import MoleculeError
 from molecule.node.clock import boottime_us
 from molecule.node.forwarder import Commands
 from molecule.node.proposer import GroupResult
@@ -32,14 +32,31 @@ class Forwarder(Protocol):
         ...
 
 
+_Call = tuple[str, int, int]
+"""One call: its execution, the token and its number under it."""
+
+
 @dataclass(slots=True)
 class _Told:
-    """Calls of one connection that the cluster has not heard of yet."""
+    """Calls of one connection that the cluster has not heard of yet, and what it has heard."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    failures: int = 0
-    succeeded: list[str] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
+    unsaid: dict[_Call, bool] = field(default_factory=dict)
+    """Whether the call failed."""
+    said: dict[_Call, None] = field(default_factory=dict)
+    """The last ones: a worker may repeat what another one's word has brought along."""
+
+    def gather(self) -> dict[_Call, bool]:
+        """What one command can say."""
+        return dict(islice(self.unsaid.items(), gates.FAILURES_TOLD_MAX))
+
+    def committed(self, calls: dict[_Call, bool]) -> None:
+        """The cluster knows of these."""
+        for call in calls:
+            self.unsaid.pop(call, None)
+            self.said[call] = None
+        while len(self.said) > gates.FAILURES_TOLD_MAX:
+            del self.said[next(iter(self.said))]
 
 
 class Reports:
@@ -59,34 +76,30 @@ class Reports:
             self.throttled_s[name] = self.throttled_s.get(name, 0.0) + wait_s
 
     async def told(self, told: w.GateTold) -> None:
-        """Say it with everything that is to be said of this connection; returns when committed."""
+        """Say it with everything that is to be said of this connection; returns when committed.
+
+        The same call told again is counted once. What could not be said is said by whoever comes
+        next: others count on it.
+        """
         name = (told.environment, told.connection)
         kept = self._told.setdefault(name, _Told())
-        if told.failed:
-            kept.failures += 1
-            kept.failed.append(told.execution)
-        else:
-            kept.succeeded.append(told.execution)
+        call = (told.execution, told.token, told.call)
+        if call in kept.said:
+            return
+        kept.unsaid[call] = told.failed
         async with kept.turn:
-            if not kept.failures and not kept.succeeded:
-                return
-            said = _Told(failures=kept.failures, succeeded=kept.succeeded, failed=kept.failed)
-            kept.failures, kept.succeeded, kept.failed = 0, [], []
-            command = c.RecordCalls(
-                environment=name[0],
-                connection=name[1],
-                failures=min(said.failures, gates.FAILURES_TOLD_MAX),
-                succeeded=said.succeeded,
-                failed=said.failed,
-            )
-            try:
+            while call in kept.unsaid:
+                said = kept.gather()
+                failed = [one[0] for one, has_failed in said.items() if has_failed]
+                command = c.RecordCalls(
+                    environment=name[0],
+                    connection=name[1],
+                    failures=len(failed),
+                    succeeded=[one[0] for one, has_failed in said.items() if not has_failed],
+                    failed=failed,
+                )
                 await self._commit(c.Command(version=1, record_calls=command))
-            except MoleculeError:
-                # Others count on it being said: whoever comes next says it again.
-                kept.failures = min(said.failures + kept.failures, gates.FAILURES_TOLD_MAX)
-                kept.succeeded = [*said.succeeded, *kept.succeeded][: gates.FAILURES_TOLD_MAX]
-                kept.failed = [*said.failed, *kept.failed][: gates.FAILURES_TOLD_MAX]
-                raise
+                kept.committed(said)
 
     async def _commit(self, command: c.Command) -> Outcome:
         result = await self._forwarder.insist([command], within_s=self._within_s)

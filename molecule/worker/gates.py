@@ -18,7 +18,7 @@ from molecule.model.execution import WaitReason
 from molecule.model.gate import GatePolicy
 from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker import kernel
-from molecule.worker.speaker import Calls
+from molecule.worker.speaker import GONE, Calls
 
 _PAUSE_S: Final = 0.1
 _TRANSIENT: Final = (ErrorClass.TRANSIENT_DEFINITE, ErrorClass.TRANSIENT_UNKNOWN)
@@ -126,11 +126,21 @@ class GateKeeper:
             environment=self._order.environment,
             connection=gate.connection,
             execution=self._order.execution,
+            token=self._order.token,
+            call=item.call,
             failed=has_failed,
         )
-        await self._calls.call(w.FromWorker(gate_told=told))
+        await self._tell(told)
         if isinstance(event, RequestFailed) and has_failed and answer.passed:
             is_certain = event.failure.error_class is ErrorClass.TRANSIENT_DEFINITE
             if is_certain or not event.sent or item.step.effect is not Effect.ONCE:
                 return RequestHeld(item.call, event.at_ms, WaitReason.BREAKER)
         return event
+
+    async def _tell(self, told: w.GateTold) -> None:
+        """Again until it is committed, or until this attempt is over and has no pass any more."""
+        while True:
+            answer = await self._calls.call(w.FromWorker(gate_told=told))
+            if answer.done or (answer.definite and answer.code in GONE):
+                return
+            await asyncio.sleep(_PAUSE_S)

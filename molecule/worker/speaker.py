@@ -33,7 +33,7 @@ from molecule.wire.v1 import worker_pb2 as w
 from molecule.worker.kernel import Fenced
 
 _PAUSE_S: Final = 0.2
-_GONE: Final = frozenset({"stale_token", "unknown_execution"})
+GONE: Final = frozenset({"stale_token", "unknown_execution"})
 
 
 class Calls(Protocol):
@@ -133,7 +133,7 @@ class Speaker:
         """What one command came to, whether it was applied or not. Raises `Fenced`."""
         answer = await self._insist(w.FromWorker(word=w.Word(commands=[command])))
         outcome = answer.outcomes[0]
-        if not outcome.applied and outcome.code in _GONE:
+        if not outcome.applied and outcome.code in GONE:
             raise Fenced
         return outcome
 
@@ -272,7 +272,7 @@ def digest_of(reference: c.DocumentRef) -> Digest:
 
 
 def _raise_for(code: str, message: str) -> None:
-    if code in _GONE:
+    if code in GONE:
         raise Fenced
     raise Refused(f"{code}: {message}" if message else code)
 

@@ -367,10 +367,15 @@ class GateTold(_message.Message):
     CONNECTION_FIELD_NUMBER: _builtins.int
     EXECUTION_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    CALL_FIELD_NUMBER: _builtins.int
     environment: _builtins.str
     connection: _builtins.str
     execution: _builtins.str
     failed: _builtins.bool
+    token: _builtins.int
+    """with the call: said again, it is counted once"""
+    call: _builtins.int
     def __init__(
         self,
         *,
@@ -378,10 +383,12 @@ class GateTold(_message.Message):
         connection: _builtins.str = ...,
         execution: _builtins.str = ...,
         failed: _builtins.bool = ...,
+        token: _builtins.int = ...,
+        call: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connection", b"connection", "environment", b"environment", "execution", b"execution", "failed", b"failed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call", b"call", "connection", b"connection", "environment", b"environment", "execution", b"execution", "failed", b"failed", "token", b"token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,10 +28,14 @@ class Node:
 
     answers: list[w.GateAnswer]
     told: list[w.GateTold] = field(default_factory=list)
+    refusals: list[w.CallAnswer] = field(default_factory=list)
+    """What it answers first when it is told something."""
 
     async def call(self, message: w.FromWorker) -> w.CallAnswer:
         if message.HasField("gate_told"):
             self.told.append(message.gate_told)
+            if self.refusals:
+                return self.refusals.pop(0)
             return w.CallAnswer(done=True)
         return w.CallAnswer(done=True, gate=self.answers.pop(0))
 
@@ -106,6 +110,23 @@ async def test_failures_count_while_the_gate_is_open_to_all_and_burn_their_try()
     event = failed(item, _DEFINITE)
     assert await through(node, item, _BREAKER, event) is event
     assert [each.failed for each in node.told] == [True]
+
+
+async def test_a_trial_call_is_told_again_until_it_is_committed() -> None:
+    later = w.CallAnswer(code="no_leader", definite=True)
+    unknown = w.CallAnswer(code="outcome_unknown")
+    node = Node([w.GateAnswer(passed=True)], refusals=[later, unknown])
+    item = a_call("target.put")
+    await through(node, item, _BREAKER, failed(item, _DEFINITE))
+    assert len(node.told) == 3
+    assert {(told.token, told.call) for told in node.told} == {(7, item.call)}
+
+
+async def test_an_attempt_that_is_over_tells_no_more() -> None:
+    gone = w.CallAnswer(code="stale_token", definite=True)
+    node, item = Node([w.GateAnswer(passed=True)], refusals=[gone]), a_call("target.put")
+    await through(node, item, _BREAKER, failed(item, _DEFINITE))
+    assert len(node.told) == 1
 
 
 async def test_a_rate_alone_is_told_nothing() -> None:

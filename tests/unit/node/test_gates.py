@@ -94,10 +94,42 @@ async def test_an_open_breaker_holds_and_a_pass_lets_through() -> None:
     assert (await node.ask("e2")).held == "breaker"
 
 
+def a_failure(call: int, *, token: int = 1) -> w.GateTold:
+    return w.GateTold(
+        environment=ENVIRONMENT,
+        connection="crm",
+        execution="e1",
+        token=token,
+        call=call,
+        failed=True,
+    )
+
+
+async def test_a_failure_that_is_told_again_counts_once() -> None:
+    node = Node(CRM)
+    node.forwarder.refuses = 1
+    with pytest.raises(NoLeader):
+        await node.gates.told(a_failure(1))
+    await node.gates.told(a_failure(1))
+    await node.gates.told(a_failure(1))
+    assert [command.record_calls.failures for command in node.forwarder.commands] == [1]
+
+
+async def test_a_failure_that_another_word_brought_along_counts_once() -> None:
+    node = Node(CRM)
+    node.forwarder.refuses = 1
+    told = (node.gates.told(a_failure(1)), node.gates.told(a_failure(2)))
+    ends = await asyncio.gather(*told, return_exceptions=True)
+    assert [type(end) for end in ends] == [NoLeader, type(None)]
+    await node.gates.told(a_failure(1))
+    assert sum(one.record_calls.failures for one in node.forwarder.commands) == 2
+    await node.gates.told(a_failure(1, token=2))
+    assert sum(one.record_calls.failures for one in node.forwarder.commands) == 3
+
+
 async def test_failures_told_together_are_one_command_after_the_first() -> None:
     node = Node(CRM)
-    tell = w.GateTold(environment=ENVIRONMENT, connection="crm", execution="e1", failed=True)
-    await asyncio.gather(*(node.gates.told(tell) for _ in range(10)))
+    await asyncio.gather(*(node.gates.told(a_failure(call)) for call in range(10)))
     said = [command.record_calls.failures for command in node.forwarder.commands]
     assert sum(said) == 10
     assert len(said) <= 2
@@ -107,8 +139,8 @@ async def test_failures_told_together_are_one_command_after_the_first() -> None:
 async def test_what_could_not_be_said_is_said_by_whoever_counted_on_it() -> None:
     node = Node(CRM)
     node.forwarder.refuses = 1
-    tell = w.GateTold(environment=ENVIRONMENT, connection="crm", execution="e1", failed=True)
-    ends = await asyncio.gather(*(node.gates.told(tell) for _ in range(3)), return_exceptions=True)
+    told = [node.gates.told(a_failure(call)) for call in range(3)]
+    ends = await asyncio.gather(*told, return_exceptions=True)
     assert [type(end) for end in ends] == [NoLeader, type(None), type(None)]
     assert crm(node.replica).trips == 1
 
