@@ -82,7 +82,8 @@ class LeftShape(_Answer):
 
 
 class TransferShape(_Answer):
-    """Leadership is about to move; `to` is empty when any voter will do."""
+    """Leadership is about to move, or `to` leads already; it is empty when any voter will do."""
 
     asked: bool
     to: str
+    leads_already: bool

@@ -289,7 +289,13 @@ def _submit_each(
             raise
         results += answer.value["results"]
     refused = [result for result in results if "problem" in result]
-    shown = {"accepted": len(results) - len(refused), "refused": len(refused), "key": key}
+    known = sum(result.get("repeated_key", False) for result in results)
+    shown = {
+        "accepted": len(results) - len(refused),
+        "known_already": known,
+        "refused": len(refused),
+        "key": key,
+    }
     output.show({**shown, "results": results} if form != "table" else shown, form=form)
     for result in refused[:10]:
         output.talk(f"{result['idempotency_key']}: {result['problem']['detail']}")

@@ -6,7 +6,7 @@ from cyclopts import App, Parameter
 
 from molecule.cli import output
 from molecule.cli.calls import Call
-from molecule.cli.options import SHARED, Shared, milliseconds
+from molecule.cli.options import SHARED, Shared, confirm, milliseconds
 
 app = App(name="retention", help="Look at what is kept of ended executions, and purge it.")
 
@@ -46,6 +46,7 @@ def purge(
         Parameter(help="What ended longer ago: `7d`, `12h`. Default: each class's own time."),
     ] = "",
     plan: Annotated[bool, Parameter(help="Only tell what would be purged.")] = False,
+    yes: Annotated[bool, Parameter(help="Do not ask.", negative="")] = False,
     shared: Shared = SHARED,
 ) -> None:
     """Purge what ended long ago; what waits for a person, and dead letters, stay."""
@@ -54,6 +55,9 @@ def purge(
         body["classes"] = [name.strip() for name in retention_class.split(",")]
     if older_than:
         body["older_than_ms"] = milliseconds(older_than, "--older-than")
+    what = retention_class or "all classes"
+    ended = f"ended more than {older_than} ago" if older_than else "is older than it is kept"
+    confirm(f"Purge for good what {ended} ({what})?", is_sure=yes or plan)
     with shared.cluster() as cluster:
         answer = cluster.ask(Call("purge", "POST", f"{_PATH}/purge", body=body)).value
     if shared.output != "table":

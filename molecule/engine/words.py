@@ -107,8 +107,8 @@ class Speaker:
         goes_on = state in (ExecutionState.IN_DOUBT, ExecutionState.WAITING)
         doubts = len(run.doubts) + len(run.open)
         reasons = {
-            ExecutionState.IN_DOUBT: f"{doubts} effects in doubt",
-            ExecutionState.WAITING: f"{doubts} effects to be verified",
+            ExecutionState.IN_DOUBT: f"{_effects(doubts)} in doubt",
+            ExecutionState.WAITING: f"{_effects(doubts)} to be verified",
         }
         if first is not None:
             reasons[ExecutionState.WAITING] = pauses.reason_of(first).value
@@ -202,3 +202,7 @@ def _place(run: Run, failure: Failure | None) -> str:
     if failure is not None:
         return failure.step
     return run.doubts[0].node.path if run.doubts else ""
+
+
+def _effects(count: int) -> str:
+    return f"{count} effect" if count == 1 else f"{count} effects"

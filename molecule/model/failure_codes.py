@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 _RETRY: Final = "the step's `retry` repeats it; when it lasts, look at the target"
-_PROCESS: Final = "mend the process, deploy it, then retry the dead letter or submit anew"
-_DOCUMENT: Final = "mend the document at its source or the process, then retry the dead letter"
+_PROCESS: Final = "mend the process, apply it, then submit anew what failed"
+_DOCUMENT: Final = "mend the document at its source or the process, then submit it anew"
 _BOUND: Final = "make the work smaller, or raise the bound that the message names"
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -24,7 +24,7 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "limit": ("a bound was reached; the message names it", _BOUND),
     "crash": (
         "the workers that ran it died again and again",
-        "look at the step and the post-mortem; `execution release` lets it go on",
+        "`why` of the execution tells the evidence; release it, or give it up",
     ),
     "raised": ("a step `raise` of the process ended it", "the message is the process's own"),
     # flow and engine

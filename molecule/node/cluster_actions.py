@@ -53,6 +53,7 @@ class ClusterActions:
         addresses: Addresses,
         holders: Holders,
         change: Change,
+        leader: Callable[[], str | None],
     ) -> None:
         self._config = config
         self._forwarder = forwarder
@@ -60,6 +61,7 @@ class ClusterActions:
         self._addresses = addresses
         self._holders = holders
         self._change = change
+        self._leader = leader
 
     # ---- coming
 
@@ -198,8 +200,10 @@ class ClusterActions:
         policy.check(actor, Action.MEMBERS)
         if name and name not in self._addresses.voters:
             raise NotFound(f"{name} is no voter; voters are {', '.join(self._addresses.voters)}")
+        if name and name == self._leader():
+            return {"asked": False, "to": name, "leads_already": True}
         await self._insist(p.ChangeRequest(transfer=name), within_s)
-        return {"asked": True, "to": name}
+        return {"asked": True, "to": name, "leads_already": False}
 
     # ---- saying it
 

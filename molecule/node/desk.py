@@ -17,6 +17,7 @@ from molecule.model.errors import (
     Forbidden,
     InvalidInput,
     LimitExceeded,
+    MoleculeError,
     StaleToken,
     StorageFull,
 )

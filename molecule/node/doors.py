@@ -105,6 +105,7 @@ def gateway_door(behind: Behind) -> DoorService:
             addresses=behind.addresses,
             holders=behind.holders,
             change=behind.change,
+            leader=behind.leader,
         ),
         reads=Reads(
             config=config,

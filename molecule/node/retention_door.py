@@ -63,7 +63,8 @@ class RetentionDoor:
             for usage in used.values()
         ]
         level, node = self._room.admission()
-        disks = dict(self._disks())
+        # A node that left is remembered for a while by what it last said.
+        disks = {name: disk for name, disk in self._disks().items() if name in state.nodes}
         if self._room.disk is not None:
             disks.setdefault(self._room.node, self._room.disk)
         return {

@@ -76,7 +76,10 @@ def deployed(state: ClusterState, process: ProcessName, environment: str) -> Dep
     found = state.deployments.get((environment, process))
     if found is None:
         where = f" in environment {environment}" if environment else ""
-        raise NotFound(f"no process {process} is deployed{where}: apply it first")
+        raise NotFound(
+            f"no process {process} is deployed{where}: apply it first (one with trigger `called` "
+            "is a part of those that call it: submit one of them)"
+        )
     return found
 
 

@@ -287,7 +287,9 @@ def _parked_text(view: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
                 f"held until {facts.get('node')} is back, because {reasons.told(facts['reason'])}"
             )
         case "IN_DOUBT":
-            return f"in doubt: {facts.get('effects')} effects wait for an answer by a person"
+            count = facts.get("effects")
+            told = "effect waits" if count == 1 else "effects wait"
+            return f"in doubt: {count} {told} for an answer by a person"
     return reasons.told(facts.get("reason", ""))
 
 

@@ -12,6 +12,7 @@ from molecule.model.errors import invariant
 from molecule.storage.rows import (
     EMPTY_MARK,
     Batch,
+    DeadLetterRow,
     HistoryRow,
     Mark,
     PayloadRow,
@@ -28,6 +29,7 @@ class Overlay:
         self._payloads: dict[tuple[str, str], PayloadRow] = {}
         self._timeline: dict[str, deque[TimelineRow]] = {}
         self._history: dict[str, HistoryRow] = {}
+        self._letters: dict[tuple[int, int], DeadLetterRow] = {}
         self.row_count = 0
         self.size_bytes = 0
 
@@ -54,6 +56,8 @@ class Overlay:
             self._timeline.setdefault(event.execution, deque()).append(event)
         for ended in batch.history:
             self._history[ended.execution] = ended
+        for letter in batch.dead_letters:
+            self._letters[letter.log_index, letter.position] = letter
 
     def ready(self) -> tuple[Batch, ...]:
         """Everything up to the last mark, oldest first; empty when no mark was staged."""
@@ -83,6 +87,9 @@ class Overlay:
         for ended in batch.history:
             if self._history.get(ended.execution) is ended:
                 del self._history[ended.execution]
+        for letter in batch.dead_letters:
+            if self._letters.get((letter.log_index, letter.position)) is letter:
+                del self._letters[letter.log_index, letter.position]
 
     def payload(self, execution: str, slot: str) -> PayloadRow | None:
         """The newest staged row of this slot; one without body says that it was removed."""
@@ -99,3 +106,11 @@ class Overlay:
     def history(self, execution: str) -> HistoryRow | None:
         """Its staged end."""
         return self._history.get(execution)
+
+    def dead_letters(self) -> tuple[DeadLetterRow, ...]:
+        """All staged dead letters, in the order of the log."""
+        return tuple(self._letters.values())
+
+    def dead_letter(self, log_index: int, position: int) -> DeadLetterRow | None:
+        """A staged dead letter by its key."""
+        return self._letters.get((log_index, position))

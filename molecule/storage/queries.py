@@ -18,6 +18,9 @@ from molecule.storage.rows import (
     HistoryRow,
 )
 
+_INTEGER_MAX: Final = 2**63 - 1
+"""Of SQLite."""
+
 _HISTORY: Final = """
 SELECT h.execution, h.process, h.environment, h.state, h.submitted_at_ms, h.ended_at_ms,
        h.log_index, h.body,
@@ -135,6 +138,25 @@ def dead_letters(query: DeadLetterQuery, cursor: str, limit: int) -> tuple[str, 
     )
 
 
+def is_letter_found(row: DeadLetterRow, query: DeadLetterQuery, cursor: str) -> bool:
+    """What the statement of `dead_letters` asks, of a row that is not on disk yet."""
+    wanted = (
+        (query.process, row.process),
+        (query.environment, row.environment),
+        (query.execution, row.execution),
+        (query.error_class, row.error_class),
+        (query.error_code, row.error_code),
+    )
+    if any(asked not in (None, found) for asked, found in wanted):
+        return False
+    return not cursor or letter_place(row) < tuple(_place(cursor, (int, int)))
+
+
+def letter_place(row: DeadLetterRow) -> tuple[int, int]:
+    """Where a dead letter stands among all, which is its key."""
+    return row.log_index, row.position
+
+
 def history_row(found: tuple[Any, ...]) -> HistoryRow:
     """A row as the statements above give it."""
     track = tuple((name, value) for name, value in orjson.loads(found[8]))
@@ -151,7 +173,7 @@ def history_cursor(row: HistoryRow) -> str:
 
 def dead_letter_cursor(row: DeadLetterRow) -> str:
     """The cursor of the page after this row."""
-    return _cursor(row.log_index, row.position)
+    return _cursor(*letter_place(row))
 
 
 def _where(conditions: list[str]) -> str:
@@ -169,5 +191,7 @@ def _place(cursor: str, kinds: tuple[type, type]) -> list[int | str]:
     except (binascii.Error, ValueError) as error:
         raise InvalidInput("this is not the cursor of a page") from error
     if not isinstance(place, list) or [type(part) for part in place] != list(kinds):
+        raise InvalidInput("this is not the cursor of a page")
+    if any(isinstance(part, int) and abs(part) > _INTEGER_MAX for part in place):
         raise InvalidInput("this is not the cursor of a page")
     return place

@@ -329,15 +329,26 @@ class StateStore:
     async def dead_letters(
         self, query: DeadLetterQuery, *, cursor: str = "", limit: int
     ) -> DeadLetterPage:
-        """Dead letters, newest first, as of the last flush."""
+        """Dead letters, newest first; what was staged is seen at once."""
         self._check_limit(limit)
-        found = await self._all(*queries.dead_letters(query, cursor, limit))
-        rows = tuple(DeadLetterRow(*row) for row in found[:limit])
-        more = len(found) > limit
-        return DeadLetterPage(rows, queries.dead_letter_cursor(rows[-1]) if more else "")
+        staged = [
+            row
+            for row in self._overlay.dead_letters()
+            if queries.is_letter_found(row, query, cursor)
+        ]
+        read = await self._all(*queries.dead_letters(query, cursor, limit))
+        found = itertools.starmap(DeadLetterRow, read)
+        rows = {queries.letter_place(row): row for row in (*found, *staged)}
+        ordered = [rows[place] for place in sorted(rows, reverse=True)]
+        page = tuple(ordered[:limit])
+        more = len(ordered) > limit
+        return DeadLetterPage(page, queries.dead_letter_cursor(page[-1]) if more else "")
 
     async def dead_letter(self, log_index: int, position: int) -> DeadLetterRow | None:
-        """One dead letter by its key, as of the last flush."""
+        """One dead letter by its key; what was staged is seen at once."""
+        staged = self._overlay.dead_letter(log_index, position)
+        if staged is not None:
+            return staged
         found = await self._all(queries.DEAD_LETTER_ONE, (log_index, position))
         return DeadLetterRow(*found[0]) if found else None
 

@@ -40,8 +40,10 @@ def unzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Decompressed bytes of a gzip stream of one or more members, in bounded pieces."""
     inflate = zlib.decompressobj(_GZIP)
     seen = False
+    members = 0
     for chunk in chunks:
-        rest = chunk
+        # Zeros may stand behind a member, wherever the pieces end.
+        rest = chunk.lstrip(b"\0") if members and not seen else chunk
         while rest:
             seen = True
             try:
@@ -55,6 +57,9 @@ def unzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 rest = inflate.unused_data.lstrip(b"\0")
                 inflate = zlib.decompressobj(_GZIP)
                 seen = False
+                members += 1
+    if not seen and not members:
+        raise Unreadable("not gzip: there is nothing in it")
     if seen:
         rest = inflate.flush()
         if not inflate.eof:

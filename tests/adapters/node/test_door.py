@@ -68,6 +68,7 @@ class Doors:
         self.behind: list[str] = []
         self.caught_up = 0
         self.changes: list[p.ChangeRequest] = []
+        self.leader = "n2"
         limits = node.limits
         self.door = DoorService(
             identifier=Identifier(hashlib.sha256(TOKEN.encode()).hexdigest()),
@@ -105,6 +106,7 @@ class Doors:
                 addresses=Addresses(node.config),
                 holders=holders(node),
                 change=self._change,
+                leader=lambda: self.leader,
             ),
             reads=Reads(
                 config=node.config,
@@ -375,3 +377,10 @@ async def test_leadership_moves_only_to_a_voter(doors: Doors) -> None:
         await doors.act("transfer", "", to="n7")
     await doors.act("transfer", "", to="n1")
     assert [change.transfer for change in doors.changes] == ["n1"]
+
+
+async def test_leadership_is_not_moved_to_who_leads_already(doors: Doors) -> None:
+    doors.leader = "n1"
+    answer = await doors.act("transfer", "", to="n1")
+    assert answer == {"asked": False, "to": "n1", "leads_already": True}
+    assert doors.changes == []

@@ -8,7 +8,9 @@ import pytest
 from molecule.access.policy import ADMIN, Actor, ActorKind
 from molecule.cluster.outcome import Outcome
 from molecule.config import Headroom, Retention
+from molecule.model.disk import DiskReport
 from molecule.model.errors import Forbidden, InvalidInput, Purged, StorageFull
+from molecule.model.ids import NodeId
 from molecule.model.retention import RetentionClass
 from molecule.node.purges import Purges
 from molecule.node.reads import Reads
@@ -55,12 +57,13 @@ class Keeper:
             on_purged=lambda name, count: self.purged.append((name, count)),
             limits=node.limits,
         )
+        self.disks: dict[NodeId, DiskReport] = {}
         self.door = RetentionDoor(
             state=lambda: node.state,
             store=node.store,
             purges=self.purges,
             room=self.room,
-            disks=dict,
+            disks=lambda: self.disks,
             settings=self.settings,
         )
         self.reads = Reads(
@@ -175,6 +178,14 @@ async def test_show_tells_classes_and_disks(keeper: Keeper) -> None:
     assert rows["completed_documents"] == 2
     assert told["disks"][0]["node"] == "n1"
     assert 0 < told["disks"][0]["available_bytes"] <= told["disks"][0]["total_bytes"]
+
+
+async def test_show_does_not_list_the_disk_of_a_node_that_left(keeper: Keeper) -> None:
+    await keeper.room._measure(let_go=False)  # one round by hand
+    disk = keeper.room.disk
+    assert disk is not None
+    keeper.disks = {NodeId("n1"): disk, NodeId("n9"): disk}
+    assert [each["node"] for each in (await keeper.door.show())["disks"]] == ["n1"]
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,9 @@ async def test_request_over_a_limit_is_refused_with_its_name(
 
 
 async def test_unknown_process_is_not_found_in_words_that_say_where(node: OneNode) -> None:
-    with pytest.raises(NotFound, match="no process wishes is deployed in environment test"):
+    with pytest.raises(
+        NotFound, match=r"no process wishes is deployed in environment test.* trigger `called`"
+    ):
         await submitted(node, a_request("k1", process="wishes"))
 
 

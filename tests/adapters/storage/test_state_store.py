@@ -1,11 +1,13 @@
 """What is staged is read at once, what is flushed survives, pages neither skip nor repeat."""
 
 import asyncio
+import base64
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
+import orjson
 import pytest
 
 from molecule.config import Limits
@@ -205,6 +207,21 @@ async def test_made_up_cursor_is_refused(store: StateStore, cursor: str) -> None
         await store.history(HistoryQuery(), cursor=cursor, limit=2)
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1, -(2**63)])
+async def test_a_cursor_with_a_number_that_no_row_can_have_is_refused(
+    store: StateStore, number: int
+) -> None:
+    with pytest.raises(InvalidInput):
+        await store.history(HistoryQuery(), cursor=made_up(number, "e1"), limit=2)
+    for place in ((number, 1), (1, number)):
+        with pytest.raises(InvalidInput):
+            await store.dead_letters(DeadLetterQuery(), cursor=made_up(*place), limit=2)
+
+
+def made_up(*place: int | str) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+
+
 async def test_page_over_the_limit_is_refused(store: StateStore) -> None:
     with pytest.raises(LimitExceeded, match="page_size_max"):
         await store.history(HistoryQuery(), limit=Limits().page_size_max + 1)
@@ -229,6 +246,25 @@ async def test_dead_letters_are_counted_by_cause_and_paged(store: StateStore) ->
     first = await store.dead_letters(query, limit=1)
     second = await store.dead_letters(query, cursor=first.cursor, limit=1)
     assert (first.rows, second.rows, second.cursor) == ((letters[1],), (letters[0],), "")
+
+
+@pytest.mark.parametrize("on_disk", [0, 2, 4])
+async def test_dead_letters_are_listed_and_shown_before_they_are_on_disk(
+    store: StateStore, on_disk: int
+) -> None:
+    letters = (*(a_letter(index) for index in (1, 2, 3)), a_letter(4, process="bills"))
+    store.stage(marked(1, dead_letters=letters[:on_disk]))
+    await store.flush()
+    store.stage(marked(4, dead_letters=letters[on_disk:]))
+    query = DeadLetterQuery(process="orders")
+    first = await store.dead_letters(query, limit=2)
+    second = await store.dead_letters(query, cursor=first.cursor, limit=2)
+    assert (*first.rows, *second.rows) == tuple(reversed(letters[:3]))
+    assert second.cursor == ""
+    for letter in letters:
+        assert await store.dead_letter(letter.log_index, letter.position) == letter
+    await store.flush()
+    assert (await store.dead_letters(query, limit=9)).rows == tuple(reversed(letters[:3]))
 
 
 async def test_same_batch_flushed_twice_leaves_the_same_rows(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from molecule.component.formats import writing
@@ -126,6 +126,21 @@ def test_a_gzip_stream_that_ends_early_is_told(cut: int) -> None:
         list(unzipped([gzip.compress(b"hello" * 100)[:-cut]]))
 
 
+def test_nothing_is_no_gzip() -> None:
+    for chunks in ([], [b""]):
+        with pytest.raises(Unreadable, match="not gzip"):
+            list(unzipped(chunks))
+
+
+@pytest.mark.parametrize("size", [1, 7, 29, 31, 1_000])
+def test_zeros_behind_a_member_are_padding_wherever_the_pieces_end(size: int) -> None:
+    padded = gzip.compress(b"a") + b"\0" * 64
+    assert b"".join(unzipped(pieces(padded, size))) == b"a"
+    assert b"".join(unzipped(pieces(padded + gzip.compress(b"b"), size))) == b"ab"
+
+
+# Its examples are small: on a busy machine it is the machine that is slow.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=400), st.binary(max_size=400), st.integers(1, 50))
 def test_gzip_members_in_any_pieces_give_their_content(
     first: bytes, second: bytes, size: int
