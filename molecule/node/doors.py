@@ -98,15 +98,7 @@ def gateway_door(behind: Behind) -> DoorService:
             forwarder=forwarder, state=behind.state, holders=behind.holders, limits=limits
         ),
         signals=Signals(forwarder=forwarder, payloads=payloads, limits=limits),
-        members=ClusterActions(
-            config=config,
-            forwarder=forwarder,
-            state=behind.state,
-            addresses=behind.addresses,
-            holders=behind.holders,
-            change=behind.change,
-            leader=behind.leader,
-        ),
+        members=_members(config, forwarder, behind),
         reads=Reads(
             config=config,
             state=behind.state,
@@ -127,6 +119,18 @@ def gateway_door(behind: Behind) -> DoorService:
         retention=behind.retention,
         age_s=behind.age_s,
         volatile=behind.volatile.door(submit, identifier).submit,
+    )
+
+
+def _members(config: NodeConfig, forwarder: Forwarder, behind: Behind) -> ClusterActions:
+    return ClusterActions(
+        config=config,
+        forwarder=forwarder,
+        state=behind.state,
+        addresses=behind.addresses,
+        holders=behind.holders,
+        change=behind.change,
+        leader=behind.leader,
     )
 
 

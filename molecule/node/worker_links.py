@@ -278,7 +278,14 @@ class WorkerLinks:
 
     async def _write(self, link: WorkerLink, write: Write) -> None:
         while True:
-            await write(await link.outgoing.take())
+            messages = await link.outgoing.take()
+            try:
+                await write(messages)
+            except Exception as error:  # noqa: BLE001  # how the library tells a broken stream
+                # A worker may die at any moment. Whatever it was, this stream must end.
+                _log.info("worker_stream_broke", worker=link.worker, reason=repr(error))
+                link.overflowed.set()
+                return
 
     def _hear(self, link: WorkerLink, message: w.FromWorker) -> None:
         desk = self._desk

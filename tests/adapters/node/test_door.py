@@ -63,12 +63,13 @@ def holders(node: OneNode) -> Holders:
 class Doors:
     """The door of a node whose copy is `behind` until somebody catches up."""
 
+    leader = "n2"
+
     def __init__(self, node: OneNode) -> None:
         self.node = node
         self.behind: list[str] = []
         self.caught_up = 0
         self.changes: list[p.ChangeRequest] = []
-        self.leader = "n2"
         limits = node.limits
         self.door = DoorService(
             identifier=Identifier(hashlib.sha256(TOKEN.encode()).hexdigest()),
@@ -99,15 +100,7 @@ class Doors:
                 forwarder=node.forwarder, state=lambda: node.state, limits=limits
             ),
             signals=Signals(forwarder=node.forwarder, payloads=node.payloads, limits=limits),
-            members=ClusterActions(
-                config=node.config,
-                forwarder=node.forwarder,
-                state=lambda: node.state,
-                addresses=Addresses(node.config),
-                holders=holders(node),
-                change=self._change,
-                leader=lambda: self.leader,
-            ),
+            members=self._members(node),
             reads=Reads(
                 config=node.config,
                 state=lambda: node.state,
@@ -124,6 +117,17 @@ class Doors:
             read_behind=self._catch_up,
             until_applied=self._until_applied,
             limits=limits,
+        )
+
+    def _members(self, node: OneNode) -> ClusterActions:
+        return ClusterActions(
+            config=node.config,
+            forwarder=node.forwarder,
+            state=lambda: node.state,
+            addresses=Addresses(node.config),
+            holders=holders(node),
+            change=self._change,
+            leader=lambda: self.leader,
         )
 
     def with_authority(self, ca: KeyPair) -> None:

@@ -65,6 +65,22 @@ class Node:
         self.links.send("w1", w.ToWorker(run=order))
 
 
+async def test_a_worker_that_dies_while_it_is_written_to_ends_its_stream_without_a_fault() -> None:
+    node = Node()
+
+    async def broken(messages: Sequence[w.ToWorker]) -> None:
+        raise RuntimeError("RPC already finished")
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(node.links.run())
+        stream = group.create_task(node.links.serve(node.incoming(), broken))
+        await node.ready.wait()
+        node.run("e1", "v1")
+        await stream
+        node.run("e2", "v1")  # to nobody
+        running.cancel()
+
+
 async def with_worker(node: Node, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
     tasks = [
         group.create_task(node.links.run()),
