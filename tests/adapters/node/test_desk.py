@@ -157,6 +157,21 @@ async def test_document_of_an_execution_that_is_not_held_is_refused(
     assert (await desk.document_get(get)).content == b"large"
 
 
+async def test_who_is_not_held_any_more_need_not_tell_its_call_again(
+    node: OneNode, agent: Agent, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nobody_leads(*_: object, **__: object) -> None:
+        raise NoLeader("no node leads at the moment")
+
+    monkeypatch.setattr(node.forwarder, "insist", nobody_leads)
+    told = w.GateTold(environment="test", connection="crm", execution="e1", token=3, failed=True)
+    with pytest.raises(StaleToken):
+        await desk.gate_told(told)
+    holding(agent, "e1", 3)
+    with pytest.raises(NoLeader):
+        await desk.gate_told(told)
+
+
 def from_trigger(token: int, *keys: str, process: str = "orders") -> w.TriggerSubmit:
     return w.TriggerSubmit(
         environment=ENVIRONMENT,
