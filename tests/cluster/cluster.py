@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -22,7 +22,7 @@ from molecule.cli.waiting import until
 from molecule.model.execution import PARKED, TERMINAL
 from tests.cluster import processes
 from tests.cluster.links import Links
-from tests.cluster.patience import until_shown
+from tests.cluster.patience import insisted, until_shown
 from tests.cluster.recorder import Recorder
 
 LEASE_S: Final = 11.0
@@ -125,18 +125,14 @@ class Cluster:
         return await self.post("/api/v1/executions", body, at=at, key=name, **query)
 
     async def accepted(self, process: str, name: str, *, at: str = "", **fields: Any) -> str:
-        """Submit, and insist that it is accepted; the id of the execution.
+        """Submit, and insist that it is accepted; the id of the execution."""
+        answer = await insisted(lambda: self.submit(process, name, at=at, **fields))
+        return str(answer.json()["execution"])
 
-        As every client must, it asks again by the key when the answer says that this may help.
-        """
-        answers: list[httpx2.Response] = []
-
-        async def look() -> str | None:
-            answers.append(answer := await self.submit(process, name, at=at, **fields))
-            assert answer.is_success or answer.json().get("retryable"), answer.text
-            return str(answer.json()["execution"]) if answer.is_success else None
-
-        return await until_shown(look, f"{name} accepted", 60, lambda: answers[-1].text)
+    async def deployed(self, files: Mapping[str, str], environment: str) -> None:
+        """Deploy, and insist that it is done."""
+        body, query = {"files": dict(files)}, {"environment": environment}
+        await insisted(lambda: self.post("/api/v1/apply", body, **query))
 
     async def accepted_many(self, process: str, names: Sequence[str], *, at: str = "") -> list[str]:
         """Submit a batch, and insist that all of it is accepted."""
@@ -365,9 +361,7 @@ class Cluster:
         files = processes.repository(
             target=self.recorder.url, fragile=self.fragile.url, inbox=self.inbox
         )
-        query = {"environment": processes.ENVIRONMENT}
-        answer = await self.post("/api/v1/apply", {"files": files}, **query)
-        assert answer.is_success, answer.text
+        await self.deployed(files, processes.ENVIRONMENT)
 
     def place(self, node: str) -> NodePlace:
         """Files of a node."""

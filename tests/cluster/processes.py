@@ -118,7 +118,7 @@ AWAITS: Final = (
 
 LATE: Final = (
     _HEAD.format(process="late")
-    + """options: {timeout: 60s}
+    + """options: {timeout: 30s}
 steps:
   - {id: answer, type: await, signal: never}
 """

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from molecule.cli.local import LocalError
+from molecule.cli.waiting import until
 from tests.cluster.cluster import Cluster
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,8 +41,12 @@ async def test_two_nodes_finish_all_work_and_an_emptied_voter_is_refused(
 
     place = cluster.place(victim)
     cluster.local.start(place)
+
+    async def is_refused() -> bool | None:
+        return "emptied" in cluster.log(victim)[-3000:] or None
+
+    await until(is_refused, what="the refusal of a voter that was emptied", within_s=60)
     with pytest.raises(LocalError):
-        await cluster.local.ready(place, within_s=20)
-    assert "emptied" in cluster.log(victim)[-3000:]
+        await cluster.local.ready(place, within_s=5)
     answer = await cluster.submit("nothing", cluster.name("two"), at=others[0], wait="30s")
     assert answer.json()["state"] == "COMPLETED"

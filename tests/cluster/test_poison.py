@@ -36,8 +36,7 @@ async def troubled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cl
         patch.setenv("MOLECULE_LIMITS__WORKER_MEMORY_BYTES_MAX", str(_MEMORY_MAX))
         patch.setenv("MOLECULE_LIMITS__OWN_WORKER_MEMORY_BYTES_MAX", str(_MEMORY_MAX))
         async with Cluster(folder) as cluster:
-            answer = await cluster.post("/api/v1/apply", {"files": _FILES}, environment="poison")
-            assert answer.is_success, answer.text
+            await cluster.deployed(_FILES, "poison")
             yield cluster
 
 

@@ -14,8 +14,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def switch(cluster: Cluster, *, is_on: bool) -> None:
     files = processes.ticking(target=cluster.recorder.url, is_on=is_on)
-    answer = await cluster.post("/api/v1/apply", {"files": files}, environment="ticking")
-    assert answer.is_success, answer.text
+    await cluster.deployed(files, "ticking")
 
 
 async def ticked(cluster: Cluster, count: int) -> None:

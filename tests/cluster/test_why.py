@@ -85,8 +85,7 @@ async def guarded(cluster: Cluster, name: str) -> str:
     """An execution that waits before a breaker which stays open for long."""
     await cluster.fragile.go_away()
     files = processes.guarded(target=cluster.fragile.url)
-    answer = await cluster.post("/api/v1/apply", {"files": files}, environment="guarded")
-    assert answer.is_success, answer.text
+    await cluster.deployed(files, "guarded")
     body = {"process": "guarded", "environment": "guarded", "input": {"name": name}}
     answer = await cluster.post("/api/v1/executions", body, key=name)
     assert answer.is_success, answer.text
