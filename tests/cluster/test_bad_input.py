@@ -7,7 +7,7 @@ from molecule.config import Limits
 from tests.cluster import processes
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LIMITS = Limits()
 

@@ -7,7 +7,7 @@ import pytest
 from molecule.cli.waiting import until
 from tests.cluster.cluster import MOVED_WITHIN_S, NODES, Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOUR_MS: Final = 3_600_000
 OFF_BY: Final = "MOLECULE_CLOCK_OFF_BY_MS"

@@ -5,7 +5,7 @@ import pytest
 from molecule.cli.waiting import until
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WORK = 20
 
@@ -60,7 +60,7 @@ async def test_a_drained_node_gives_its_work_back_and_each_effect_happens_once(
     told = (await cluster.get("/readyz", at=node)).json()
     assert (told["ready"], told["draining"]) == (False, True), told
     assert set(cluster.recorder.counts(name).values()) == {1}
-    assert not cluster.recorder.questions
+    assert not [each for each in cluster.recorder.questions if each.startswith(name)]
     handed = [
         row["facts"]["reason"]
         for execution in executions

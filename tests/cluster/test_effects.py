@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.cluster import NODES, Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 STEPS = 10
 

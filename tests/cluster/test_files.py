@@ -8,7 +8,7 @@ import pytest
 from molecule.cli.waiting import until
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def arrives(cluster: Cluster, file: str, lines: list[str]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_work_of_a_frozen_follower_moves_and_is_done_once(cluster: Cluster) -> None:

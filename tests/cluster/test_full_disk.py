@@ -16,7 +16,7 @@ from molecule.cli.waiting import until
 from tests.cluster.cluster import NODES, Cluster
 from tests.fakes.volumes import small_volume
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 MB = 1024 * 1024
 SETTINGS = {
@@ -56,7 +56,7 @@ def _free(folder: Path) -> int:
     return volume.f_bavail * volume.f_frsize
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def small(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[OnSmallVolumes]:
     """Three nodes on volumes of 160 MB."""
     before = dict(os.environ)

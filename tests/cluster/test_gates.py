@@ -7,7 +7,7 @@ import pytest
 from molecule.cli.waiting import until
 from tests.cluster.cluster import NODES, Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 KEYS = 4
 EACH = 3

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_caller_of_any_node_waits_for_the_result(cluster: Cluster) -> None:

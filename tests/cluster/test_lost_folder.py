@@ -9,7 +9,7 @@ from molecule.cli.local import LocalError
 from molecule.cli.waiting import until
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def below(folder: Path) -> set[tuple[int, int]]:

@@ -14,19 +14,19 @@ from molecule.cli.failures import Failure
 from molecule.cli.joining import JoinToken
 from tests.cluster.members import Growing
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FIVE = ("n1", "n2", "n3", "n4", "n5")
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def alone(tmp_path: Path) -> AsyncIterator[Growing]:
     """A cluster of one."""
     async with Growing(tmp_path, nodes=1) as made:
         yield made
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def three(tmp_path: Path) -> AsyncIterator[Growing]:
     """A cluster of three."""
     async with Growing(tmp_path) as made:

@@ -13,7 +13,7 @@ from molecule.cli.waiting import until
 from tests.cluster import troubles
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 _HEAD = "molecule: 1\nprocess: {name}\nowner: tests@example.com\ntrigger: {{type: manual}}\n"
 _FILES = {
@@ -27,7 +27,7 @@ _MEMORY_MAX = 250 * 1024 * 1024
 INNOCENT = 100
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def troubled(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     """A cluster whose workers have the step that makes trouble, and little memory."""
     folder = tmp_path_factory.mktemp("poison")

@@ -20,7 +20,7 @@ from molecule.cli.waiting import until
 from molecule.rpc import certificates
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CONFIG_IS_WRONG = 78
 
@@ -110,7 +110,7 @@ async def works(cluster: Cluster) -> None:
     assert answer.json()["state"] == "COMPLETED", answer.text
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def stopped(cluster: Cluster, tmp_path: Path) -> AsyncIterator[NodePlace]:
     """A follower that was stopped; its folder is put back afterwards."""
     place = cluster.place(await cluster.follower())

@@ -9,7 +9,7 @@ from molecule.cli.waiting import until
 from tests.cluster import processes
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def switch(cluster: Cluster, *, is_on: bool) -> None:

@@ -12,7 +12,9 @@ from molecule.cli.waiting import until
 from tests.cluster import processes
 from tests.cluster.cluster import NODES, Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_LOST = ("crash", "deadline_exceeded")
 
 MANY = 200
 TRIES = 3
@@ -68,8 +70,11 @@ async def test_one_of_the_sample_is_in_the_history_of_every_node_and_outlives_it
 ) -> None:
     node = await cluster.follower()
     # What failed is always of the sample.
-    answer = await cluster.submit("looks", cluster.name("late"), at=node, wait="1ms")
+    name = cluster.name("late")
+    with cluster.recorder.hold(name):
+        answer = await cluster.submit("looks", name, at=node, wait="500ms")
     told = answer.json()
+    assert answer.is_success, told
     assert (told["state"], told["error"]["code"]) == ("FAILED", "deadline_exceeded"), told
     execution = str(told["execution"])
     other = next(each for each in NODES if each != node)
@@ -168,7 +173,9 @@ async def test_a_node_that_is_cut_off_runs_none_after_its_lease(cluster: Cluster
         answer = await cluster.submit("quick", cluster.name("cut"), at=node, wait="1s")
         told = answer.json()
         if answer.status_code == 200:
-            assert told["state"] == "COMPLETED", told
+            # The last one may lose its worker with the lease, and nobody else can be asked.
+            lost = told["state"] == "FAILED" and told["error"]["code"] in _LOST
+            assert told["state"] == "COMPLETED" or lost, told["error"]
             return None
         assert (answer.status_code, told["code"]) == (503, "no_leader"), answer.text
         assert answer.headers["retry-after"]

@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster.cluster import NODES, Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SOON_S = 25
 """Long enough for all nodes to be killed and started again before the wait is over."""

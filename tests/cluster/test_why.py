@@ -10,7 +10,7 @@ from molecule.cli.waiting import until
 from tests.cluster import processes
 from tests.cluster.cluster import MOVED_WITHIN_S, NODES, Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WORK = 6
 

@@ -8,12 +8,12 @@ import pytest_asyncio
 
 from tests.cluster.cluster import Cluster
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WORK = 24
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def mixed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
     """One voter and two worker nodes."""
     folder: Path = tmp_path_factory.mktemp("mixed")
