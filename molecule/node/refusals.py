@@ -57,6 +57,9 @@ ERRORS: Final[Mapping[str, tuple[type[MoleculeError], str]]] = {
             "the trigger of {process} off first"
         ),
     ),
+    # a row of a key table
+    "conflict": (Conflict, "row {key} of table {table} is not as `if` says: {detail}"),
+    "taken": (Conflict, "row {key} of table {table} cannot be written: {detail}"),
     # an execution
     "unknown_execution": (NotFound, "there is no execution {execution}"),
     "wrong_state": (WrongState, "execution {execution} is {state}"),

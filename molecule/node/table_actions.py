@@ -11,8 +11,8 @@ from molecule.cluster.key_rows import TableName
 from molecule.cluster.outcome import Rejected
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
-from molecule.model.errors import Conflict, InvalidInput, LimitExceeded, MoleculeError, NotFound
-from molecule.node import wire
+from molecule.model.errors import Conflict, LimitExceeded, MoleculeError, NotFound
+from molecule.node import refusals, wire
 from molecule.node.forwarder import Forwarder
 from molecule.wire.v1 import commands_pb2 as c
 
@@ -74,27 +74,18 @@ class TableActions:
     def _refused(
         self, environment: str, change: c.TableChange, rejected: Rejected
     ) -> MoleculeError:
-        facts = dict(rejected.facts)
+        if rejected.reason != "limit":
+            return refusals.error_of(
+                rejected, environment=environment, table=change.table, key=change.key
+            )
+        limit = str(rejected.facts.get("limit"))
+        allowed = int(getattr(self._limits, limit, 0))
+        if limit == "table_row_bytes_max":
+            size = len(change.key.encode()) + len(change.value.encode())
+            return LimitExceeded(limit=limit, allowed=allowed, asked=size)
         row = f"row {change.key} of table {change.table}"
-        match rejected.reason:
-            case "unknown_environment":
-                return NotFound(f"there is no environment {environment}: apply one first")
-            case "conflict":
-                return Conflict(f"{row} is not as `if` says: {facts.get('detail')}")
-            case "taken":
-                return Conflict(f"{row} cannot be written: {facts.get('detail')}")
-            case "limit":
-                limit = str(facts.get("limit"))
-                allowed = int(getattr(self._limits, limit, 0))
-                if limit == "table_row_bytes_max":
-                    size = len(change.key.encode()) + len(change.value.encode())
-                    return LimitExceeded(limit=limit, allowed=allowed, asked=size)
-                message = f"{row} finds no room: {limit} of {allowed} is reached; delete rows first"
-                return Conflict(message, limit=limit)
-            case "invalid":
-                return InvalidInput(f"{facts.get('field')} is invalid", **facts)
-            case reason:
-                return Conflict(f"refused: {reason}", **facts)
+        message = f"{row} finds no room: {limit} of {allowed} is reached; delete rows first"
+        return Conflict(message, limit=limit)
 
 
 def _json_text(value: Any) -> str:

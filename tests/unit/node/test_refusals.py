@@ -37,13 +37,13 @@ FACTS: Mapping[str, str | int | bool] = {
     "path": "POST /in",
     "by": "n2",
     "role": "voter",
+    "detail": "there is a row",
 }
 
 
 def told(rejected: Rejected) -> MoleculeError:
-    return refusals.error_of(
-        rejected, execution="e1", key="k1", process="orders", environment="test", node="n1"
-    )
+    about = {"execution": "e1", "key": "k1", "process": "orders", "table": "t", "node": "n1"}
+    return refusals.error_of(rejected, otherwise=Conflict, environment="test", **about)
 
 
 def test_every_code_that_people_can_meet_has_its_error() -> None:
