@@ -164,8 +164,7 @@ class ClusterActions:
         is_member = name in (*self._addresses.voters, *self._addresses.learners)
         self._check_may_leave(name, is_member=is_member, is_dead=bool(fields.get("dead")))
         if name in self._addresses.voters:
-            holdings = await self._holders.ask()
-            endangered = holdings.endangered_without(name)
+            _, endangered = await self._holders.endangered_without(name, within_s=within_s)
             if endangered:
                 raise Conflict(
                     f"{endangered} documents would be held by less than a majority of voters "

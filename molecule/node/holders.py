@@ -7,11 +7,15 @@ answer counts as one that has nothing.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from molecule.model.errors import MoleculeError
 from molecule.rpc.documents import MissingDocuments
 
 MissingAt = Callable[[str, int], Awaitable[MissingDocuments]]
+
+_ASKS_FOR_S: Final = 3.0
+"""How long voters are asked again; never more than half of the call's own time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +32,29 @@ class Holdings:
         return [voter for voter in self.voters if voter not in self.missing]
 
     def endangered_without(self, leaving: str) -> int:
-        """How many documents a majority would no longer hold if this voter had gone.
+        """How many documents a majority would no longer hold if this voter had gone."""
+        named = self.named_without(leaving)
+        return self.referenced if named is None else len(named)
+
+    def named_without(self, leaving: str) -> frozenset[str] | None:
+        """The digests of those; none at all where they cannot be named, and all are meant.
 
         The majority of the voters as they are now: whoever goes may come back or be replaced.
         """
         if not self.referenced:
-            return 0
+            return frozenset()
         staying = [voter for voter in self.voters if voter != leaving]
-        if not staying:
-            return self.referenced
         needed = min(len(self.voters) // 2 + 1, len(staying))
         answered = [self.missing[voter] for voter in staying if voter in self.missing]
-        if len(answered) < needed or any(told.count > len(told.digests) for told in answered):
-            # Too few speak, or they lack so much that they could not name it.
-            return self.referenced
+        if not staying or len(answered) < needed:
+            return None
+        if any(told.count > len(told.digests) for told in answered):
+            return None  # they lack so much that they could not name it
         lacked = frozenset[str]().union(*(told.digests for told in answered))
-        return sum(
-            sum(digest not in told.digests for told in answered) < needed for digest in lacked
+        return frozenset(
+            digest
+            for digest in lacked
+            if sum(digest not in told.digests for told in answered) < needed
         )
 
 
@@ -59,6 +69,7 @@ class Holders:
         missing_at: MissingAt,
         missing_here: Callable[[int], Awaitable[tuple[int, Sequence[str]]]],
         referenced: Callable[[], tuple[int, int]],
+        pause_s: float = 0.25,
     ) -> None:
         self._me = me
         self._voters = voters
@@ -66,6 +77,28 @@ class Holders:
         self._missing_here = missing_here
         self._referenced = referenced
         """Log index of this node's state, and how many documents it refers to."""
+        self._pause_s = pause_s
+
+    async def endangered_without(
+        self, leaving: str, *, within_s: float
+    ) -> tuple[Holdings, int]:
+        """How many documents stay endangered if this voter goes, and what was said last.
+
+        Under load some document is always on its way to the voters. So they are asked again for a
+        while: what a majority of the others held once does not count any more.
+        """
+        clock = asyncio.get_running_loop().time
+        asked_until = clock() + min(_ASKS_FOR_S, within_s / 2)
+        told = await self.ask()
+        left = told.named_without(leaving)
+        while (left is None or left) and leaving in told.voters:
+            if clock() > asked_until:
+                return told, told.referenced if left is None else len(left)
+            await asyncio.sleep(self._pause_s)
+            told = await self.ask()
+            named = told.named_without(leaving)
+            left = named if left is None else left if named is None else left & named
+        return told, 0
 
     async def ask(self) -> Holdings:
         """What every voter lacks, in a state as new as this node's or newer."""

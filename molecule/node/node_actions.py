@@ -51,9 +51,8 @@ class NodeActions:
         policy.check(actor, Action.DRAIN)
         timeout_ms = self._timeout_ms(fields)
         node = self._node(name)
-        holdings = await self._holders.ask()
-        if name in holdings.voters and node.is_up:
-            endangered = holdings.endangered_without(name)
+        if node.is_up:
+            holdings, endangered = await self._holders.endangered_without(name, within_s=within_s)
             if endangered:
                 raise Conflict(_few_holders(name, endangered, holdings), documents=endangered)
         command = c.DrainNode(node=name, timeout_ms=timeout_ms, actor=wire.actor_to_wire(actor))
