@@ -79,9 +79,7 @@ class Holders:
         """Log index of this node's state, and how many documents it refers to."""
         self._pause_s = pause_s
 
-    async def endangered_without(
-        self, leaving: str, *, within_s: float
-    ) -> tuple[Holdings, int]:
+    async def endangered_without(self, leaving: str, *, within_s: float) -> tuple[Holdings, int]:
         """How many documents stay endangered if this voter goes, and what was said last.
 
         Under load some document is always on its way to the voters. So they are asked again for a
