@@ -4,6 +4,7 @@ import pytest
 
 from molecule.cli.waiting import until
 from tests.cluster.cluster import Cluster
+from tests.cluster.placing import several_held_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -45,10 +46,8 @@ async def test_a_drained_node_gives_its_work_back_and_each_effect_happens_once(
 ) -> None:
     node = await cluster.follower()
     name = cluster.name("drain")
-    names = [f"{name}.{number}" for number in range(WORK)]
     with cluster.recorder.hold(f"{name}.") as hold:
-        executions = [await cluster.accepted("ten", each, at=node) for each in names]
-        await hold.reached(WORK)
+        executions = await several_held_at(cluster, node, "ten", name, hold, count=WORK)
         plan = (await cluster.get(f"/api/v1/nodes/{node}/drain-plan")).json()
         assert not plan["refused"], plan
         assert plan["held"] == sum(plan["moves"].values()) > 0

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.cluster.cluster import NODES, Cluster
+from tests.cluster.placing import held_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -34,10 +35,9 @@ async def test_after_a_kill_behind_any_step_every_effect_was_seen_once(cluster: 
 
 async def test_an_effect_in_doubt_waits_for_a_person_and_is_not_repeated(cluster: Cluster) -> None:
     follower = await cluster.follower()
-    name = cluster.name("blind")
-    with cluster.recorder.hold(name, after_effect=True) as hold:
-        execution = await cluster.accepted("blind", name, at=follower)
-        await hold.reached()
+    prefix = cluster.name("blind")
+    with cluster.recorder.hold(prefix, after_effect=True) as hold:
+        execution, name = await held_at(cluster, follower, "blind", prefix, hold)
         await cluster.kill(follower)
         ended = await cluster.ended(execution, within_s=90)
     assert ended["state"] == "IN_DOUBT"
@@ -54,10 +54,9 @@ async def test_an_effect_in_doubt_waits_for_a_person_and_is_not_repeated(cluster
 
 async def test_the_key_of_an_effect_is_the_same_on_every_attempt(cluster: Cluster) -> None:
     follower = await cluster.follower()
-    name = cluster.name("key")
-    with cluster.recorder.hold(name) as hold:
-        execution = await cluster.accepted("once", name, at=follower)
-        await hold.reached()
+    prefix = cluster.name("key")
+    with cluster.recorder.hold(prefix) as hold:
+        execution, name = await held_at(cluster, follower, "once", prefix, hold)
         await cluster.kill_role(follower, "worker")
         await cluster.becomes(execution, lambda shown: shown["attempts"] > 1, what="is tried again")
     await cluster.all_completed([execution])

@@ -5,26 +5,18 @@ import asyncio
 import pytest
 
 from tests.cluster.cluster import Cluster
+from tests.cluster.placing import held_at, several_held_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WORK = 20
 
 
-async def once_held_at(cluster: Cluster, node: str, names: list[str]) -> list[str]:
-    """Executions of `once`, accepted by a node and stopped at the target before their effect."""
-    return [await cluster.accepted("once", name, at=node) for name in names]
-
-
 async def test_the_leader_dies_and_its_work_goes_on_elsewhere(cluster: Cluster) -> None:
     leader = await cluster.leader()
     name = cluster.name("leader")
-    names = [f"{name}.{number}" for number in range(WORK)]
     with cluster.recorder.hold(name) as hold:
-        executions = await once_held_at(cluster, leader, names)
-        await hold.reached(WORK)
-        held = [await cluster.show(execution) for execution in executions]
-        assert any(each["node"] == leader for each in held)
+        executions = await several_held_at(cluster, leader, "once", name, hold, count=WORK)
         await cluster.kill(leader)
         assert await cluster.leader(other_than=leader) != leader
     await cluster.all_completed(executions)
@@ -44,12 +36,8 @@ async def test_a_submission_during_an_election_waits_and_is_accepted(cluster: Cl
 async def test_a_follower_dies_and_its_work_goes_on_elsewhere(cluster: Cluster) -> None:
     follower = await cluster.follower()
     name = cluster.name("follower")
-    names = [f"{name}.{number}" for number in range(WORK)]
     with cluster.recorder.hold(name) as hold:
-        executions = await once_held_at(cluster, follower, names)
-        await hold.reached(WORK)
-        held = [await cluster.show(execution) for execution in executions]
-        assert any(each["node"] == follower for each in held)
+        executions = await several_held_at(cluster, follower, "once", name, hold, count=WORK)
         await cluster.kill(follower)
         for execution in executions:
             await cluster.leaves(execution, follower)
@@ -59,10 +47,9 @@ async def test_a_follower_dies_and_its_work_goes_on_elsewhere(cluster: Cluster) 
 
 async def test_an_answer_lost_after_the_effect_is_settled_by_asking(cluster: Cluster) -> None:
     follower = await cluster.follower()
-    name = cluster.name("lost-answer")
-    with cluster.recorder.hold(name, after_effect=True) as hold:
-        execution = await cluster.accepted("once", name, at=follower)
-        await hold.reached()
+    prefix = cluster.name("lost-answer")
+    with cluster.recorder.hold(prefix, after_effect=True) as hold:
+        execution, name = await held_at(cluster, follower, "once", prefix, hold)
         await cluster.kill(follower)
         ended = await cluster.ended(execution, within_s=90)
     assert ended["state"] == "COMPLETED"
@@ -72,10 +59,9 @@ async def test_an_answer_lost_after_the_effect_is_settled_by_asking(cluster: Clu
 
 async def test_a_worker_dies_and_its_executions_are_tried_again(cluster: Cluster) -> None:
     follower = await cluster.follower()
-    name = cluster.name("worker")
-    with cluster.recorder.hold(name) as hold:
-        execution = await cluster.accepted("reads", name, at=follower)
-        await hold.reached()
+    prefix = cluster.name("worker")
+    with cluster.recorder.hold(prefix) as hold:
+        execution, _ = await held_at(cluster, follower, "reads", prefix, hold)
         pid = await cluster.kill_role(follower, "worker")
         await cluster.becomes(
             execution, lambda shown: shown["attempts"] == 2, what="is assigned a second time"
@@ -90,10 +76,9 @@ async def test_a_worker_dies_and_its_executions_are_tried_again(cluster: Cluster
 
 async def test_the_node_process_dies_alone_and_its_end_is_reported(cluster: Cluster) -> None:
     follower = await cluster.follower()
-    name = cluster.name("node")
-    with cluster.recorder.hold(name) as hold:
-        execution = await cluster.accepted("reads", name, at=follower)
-        await hold.reached()
+    prefix = cluster.name("node")
+    with cluster.recorder.hold(prefix) as hold:
+        execution, _ = await held_at(cluster, follower, "reads", prefix, hold)
         workers = {member.pid for member in cluster.members(follower, "worker")}
         await cluster.kill_role(follower, "node")
         await cluster.becomes(

@@ -3,16 +3,16 @@
 import pytest
 
 from tests.cluster.cluster import Cluster
+from tests.cluster.placing import held_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_work_of_a_frozen_follower_moves_and_is_done_once(cluster: Cluster) -> None:
     follower = await cluster.follower()
-    name = cluster.name("frozen")
-    with cluster.recorder.hold(name) as hold:
-        execution = await cluster.accepted("once", name, at=follower)
-        await hold.reached()
+    prefix = cluster.name("frozen")
+    with cluster.recorder.hold(prefix) as hold:
+        execution, name = await held_at(cluster, follower, "once", prefix, hold)
         workers = {member.pid for member in cluster.members(follower, "worker")}
         cluster.freeze(follower)
         await cluster.leaves(execution, follower)

@@ -1,12 +1,12 @@
 """Links between nodes are cut; the majority goes on, and the rest neither accepts nor works."""
 
 import asyncio
-import itertools
 
 import pytest
 
 from molecule.config import Timing
 from tests.cluster.cluster import NODES, Cluster
+from tests.cluster.placing import held_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -56,10 +56,9 @@ async def test_an_isolated_leader_accepts_nothing_and_its_work_moves(cluster: Cl
 async def test_an_isolated_follower_stops_its_work_in_time(cluster: Cluster) -> None:
     follower = await cluster.follower()
     other = next(node for node in NODES if node != follower)
-    name = cluster.name("cut-off")
-    with cluster.recorder.hold(name) as hold:
-        execution = await cluster.accepted("reads", name, at=follower)
-        await hold.reached()
+    prefix = cluster.name("cut-off")
+    with cluster.recorder.hold(prefix) as hold:
+        execution, _ = await held_at(cluster, follower, "reads", prefix, hold)
         workers = {member.pid for member in cluster.members(follower, "worker")}
         cluster.isolate(follower)
         await cluster.becomes(
@@ -84,13 +83,7 @@ async def test_the_late_word_of_a_woken_node_is_refused_in_the_timeline(cluster:
     other = next(node for node in NODES if node != follower)
     held = cluster.name("late-word")
     with cluster.recorder.hold(held, after_effect=True) as hold:
-        for number in itertools.count(1):
-            # A follower that only comes back from the test before gives its work to others.
-            name = f"{held}.{number}"
-            execution = await cluster.accepted("once", name, at=follower)
-            await hold.reached(number)
-            if (await cluster.show(execution))["node"] == follower:
-                break
+        execution, name = await held_at(cluster, follower, "once", held, hold)
         cluster.isolate(follower)
         # The worker hears the answer now, and its word waits in the node process for a leader.
         hold.released.set()

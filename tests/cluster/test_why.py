@@ -9,6 +9,7 @@ import pytest
 from molecule.cli.waiting import until
 from tests.cluster import processes
 from tests.cluster.cluster import MOVED_WITHIN_S, NODES, Cluster
+from tests.cluster.placing import several_held_at
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -43,10 +44,7 @@ async def test_why_and_post_mortem_are_the_same_everywhere_and_after_a_restart(
     leader = await cluster.leader()
     name = cluster.name("why")
     with cluster.recorder.hold(name) as hold:
-        executions = [
-            await cluster.accepted("once", f"{name}.{number}", at=leader) for number in range(WORK)
-        ]
-        await hold.reached(WORK)
+        executions = await several_held_at(cluster, leader, "once", name, hold, count=WORK)
         before = [await cluster.show(execution) for execution in executions]
         there = [one["id"] for one in before if one["node"] == leader]
         assert there
