@@ -4,6 +4,7 @@ A start of three nodes costs some ten seconds of a core, so files share one. Eac
 submits by `Cluster.name`, and puts back what it switched, drained or took away.
 """
 
+import inspect
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         item.add_marker(pytest.mark.cluster)
         item.add_marker(pytest.mark.xdist_group(f"cluster-{item.path.stem}"))
-        item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        if inspect.iscoroutinefunction(getattr(item, "function", None)):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -2,11 +2,16 @@
 
 A cut is what a network does: bytes under way wait, connections stay open, nothing says so. Healing
 lets everything go on in order, as retransmission would. Needs no right that users lack.
+
+The relays have a thread and a loop of their own: the loop of the tests stands still between two
+tests of the cluster, and nodes that hear nothing of each other meanwhile hold elections and dial
+again and again.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 
 from molecule.cli.local_files import HOST
 
@@ -19,12 +24,12 @@ class Relay:
         self._open.set()
         self._upstream: tuple[str, int] | None = None
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         self.bytes_passed = 0
 
     async def listen(self) -> str:
         """Start listening; the address to dial."""
-        self._server = await asyncio.start_server(self._serve, HOST, 0)
+        self._server = await asyncio.start_server(self._accept, HOST, 0)
         port = self._server.sockets[0].getsockname()[1]
         return f"{HOST}:{port}"
 
@@ -41,23 +46,24 @@ class Relay:
         """Pass what waited, then everything."""
         self._open.set()
 
-    async def close(self) -> None:
-        """Stop listening and drop all connections."""
+    def close(self) -> None:
+        """Stop listening; what is open ends with the loop."""
         if self._server is not None:
             self._server.close()
-        for writer in list(self._writers):
-            writer.close()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._upstream is None:
             writer.close()
             return
         onward: asyncio.StreamWriter | None = None
-        self._writers.add(writer)
         try:
             await self._open.wait()
             back, onward = await asyncio.open_connection(*self._upstream)
-            self._writers.add(onward)
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._pass(reader, onward))
                 group.create_task(self._pass(back, writer))
@@ -66,15 +72,14 @@ class Relay:
         finally:
             for each in (writer, onward):
                 if each is not None:
-                    self._writers.discard(each)
                     each.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(65_536):
             await self._open.wait()
+            self.bytes_passed += len(chunk)
             writer.write(chunk)
             await writer.drain()
-            self.bytes_passed += len(chunk)
         raise ConnectionResetError
 
 
@@ -84,16 +89,15 @@ class Links:
     def __init__(self, nodes: Iterable[str]) -> None:
         self._nodes = tuple(nodes)
         self._relays: dict[tuple[str, str], Relay] = {}
+        self._dialled: Future[dict[str, dict[str, str]]] = Future()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_over = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="links")
 
     async def listen(self) -> dict[str, dict[str, str]]:
         """Start every relay; for each node the addresses under which it dials its peers."""
-        dialled: dict[str, dict[str, str]] = {node: {} for node in self._nodes}
-        for node in self._nodes:
-            for peer in self._nodes:
-                if node != peer:
-                    relay = self._relays[node, peer] = Relay()
-                    dialled[node][peer] = await relay.listen()
-        return dialled
+        self._thread.start()
+        return await asyncio.wrap_future(self._dialled)
 
     def lead_to(self, addresses: dict[str, str]) -> None:
         """Tell the relays where the nodes really listen."""
@@ -102,8 +106,7 @@ class Links:
 
     def cut(self, one: str, other: str) -> None:
         """Separate two nodes, whoever dialled."""
-        self._relays[one, other].cut()
-        self._relays[other, one].cut()
+        self._in_loop(self._relays[one, other].cut, self._relays[other, one].cut)
 
     def isolate(self, node: str) -> None:
         """Separate a node from all others."""
@@ -113,15 +116,50 @@ class Links:
 
     def heal(self) -> None:
         """Undo every cut."""
-        for relay in self._relays.values():
-            relay.heal()
+        self._in_loop(*(relay.heal for relay in self._relays.values()))
 
     def passed(self, one: str, other: str) -> int:
         """Bytes that went between two nodes so far: shows that a cut was one."""
         return self._relays[one, other].bytes_passed + self._relays[other, one].bytes_passed
 
     async def close(self) -> None:
-        """Close every relay."""
+        """Close every relay and drop all connections."""
+        if self._thread.is_alive():
+            self._in_loop(self._is_over.set)
+            await asyncio.to_thread(self._thread.join)
+
+    def _in_loop(self, *deeds: Callable[[], None]) -> None:
+        """Do this in the loop of the relays; returns when it is done."""
+        assert self._loop is not None
+        done: Future[None] = Future()
+
+        def do() -> None:
+            for deed in deeds:
+                deed()
+            done.set_result(None)
+
+        self._loop.call_soon_threadsafe(do)
+        done.result(timeout=30)
+
+    def _run(self) -> None:
+        asyncio.run(self._relay())
+
+    async def _relay(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        dialled: dict[str, dict[str, str]] = {node: {} for node in self._nodes}
+        for node in self._nodes:
+            for peer in self._nodes:
+                if node != peer:
+                    relay = self._relays[node, peer] = Relay()
+                    dialled[node][peer] = await relay.listen()
+        self._dialled.set_result(dialled)
+        await self._is_over.wait()
         for relay in self._relays.values():
-            with contextlib.suppress(OSError):
-                await relay.close()
+            relay.close()
+        # Whoever serves a connection closes it; what is closed lets go of its socket a turn later.
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+        for _ in range(5):
+            await asyncio.sleep(0)
