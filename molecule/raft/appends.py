@@ -12,7 +12,7 @@ from molecule.raft import configuration
 from molecule.raft.library import Message
 from molecule.raft.log import COMMAND, CONFIGURATION, NO_OPERATION, Entry, Log
 from molecule.raft.parts import Parts
-from molecule.wire.v1.raft_pb2 import Append, AppendAnswer, RaftFrame
+from molecule.wire.v1.raft_pb2 import Append, AppendAnswer, HeldEntry, RaftFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ class Appends:
     _matched: tuple[int, str, int] = (0, "", 0)
     """Term and leader, and the last index known to be equal to that leader's."""
     _answering: int = 0
+    _held: dict[str, HeldEntry] = field(default_factory=dict)
+    """By peer, the newest entry that it said is on its disk; outlives links and leaderships."""
 
     # --- leader -------------------------------------------------------------------------------
 
@@ -224,8 +226,22 @@ class Appends:
         moves = guards.one_append_in_flight or answer.moves_next
         if answer.accepted:
             self._unproved.discard(peer)
+            self._note_held(peer, answer.next_index - 1)
         self._tell_core(now, peer, answer.next_index, accepted=answer.accepted, moves=moves)
         return slot
+
+    def _note_held(self, peer: str, index: int) -> None:
+        journal, birth = self.parts.journal, self.parts.links.birth(peer)
+        term = journal.log.term_at(index) if index > journal.head.index else None
+        if birth is None or term is None:
+            return
+        known = self._held.get(peer)
+        if known is None or known.birth != birth or (known.term, known.index) < (term, index):
+            self._held[peer] = HeldEntry(birth=birth, term=term, index=index)
+
+    def held_by(self, peer: str) -> HeldEntry:
+        """The newest entry that this peer told here to be on its disk; without a term: none."""
+        return self._held.get(peer, HeldEntry())
 
     def _tell_core(
         self, now: float, peer: str, next_index: int, *, accepted: bool, moves: bool

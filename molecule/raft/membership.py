@@ -6,6 +6,8 @@ after everything that may have changed the log.
 
 from dataclasses import dataclass
 
+import structlog
+
 from molecule.model.errors import (
     ChangeInProgress,
     LeadershipMoving,
@@ -21,6 +23,8 @@ from molecule.raft.keepalive import KeepAlives
 from molecule.raft.leading import Leading
 from molecule.raft.parts import Parts
 from molecule.wire.v1 import raft_pb2
+
+_log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -65,6 +69,7 @@ class Membership:
         if self.formation is not None:
             parts = self.parts
             frame = self.formation.frame(parts.configuration, parts.committed_configuration)
+            frame.formation.held.CopyFrom(self.appends.held_by(peer))
             parts.links.introduce(peer, frame)
 
     def hear(self, now: float, peer: str, told: raft_pb2.Formation) -> None:
@@ -74,8 +79,21 @@ class Membership:
         was_member = self.parts.is_member(peer)
         self.parts.links.introduced(peer, told.birth, is_part=told.formed)
         self.formation.hear(peer, told)
+        self._doubt_older_disk(peer, told.held)
         if self.parts.core.is_leader and not was_member:
             self.appends.probe(now, peer)
+
+    def _doubt_older_disk(self, peer: str, held: raft_pb2.HeldEntry) -> None:
+        """A disk that was put back to an older copy lacks what others count on.
+
+        Its vote then counts as that of a journal that lost its end: only beside all others.
+        """
+        journal = self.parts.journal
+        told, here = (held.term, held.index), (journal.last_term, journal.last_index)
+        if held.birth != self.parts.birth or told <= here or journal.is_doubtful:
+            return
+        journal.doubt()
+        _log.warning("disk_is_older", peer=peer, acknowledged=held.index, here=here[1])
 
     # --- leader -------------------------------------------------------------------------------
 

@@ -431,6 +431,7 @@ class Formation(_message.Message):
     FORMED_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
     REMOVED_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
     cluster: _builtins.str
     birth: _builtins.str
     """Random, made when the sender's data folder was first used."""
@@ -450,6 +451,10 @@ class Formation(_message.Message):
     def removed(self) -> _containers.RepeatedCompositeFieldContainer[Global___RemovedMember]:
         """Those that were removed, in the same configuration."""
 
+    @_builtins.property
+    def held(self) -> Global___HeldEntry:
+        """What the sender, when it led, was told that the receiver has on its disk: the receiver compares."""
+
     def __init__(
         self,
         *,
@@ -459,14 +464,42 @@ class Formation(_message.Message):
         formed: _builtins.bool = ...,
         members: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         removed: _abc.Iterable[Global___RemovedMember] | None = ...,
+        held: Global___HeldEntry | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["held", b"held"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth", b"birth", "births", b"births", "cluster", b"cluster", "formed", b"formed", "members", b"members", "removed", b"removed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth", b"birth", "births", b"births", "cluster", b"cluster", "formed", b"formed", "held", b"held", "members", b"members", "removed", b"removed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Formation: _TypeAlias = Formation  # noqa: Y015
+
+@_typing.final
+class HeldEntry(_message.Message):
+    """The newest entry of the log that a data folder was said to hold. No term: nothing was said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BIRTH_FIELD_NUMBER: _builtins.int
+    TERM_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    birth: _builtins.str
+    term: _builtins.int
+    index: _builtins.int
+    def __init__(
+        self,
+        *,
+        birth: _builtins.str = ...,
+        term: _builtins.int = ...,
+        index: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth", b"birth", "index", b"index", "term", b"term"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldEntry: _TypeAlias = HeldEntry  # noqa: Y015
 
 @_typing.final
 class RemovedMember(_message.Message):
