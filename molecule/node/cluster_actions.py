@@ -14,7 +14,6 @@ from typing import Any
 
 from molecule.access import policy
 from molecule.access.policy import Action, Actor
-from molecule.cluster.apply_membership import is_gone
 from molecule.cluster.outcome import Applied, Rejected
 from molecule.cluster.state import ClusterState
 from molecule.config import NodeConfig
@@ -181,7 +180,8 @@ class ClusterActions:
         state = self._state()
         node = state.nodes.get(NodeId(name))
         if node is None:
-            if not is_member and not is_gone(state, NodeId(name)):
+            # One that was let in and has not come yet may be told to stay away.
+            if not is_member and NodeId(name) not in state.admissions:
                 raise NotFound(f"there is no node {name}")
             return
         if is_dead and node.is_up:

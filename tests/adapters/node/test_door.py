@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from molecule.model.errors import Conflict, InvalidInput, NoLeader, NotFound, Unauthenticated
+from molecule.model.ids import NodeId
 from molecule.node.actions import Actions
 from molecule.node.addresses import Addresses
 from molecule.node.cluster_actions import ClusterActions
@@ -374,6 +375,14 @@ async def test_a_dead_worker_node_leaves_without_a_change_of_voters(doors: Doors
     await doors.node.say(report_node_death=c.ReportNodeDeath(node="n2", life="1"))
     assert await doors.act("leave", "n2", dead=True) == {"node": "n2", "left": True}
     assert (doors.changes, "n2" in doors.node.state.nodes) == ([], False)
+
+
+async def test_one_that_was_let_in_and_never_came_is_told_to_stay_away(doors: Doors) -> None:
+    made = c.CreateJoinToken(digest="d", role="voter", lifetime_ms=1_000)
+    await doors.node.say(create_join_token=made)
+    await doors.node.say(admit_node=c.AdmitNode(digest="d", node="n7", role="voter", request="r"))
+    assert await doors.act("leave", "n7") == {"node": "n7", "left": True}
+    assert doors.node.state.admissions[NodeId("n7")].gone
 
 
 async def test_leadership_moves_only_to_a_voter(doors: Doors) -> None:
