@@ -3,7 +3,7 @@
 import pytest
 
 from tests.tidy import layers, purity
-from tests.tidy.source import ROOT, Source, hold, sources
+from tests.tidy.source import ROOT, Source, hold, imports, sources
 
 PURE_LAYERS = (0, 1, 2)
 
@@ -18,6 +18,30 @@ def replicated_files() -> list[Source]:
     return [source for source in pure_files() if source.path.startswith("molecule/cluster/")]
 
 
+JUDGING = ("record", "records", "declared", "history", "linearizable", "verdict", "checks")
+"""Modules of `chaos` that judge a run: others write histories, these only read them."""
+
+
+def judging_files() -> list[Source]:
+    return [one for one in sources("chaos") if one.module.split(".")[1:2] and _judges(one.module)]
+
+
+def _judges(module: str) -> bool:
+    return module.split(".")[1] in JUDGING
+
+
+def judge_faults(files: list[Source]) -> list[str]:
+    """Imports of the product other than its nouns, and of what makes histories."""
+    return [
+        f"{source.path}:{item.line}: imports {item.name}"
+        for source in files
+        for item in imports(source)
+        if (item.name.startswith("molecule") and not item.name.startswith("molecule.model"))
+        or (item.name.startswith("chaos.") and not _judges(item.name))
+        or item.name.startswith("tests")
+    ]
+
+
 def planted(text: str) -> list[Source]:
     return [Source("molecule/cluster/x.py", text)]
 
@@ -25,6 +49,26 @@ def planted(text: str) -> list[Source]:
 def test_pure_layers_import_nothing_impure() -> None:
     assert pure_files()
     hold(purity.import_faults(pure_files()))
+
+
+def test_who_judges_a_run_reads_its_history_and_nothing_else() -> None:
+    assert len(judging_files()) > len(JUDGING)
+    hold(purity.import_faults(judging_files()))
+    hold(purity.call_faults(judging_files()))
+    hold(judge_faults(judging_files()))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from molecule.cluster import views",
+        "import molecule.node",
+        "from chaos.cluster import Cluster",
+        "from tests.cluster.recorder import Recorder",
+    ],
+)
+def test_the_rule_finds_what_a_judge_must_not_know(text: str) -> None:
+    assert judge_faults([Source("chaos/checks/x.py", text)])
 
 
 def test_pure_layers_read_no_clock_and_no_file() -> None:
