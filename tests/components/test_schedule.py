@@ -266,6 +266,13 @@ def test_days_on_which_clocks_change(cron: str, day: str, expected: list[str]) -
     assert told == expected
 
 
+def test_begun_in_the_hour_that_a_clock_shows_twice_no_time_comes_again() -> None:
+    """A successor that begins between 02:00 and 03:00 of winter time, behind 02:30 of summer."""
+    times = Cron("30 2 * * *", ZoneInfo(BERLIN))
+    assert next(times.after(at("2026-10-25T00:29:00"))) == at("2026-10-25T00:30:00")
+    assert next(times.after(at("2026-10-25T01:15:00"))) == at("2026-10-26T01:30:00")
+
+
 ZONES = st.sampled_from(["UTC", BERLIN, "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"])
 CRONS = st.sampled_from(
     ["30 2 * * *", "*/7 * * * *", "0 */3 * * *", "15 1,2,3 * * *", "0 0 1 * *", "5 4 * * sun"]

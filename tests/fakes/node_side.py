@@ -184,6 +184,8 @@ class Owners:
         self.told_steps: list[str] = []
         self.attempt_number = 1
         self.is_careful = False
+        self.origin = ""
+        """The execution that this one tries again."""
         self.now_ms = 1_700_000_000_000
 
     async def run(self, *, attempts_max: int = 50) -> c.EndAttempt:
@@ -227,6 +229,10 @@ class Owners:
         if at_once:
             task.cancel()
 
+    def stop(self) -> None:
+        """Take the token of the owner that runs now, whose task goes on for a moment."""
+        self._running[0].stop()
+
     def _tell_step(self, execution: str, token: int, step: str) -> None:
         del execution, token
         self.told_steps.append(step)
@@ -236,6 +242,7 @@ class Owners:
         node = self.node
         return w.RunExecution(
             execution="e1",
+            origin=self.origin,
             token=node.token,
             attempt=self.attempt_number,
             careful=self.is_careful,

@@ -78,3 +78,18 @@ async def test_deadline_that_has_passed_leaves_one_millisecond_not_none(node: On
     node.at_ms += 60_000
     await node.submit("another")
     assert (await message(node)).deadline_in_ms == 1
+
+
+async def test_who_has_a_worker_of_its_own_from_the_first_attempt_on_is_told(node: OneNode) -> None:
+    await node.deploy("apart", isolation="process")
+    await node.start("e1", process="apart")
+    run = await message(node)
+    assert (run.attempt, run.alone, run.careful) == (1, True, False)
+
+
+async def test_after_the_death_of_a_worker_local_steps_run_one_at_a_time(node: OneNode) -> None:
+    token = await node.start("e1")
+    held = c.ReportWorkerDeath.Held(execution="e1", token=token)
+    await node.say(report_worker_death=c.ReportWorkerDeath(node="n1", incarnation=1, held=[held]))
+    run = await message(node)
+    assert (run.alone, run.careful) == (False, True)

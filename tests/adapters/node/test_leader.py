@@ -1,7 +1,7 @@
 """Leadership gained, lost and gained again: what runs with it ends with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 
@@ -31,10 +31,15 @@ class Agent:
             self.heard.put_nowait(message)
 
 
-def a_leader(node: OneNode, confirmed: asyncio.Event | None = None) -> Leader:
+def a_leader(
+    node: OneNode,
+    confirmed: asyncio.Event | None = None,
+    *,
+    barrier: Callable[[], Awaitable[int]] | None = None,
+) -> Leader:
     """Its majority answers at once or, after the claim, when `confirmed` is set."""
 
-    async def barrier() -> int:
+    async def majority() -> int:
         if confirmed is not None and leader.epoch is not None:
             await confirmed.wait()
         return node.state.index
@@ -46,7 +51,7 @@ def a_leader(node: OneNode, confirmed: asyncio.Event | None = None) -> Leader:
         rows=node.store,
         proposer=node.proposer,
         clock=ClusterClock(voters=("n1",)),
-        barrier=barrier,
+        barrier=barrier or majority,
         timing=Timing(),
         limits=node.limits,
     )
@@ -92,6 +97,47 @@ async def test_no_lease_is_renewed_before_a_majority_confirms_the_leader(node: O
         assert agent.heard.empty()
         confirmed.set()
         assert (await agent.heard.get()).heartbeat.lease_ms == Timing().lease_ms
+        leader.role_changed(None)
+        await session
+        running.cancel()
+
+
+async def test_a_majority_that_was_asked_before_a_heartbeat_came_confirms_nothing_for_it(
+    node: OneNode,
+) -> None:
+    """What began before may have been answered by voters that follow another leader since."""
+    beats: asyncio.Queue[p.FromAgent] = asyncio.Queue()
+    rounds: list[asyncio.Event] = []
+    begun: asyncio.Queue[None] = asyncio.Queue()
+
+    async def barrier() -> int:
+        if leader.epoch is not None:
+            rounds.append(asyncio.Event())
+            begun.put_nowait(None)
+            await rounds[-1].wait()
+        return node.state.index
+
+    async def words() -> AsyncIterator[p.FromAgent]:
+        while True:
+            yield await beats.get()
+
+    leader = a_leader(node, barrier=barrier)
+    agent = Agent(a_beat())
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(leader.run())
+        leader.role_changed(1)
+        session = group.create_task(leader.serve("n1", words(), agent.hear))
+        beats.put_nowait(p.FromAgent(heartbeat=a_beat(number=1)))
+        await begun.get()
+        beats.put_nowait(p.FromAgent(heartbeat=a_beat(number=2)))
+        while not beats.empty():
+            await asyncio.sleep(0)
+        rounds[0].set()
+        assert (await agent.heard.get()).heartbeat.number == 1
+        await begun.get()
+        assert agent.heard.empty()
+        rounds[1].set()
+        assert (await agent.heard.get()).heartbeat.number == 2
         leader.role_changed(None)
         await session
         running.cancel()

@@ -148,6 +148,22 @@ async def test_a_stopped_execution_sends_nothing_more() -> None:
     assert found.target.received == []
 
 
+async def test_between_the_loss_of_its_token_and_the_end_of_its_task_nothing_is_sent() -> None:
+    found = owners(TELL, 1)
+    found.node.after = lambda _message: found.stop()
+    await found.attempt()
+    assert list(found.node.intents) == ["e1/tell/0"], "it was about to be sent"
+    assert found.target.received == []
+    assert found.node.ended is None
+
+
+async def test_an_execution_that_tries_another_one_again_has_its_effect_keys() -> None:
+    found = owners(LATE, {"minutes": 42})
+    found.origin = "e0"
+    await found.run()
+    assert found.target.keys() == ["e0/late/store/0", "e0/late/tell/0"]
+
+
 async def test_an_unreadable_input_fails_the_execution() -> None:
     found = owners(TELL, 1)
     found.input = b"no"

@@ -216,6 +216,16 @@ def test_a_longer_window_remembers_longer_than_the_clusters_own() -> None:
     assert reason(keyed(replica, "o2", NOW_MS + 1, process="orders")) == "too_old"
 
 
+def test_how_old_a_new_key_may_be_is_told_by_the_window_of_its_own_process() -> None:
+    replica = a_replica(dedup_window_ms=24 * 60 * MINUTE_MS)
+    replica.deploy("brief", dedup_window_ms=MINUTE_MS)
+    replica.at_ms += 2 * MINUTE_MS
+    assert reason(keyed(replica, "b1", NOW_MS, process="brief")) == "too_old"
+    replica.at_ms += 2 * 60 * MINUTE_MS
+    assert isinstance(keyed(replica, "e1", NOW_MS + 1), Applied)
+    assert reason(keyed(replica, "o1", NOW_MS + 2, process="orders")) == "too_old"
+
+
 def test_a_short_window_of_one_process_makes_keys_of_no_other_too_old() -> None:
     replica = a_replica(dedup_window_ms=MINUTE_MS)
     keyed(replica, "e1", NOW_MS)

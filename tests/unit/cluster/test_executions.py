@@ -253,3 +253,16 @@ def test_word_about_an_execution_that_never_was_is_refused() -> None:
     replica = Replica()
     assert reason(replica.end("ghost", 1).outcomes[0]) == "unknown_execution"
     assert ExecutionId("ghost") not in replica.state.executions
+
+
+def test_each_late_word_is_counted_also_after_the_end() -> None:
+    replica = Replica()
+    old = replica.start("e1")
+    replica.say(report_node_death=wire.ReportNodeDeath(node="n1", life="1"))
+    new = replica.assign("e1", "n2")
+    assert isinstance(new, Applied)
+    assert reason(replica.end("e1", old).outcomes[0]) == "stale_token"
+    assert replica.state.totals["late_words"] == 1
+    replica.end("e1", new.value)
+    assert reason(replica.end("e1", old).outcomes[0]) == "stale_token"
+    assert replica.state.totals["late_words"] == 2

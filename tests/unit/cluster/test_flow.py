@@ -168,6 +168,15 @@ def test_key_that_is_held_for_dead_letters_counts_like_work_and_is_told() -> Non
     assert isinstance(replica.submit("e2", process="ledger"), Applied)
 
 
+def test_hint_is_refused_while_dead_letters_hold_the_key_and_nobody_else_wants_it() -> None:
+    replica = Replica()
+    replica.deploy("ledger", keyed=True, on_dead_letter="hold_key")
+    token = replica.start("e1", process="ledger", concurrency_key="k")
+    replica.end("e1", token, dead_letters=[wire.DeadLetter(document="d")])
+    fields = {"process": "ledger", "concurrency_key": "k", "hint": hint(replica)}
+    assert verdict(replica, "e2", **fields) == "key_held"
+
+
 @pytest.mark.parametrize(("asked", "kept"), [(0, 4), (7, 7), (100, 9), (-5, 0)])
 def test_priority_is_that_of_the_submission_within_bounds(asked: int, kept: int) -> None:
     replica = Replica()

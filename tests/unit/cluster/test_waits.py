@@ -59,6 +59,7 @@ def test_a_wait_until_an_instant_ends_then_and_no_sooner() -> None:
 def test_a_wait_holds_no_slot() -> None:
     replica = waiting(wait_until_ms=NOW_MS + 5_000)
     assert not replica.state.nodes["n1"].held  # type: ignore[index]  # a NodeId
+    assert [share.held for share in replica.state.shares.values()] == [0], "nor one of its process"
 
 
 def test_a_wait_without_a_time_is_never_due_and_ends_by_the_leaders_word() -> None:
@@ -168,7 +169,10 @@ def test_the_leader_cannot_end_a_wait_while_a_late_request_may_be_under_way() ->
     replica.intend("e1", token, "k1")
     replica.end("e1", token, "WAITING", until_released=True)
     assert reason(release(replica)) == "too_early"
-    replica.at_ms += 5_000 + 2_750
+    # Its own deadline is over, but not the lease under which it may have left behind it.
+    replica.at_ms += 5_000 + 2_749
+    assert reason(release(replica)) == "too_early"
+    replica.at_ms += 1
     assert isinstance(release(replica), Applied)
 
 

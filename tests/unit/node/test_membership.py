@@ -29,6 +29,9 @@ class Group:
         self.configuration = Configuration(VOTERS)
         self.progress: tuple[LearnerProgress, ...] = ()
         self.promoted: list[str] = []
+        self.told_missing: list[int] = []
+        """What learners said they lack."""
+        self.promoted_after: list[list[int]] = []
         self.done = asyncio.Event()
 
     def learners(self) -> tuple[LearnerProgress, ...]:
@@ -40,6 +43,7 @@ class Group:
 
     async def promote(self, node: str) -> Configuration:
         self.promoted.append(node)
+        self.promoted_after.append(list(self.told_missing))
         self.done.set()
         return self.configuration
 
@@ -79,6 +83,7 @@ class Parts:
     async def _missing_at(self, node: str, index: int) -> MissingDocuments:
         left = self.missing[node]
         count = left.pop(0) if len(left) > 1 else left[0]
+        self.group.told_missing.append(count)
         if count < 0:
             raise Unavailable("away")
         return MissingDocuments(count, frozenset(), index)
@@ -135,6 +140,7 @@ async def test_a_learner_becomes_a_voter_when_it_lacks_no_document(
     parts.missing = {"n4": [3, -1, 0]}
     await until_promoted(parts)
     assert parts.group.promoted[:1] == ["n4"]
+    assert parts.group.promoted_after[0] == [3, -1, 0], "not while it lacks any, nor unasked"
 
 
 async def test_a_learner_that_is_behind_is_not_asked(

@@ -238,6 +238,7 @@ def test_a_wait_for_a_doubt_is_not_ended_before_the_leases_of_a_newer_leader() -
 def test_silent_node_is_planned_to_expire_and_nothing_else_of_it() -> None:
     replica = Replica(nodes=1)
     replica.start("e1")
+    assert planned(replica, now_ms=2_749) == [], "the lease is over and the margin is not"
     (item,) = planned(replica, now_ms=2_750)
     assert item.command.expire_node == wire.ExpireNode(
         epoch=1, node="n1", incarnation=1, silent_for_ms=2_750
