@@ -120,6 +120,7 @@ async def test_a_majority_that_was_asked_before_a_heartbeat_came_confirms_nothin
     async def words() -> AsyncIterator[p.FromAgent]:
         while True:
             yield await beats.get()
+            beats.task_done()
 
     leader = a_leader(node, barrier=barrier)
     agent = Agent(a_beat())
@@ -130,8 +131,7 @@ async def test_a_majority_that_was_asked_before_a_heartbeat_came_confirms_nothin
         beats.put_nowait(p.FromAgent(heartbeat=a_beat(number=1)))
         await begun.get()
         beats.put_nowait(p.FromAgent(heartbeat=a_beat(number=2)))
-        while not beats.empty():
-            await asyncio.sleep(0)
+        await beats.join()
         rounds[0].set()
         assert (await agent.heard.get()).heartbeat.number == 1
         await begun.get()

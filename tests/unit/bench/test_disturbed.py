@@ -1,4 +1,4 @@
-"""A run in which a leader changed or a process died, though nobody broke anything, has no figures."""
+"""A run in which a leader changed or a process died has no figures when nobody broke anything."""
 
 from collections.abc import Mapping
 from typing import cast

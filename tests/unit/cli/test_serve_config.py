@@ -47,3 +47,22 @@ def test_a_variable_overrides_a_field_and_is_checked_like_it() -> None:
     assert node_config(_GIVEN, environ, source="n1.yaml").limits.page_size_max == 7
     with pytest.raises(InvalidConfig, match="page_size_max must be at least 1"):
         node_config(_GIVEN, {"MOLECULE_LIMITS__PAGE_SIZE_MAX": "0"}, source="n1.yaml")
+
+
+def test_every_duration_has_its_default_and_relaxed_makes_it_four_times_as_long() -> None:
+    normal = node_config(_GIVEN, {}, source="n1.yaml").effective_timing
+    relaxed = node_config({**_GIVEN, "timing_profile": "relaxed"}, {}, source="n1.yaml")
+    assert normal.model_dump() == {
+        "election_min_ms": 300,
+        "election_max_ms": 600,
+        "step_down_ms": 600,
+        "raft_keepalive_ms": 100,
+        "heartbeat_ms": 250,
+        "lease_ms": 2_500,
+        "lease_margin_ms": 250,
+        "link_ping_ms": 500,
+        "link_silence_ms": 2_000,
+        "link_redial_max_ms": 1_000,
+    }
+    times_four = {name: 4 * ms for name, ms in normal.model_dump().items()}
+    assert relaxed.effective_timing.model_dump() == times_four

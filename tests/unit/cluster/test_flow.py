@@ -168,6 +168,17 @@ def test_key_that_is_held_for_dead_letters_counts_like_work_and_is_told() -> Non
     assert isinstance(replica.submit("e2", process="ledger"), Applied)
 
 
+def test_what_is_parked_counts_like_work_at_the_door() -> None:
+    replica = Replica(pending_executions_max=1)
+    token = replica.start("e1")
+    replica.intend("e1", token, "k")
+    replica.end("e1", token, "IN_DOUBT")
+    assert reason(replica.submit("e2")) == "overloaded"
+    given_up = wire.FailParked(execution="e1", actor=wire.Actor(kind="token", name="ann"))
+    assert isinstance(replica.say(fail_parked=given_up), Applied)
+    assert isinstance(replica.submit("e2"), Applied)
+
+
 def test_hint_is_refused_while_dead_letters_hold_the_key_and_nobody_else_wants_it() -> None:
     replica = Replica()
     replica.deploy("ledger", keyed=True, on_dead_letter="hold_key")
