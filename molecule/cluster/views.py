@@ -1,6 +1,6 @@
 """Read models: the state as plain JSON-able mappings for REST, the CLI and history rows.
 
-Surfaces show them and add what only shells know (is it reported running, how old is the answer).
+Surfaces show them and add what only shells know (who leads, how old is the answer).
 What stays true: an execution looks the same while it lives and in history.
 """
 

@@ -51,6 +51,7 @@ class Keeping:
             settings=config.headroom,
             heard=heard,
             on_refused=metrics.storage.refused,
+            on_alarm=metrics.alarms.labels("disk_level").inc,
         )
         self.purges = Purges(
             state=self._state,

@@ -36,12 +36,14 @@ class Room:
         settings: Headroom,
         heard: Heard,
         on_refused: Callable[[str, str], None],
+        on_alarm: Callable[[], None],
     ) -> None:
         self.node = NodeId(node)
         self._reserve = reserve
         self._settings = settings
         self._heard = heard
         self._on_refused = on_refused
+        self._on_alarm = on_alarm
         self._is_full = asyncio.Event()
         self._alarmed = Level.ROOMY
         self.disk: DiskReport | None = None
@@ -58,9 +60,10 @@ class Room:
                     await self._is_full.wait()
             let_go = self._is_full.is_set()
             self._is_full.clear()
-            await self._measure(let_go=let_go)
+            await self.measure(let_go=let_go)
 
-    async def _measure(self, *, let_go: bool) -> None:
+    async def measure(self, *, let_go: bool) -> None:
+        """Once: look at the disk, keep the reserve or let go of some of it, alarm if need be."""
         work = self._reserve.let_go if let_go else self._reserve.keep
         try:
             self.disk = await asyncio.to_thread(work)
@@ -119,6 +122,8 @@ class Room:
 
     def _alarm(self) -> None:
         level, node = self.admission()
+        if level > self._alarmed:
+            self._on_alarm()
         if level != self._alarmed:
             tell = _log.warning if level > self._alarmed else _log.info
             tell(

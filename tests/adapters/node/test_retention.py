@@ -31,6 +31,7 @@ class Keeper:
     def __init__(self, node: OneNode, folder: Path) -> None:
         self.node = node
         self.refused: list[tuple[str, str]] = []
+        self.alarms = 0
         self.purged: list[tuple[str, int]] = []
         self.heard = (0, "")
         self.settings = Retention()
@@ -40,6 +41,7 @@ class Keeper:
             settings=Headroom(),
             heard=lambda: self.heard,
             on_refused=lambda reason, door: self.refused.append((reason, door)),
+            on_alarm=self._alarmed,
         )
         self.purges = Purges(
             state=lambda: node.state,
@@ -74,6 +76,9 @@ class Keeper:
             leader=lambda: "n1",
             members=lambda: {"voters": ["n1"], "learners": []},
         )
+
+    def _alarmed(self) -> None:
+        self.alarms += 1
 
     async def _propose(self, commands: Sequence[c.Command]) -> Sequence[Outcome]:
         return (await self.node.forwarder.insist(commands, within_s=WITHIN_S)).outcomes
@@ -171,7 +176,7 @@ async def test_the_leader_purges_by_age_alone(keeper: Keeper) -> None:
 
 async def test_show_tells_classes_and_disks(keeper: Keeper) -> None:
     await keeper.complete("e1")
-    await keeper.room._measure(let_go=False)  # one round by hand
+    await keeper.room.measure(let_go=False)
     told = await keeper.door.show()
     rows = {item["class"]: item["rows"] for item in told["classes"]}
     assert rows["history"] == 1
@@ -181,7 +186,7 @@ async def test_show_tells_classes_and_disks(keeper: Keeper) -> None:
 
 
 async def test_show_does_not_list_the_disk_of_a_node_that_left(keeper: Keeper) -> None:
-    await keeper.room._measure(let_go=False)  # one round by hand
+    await keeper.room.measure(let_go=False)
     disk = keeper.room.disk
     assert disk is not None
     keeper.disks = {NodeId("n1"): disk, NodeId("n9"): disk}
@@ -212,6 +217,15 @@ async def test_the_door_lets_in_what_there_is_room_for(
 ) -> None:
     keeper.heard = (level, "n3")
     keeper.room.check(brings_documents=brings_documents, door="token")
+
+
+async def test_each_level_that_is_reached_is_alarmed_once(keeper: Keeper) -> None:
+    alarms = []
+    for level in (0, 1, 1, 2, 1, 0, 3):
+        keeper.heard = (level, "n3")
+        await keeper.room.measure(let_go=False)
+        alarms.append(keeper.alarms)
+    assert alarms == [0, 1, 1, 2, 2, 2, 3]
 
 
 async def test_the_first_heartbeat_tells_the_disk(keeper: Keeper) -> None:

@@ -70,6 +70,21 @@ def test_a_time_out_counts_while_it_waits() -> None:
     assert ended(replica) is S.FAILED
 
 
+def test_a_time_out_does_not_count_while_it_is_parked() -> None:
+    replica = a_replica(timeout_ms=MINUTE_MS)
+    token = replica.start("e1", process="timed")
+    replica.intend("e1", token, "k1")
+    replica.end("e1", token, "IN_DOUBT")
+    replica.at_ms += 100 * MINUTE_MS
+    assert planned(replica) == []
+    assert reason(fail(replica)) == "wrong_state"
+    answer = wire.Answer(effect_key="k1", answer="done")
+    replica.say(resolve_effects=wire.ResolveEffects(execution="e1", answers=[answer]))
+    assert reason(fail(replica)) == "too_early"
+    replica.at_ms += MINUTE_MS
+    assert planned(replica) == ["timeout"]
+
+
 def test_an_execution_without_a_time_out_is_never_failed_by_one() -> None:
     replica = a_replica()
     replica.start("e1", process="timed")

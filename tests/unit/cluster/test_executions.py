@@ -266,3 +266,12 @@ def test_each_late_word_is_counted_also_after_the_end() -> None:
     replica.end("e1", new.value)
     assert reason(replica.end("e1", old).outcomes[0]) == "stale_token"
     assert replica.state.totals["late_words"] == 2
+
+
+def test_only_what_is_parked_is_given_up() -> None:
+    replica = Replica()
+    give_up = wire.FailParked(execution="e1", actor=wire.Actor(kind="token", name="ann"))
+    replica.submit("e1")
+    assert reason(replica.say(fail_parked=give_up)) == "wrong_state"
+    assert isinstance(replica.assign("e1"), Applied)
+    assert reason(replica.say(fail_parked=give_up)) == "wrong_state"

@@ -230,3 +230,9 @@ def test_progress_of_a_trigger_is_refused_beside_a_record_that_had_no_room() -> 
     again = replica.commit(*word)
     assert [reason(one) for one in again.outcomes] == ["", "", "", ""]
     assert (group.through, group.closed, group.accepted) == (3, True, 3)
+
+    late = wire.RecordGroup(
+        group="g", environment=ENVIRONMENT, process="files", trigger_token=token.value, through=1
+    )
+    replica.say(record_group=late)
+    assert (group.through, group.closed) == (3, True), "what was read does not go back"

@@ -208,6 +208,8 @@ def test_quiet_node_gets_no_new_work() -> None:
     moment = Moment(1_400, NOW_MS)
     commands = plan(replica.state, liveness, moment, timing=TIMING, limits=Limits())
     assert assigned(commands) == [("e1", "n2")]
+    (other,) = commands[0].command.assign_execution.not_chosen
+    assert (other.node, other.reason) == ("n1", "silent")
 
 
 def test_due_waits_and_time_outs_are_planned_once_due() -> None:

@@ -34,3 +34,13 @@ def test_a_worker_has_no_http_server_and_a_gateway_no_engine() -> None:
 
 def test_work_of_a_dead_node_does_not_wait_for_what_its_report_does_not_need() -> None:
     assert loaded("molecule.node.death_report", "pydantic", "structlog", "cryptography") == ""
+
+
+def test_the_supervisor_needs_the_standard_library_alone() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import molecule.serve; "
+        "names = {name.partition('.')[0] for name in set(sys.modules) - before}; "
+        "print(*sorted(names - sys.stdlib_module_names))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "molecule"
