@@ -127,6 +127,22 @@ async def test_the_oldest_of_a_class_tells_how_far_a_horizon_reaches(store: Stat
     assert await store.ended_count(RetentionClass.HISTORY, from_ms=0, before_ms=10**9) == 6
 
 
+async def test_what_was_cancelled_is_kept_and_goes_like_what_failed(store: StateStore) -> None:
+    ends = tuple(
+        an_end(name, ended_at_ms=at_ms, state=state)
+        for name, at_ms, state in (("e1", 1_000, "FAILED"), ("e2", 2_000, "CANCELLED"))
+    )
+    store.stage(marked(1, history=ends, payloads=(a_payload("e1"), a_payload("e2"))))
+    await store.flush()
+    failed = RetentionClass.FAILED_DOCUMENTS
+    assert await store.oldest(failed, from_ms=0, before_ms=10**9, count=9) == 2_000
+    assert await store.ended_count(failed, from_ms=0, before_ms=10**9) == 2
+    assert await _swept(store, completed_documents=10**9) == []
+    slices = await _swept(store, failed_documents=2_001)
+    assert sum(told["failed_documents"] for told in slices) == 2
+    assert await _with_payload(store) == []
+
+
 async def test_the_file_becomes_smaller_after_a_purge(store: StateStore, tmp_path: Path) -> None:
     names = [f"e{number}" for number in range(400)]
     store.stage(
