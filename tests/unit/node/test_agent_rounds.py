@@ -199,6 +199,28 @@ def test_trigger_of_a_dead_worker_runs_in_the_next_one() -> None:
     assert [m.WhichOneof("kind") for _, m in ready.to_workers] == ["run_trigger"]
 
 
+def test_a_trigger_is_begun_and_stopped_by_its_newest_token_only() -> None:
+    agent = an_agent()
+    agent.worker_ready("w1", now_us=0)
+
+    def told(kind: str, token: int) -> list[tuple[str, int]]:
+        run = w.RunTrigger(environment="test", process="orders", token=token)
+        stop = w.StopTrigger(environment="test", process="orders", token=token)
+        said = p.ToAgent(stop_trigger=stop) if kind == "stop" else p.ToAgent(run_trigger=run)
+        out = agent.heard_leader(said, now_us=1)
+        kinds = [(str(m.WhichOneof("kind")), m) for _, m in out.to_workers]
+        return [(kind, getattr(m, kind).token) for kind, m in kinds]
+
+    assert told("run", 2) == [("run_trigger", 2)]
+    assert told("run", 2) == []
+    assert told("run", 1) == []
+    assert told("stop", 1) == [], "an older one was meant"
+    assert told("run", 3) == [("stop_trigger", 2), ("run_trigger", 3)]
+    assert told("stop", 3) == [("stop_trigger", 3)]
+    assert told("stop", 3) == []
+    assert agent.is_empty
+
+
 def test_heartbeat_names_what_is_held_and_what_is_free() -> None:
     agent = an_agent()
     agent.heard_leader(a_run("e1", 4), now_us=1)
