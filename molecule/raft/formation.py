@@ -13,10 +13,13 @@ it with the birth of its folder. Whoever hears that it was removed, with its bir
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from molecule.raft.configuration import Configuration
 from molecule.wire.v1 import raft_pb2
 from molecule.wire.v1.raft_pb2 import RaftFrame
+
+_NOBODY: Final = Configuration()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Formation:
     """The refusal is for good, even if this node takes part already."""
     waits_because: str | None = None
     """What the last member said why this newcomer is not admitted."""
+    _contradicted_by: set[str] = field(default_factory=set)
+    """Peers that know this node with another folder."""
     _heard: dict[str, str] = field(default_factory=dict)
     _agreed: set[str] = field(default_factory=set)
     _saving: FormationRecord | None = None
@@ -99,8 +104,9 @@ class Formation:
             )
         )
 
-    def hear(self, peer: str, told: raft_pb2.Formation) -> None:
+    def hear(self, peer: str, told: raft_pb2.Formation, in_force: Configuration = _NOBODY) -> None:
         """What a peer told; sets `refusal` if this node must not go on."""
+        self._contradicted_by.discard(peer)
         if told.cluster != self.cluster:
             self.refusal = (
                 f"{peer} belongs to the cluster {told.cluster!r}, this node to {self.cluster!r}."
@@ -114,13 +120,28 @@ class Formation:
             )
         elif not self.is_newcomer and self._is_known_otherwise(told):
             # Whoever formed a cluster of one again, on an empty folder, must hear of it too.
-            self.is_out = True
-            self.refusal = self._emptied(peer)
+            self._contradicted_by.add(peer)
+            if self.is_as_known(peer, told, in_force) or self._most_contradict(in_force):
+                self.is_out = True
+                self.refusal = self._emptied(peer)
         elif not self.is_formed:
             if self.is_newcomer:
                 self._hear_as_newcomer(peer, told)
             else:
                 self._hear_as_founder(peer, told)
+
+    def is_as_known(self, peer: str, told: raft_pb2.Formation, in_force: Configuration) -> bool:
+        """Whether a peer is the member that is known here, or none that is known.
+
+        One with another folder may have that of another cluster: then it is the one that is wrong,
+        and its word alone must not end a voter that all others know.
+        """
+        known = in_force.member(peer)
+        birth = self.promised.get(peer) if known is None else known.birth
+        return not birth or birth == told.birth
+
+    def _most_contradict(self, in_force: Configuration) -> bool:
+        return len(self._contradicted_by) * 2 > len(in_force.voters or self.voters)
 
     def _is_known_otherwise(self, told: raft_pb2.Formation) -> bool:
         known = told.members or told.births

@@ -76,9 +76,12 @@ class Membership:
         """A peer told the same of itself."""
         if self.formation is None:
             return
-        was_member = self.parts.is_member(peer)
+        was_member, in_force = self.parts.is_member(peer), self.parts.configuration
+        is_new = self.parts.links.birth(peer) is None
         self.parts.links.introduced(peer, told.birth, is_part=told.formed)
-        self.formation.hear(peer, told)
+        self.formation.hear(peer, told, in_force)
+        if is_new and not self.formation.is_as_known(peer, told, in_force):
+            _log.warning("member_has_another_folder", peer=peer)
         self._doubt_older_disk(peer, told.held)
         if self.parts.core.is_leader and not was_member:
             self.appends.probe(now, peer)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 import sqlite3
 import sys
@@ -18,7 +19,7 @@ from molecule.cli import local_files, local_process
 from molecule.cli.local_files import NodePlace
 from molecule.cli.waiting import until
 from molecule.rpc import certificates
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import NODES, Cluster
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -65,8 +66,15 @@ def with_a_newer_snapshot(data: Path) -> None:
     database.close()
 
 
+def of_another_cluster_of_the_same_names(data: Path) -> None:
+    births = {name: secrets.token_hex(16) for name in NODES}
+    told = json.loads((data / "identity.json").read_text())
+    rewritten(data, birth=births[told["node"]], births=births)
+
+
 DAMAGES = [
     (of_another_cluster, "cluster"),
+    (of_another_cluster_of_the_same_names, "emptied"),
     (of_another_node, "node"),
     (of_a_newer_version, "format 999"),
     (without_identity, "identity.json"),
@@ -134,6 +142,9 @@ async def test_a_data_folder_is_refused_with_its_reason(
     assert word in said
     assert "Traceback" not in said
     await works(cluster)
+    for node in cluster.local.place.nodes:
+        if node.id != stopped.id:
+            await cluster.local.ready(node, within_s=30)
 
 
 async def test_a_node_started_twice_is_refused_while_the_first_goes_on(cluster: Cluster) -> None:

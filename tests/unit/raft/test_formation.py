@@ -220,3 +220,39 @@ def test_a_founder_of_one_that_was_emptied_stops_once_it_hears_a_member() -> Non
     emptied.hear("d", other.frame(GROWN, GROWN).formation)
 
     assert "emptied" in (emptied.binding_refusal or "")
+
+
+def of_another_cluster(name: str) -> Formation:
+    """A voter of three, formed under the same names."""
+    births = {each: f"{each}9" for each in NAMES}
+    return Formation("test", name, NAMES, births[name], promised=births, is_formed=True)
+
+
+def test_a_folder_of_another_cluster_of_the_same_names_ends_nobody_but_itself() -> None:
+    forming = formed()
+    forming.members["b"] = of_another_cluster("b")
+    forming.tell_all()
+
+    assert not forming.members["a"].binding_refusal
+    assert not forming.members["c"].binding_refusal
+    assert "emptied" in (forming.members["b"].binding_refusal or "")
+
+
+def test_one_member_alone_does_not_end_a_voter_when_each_knows_the_other_otherwise() -> None:
+    forming = formed()
+    forming.members["b"] = of_another_cluster("b")
+    for _ in range(3):
+        forming.tell("a", "b")
+        forming.tell("b", "a")
+
+    assert not any(forming.members[name].binding_refusal for name in "ab")
+
+
+def test_a_member_that_is_itself_again_contradicts_no_more() -> None:
+    forming = formed()
+    member = forming.members["a"]
+    for name, knows in (("b", of_another_cluster("b")), ("b", forming.members["b"])):
+        member.hear(name, knows.frame(NOBODY, NOBODY).formation)
+    member.hear("c", of_another_cluster("c").frame(NOBODY, NOBODY).formation)
+
+    assert not member.binding_refusal
