@@ -9,6 +9,8 @@ again and again.
 """
 
 import asyncio
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -23,15 +25,15 @@ class Relay:
         self._open = asyncio.Event()
         self._open.set()
         self._upstream: tuple[str, int] | None = None
-        self._server: asyncio.Server | None = None
-        self._serving: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self.bytes_passed = 0
 
-    async def listen(self) -> str:
+    def listen(self) -> str:
         """Start listening; the address to dial."""
-        self._server = await asyncio.start_server(self._accept, HOST, 0)
-        port = self._server.sockets[0].getsockname()[1]
-        return f"{HOST}:{port}"
+        self._listening = socket.create_server((HOST, 0))
+        self._listening.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listening, self._take)
+        return f"{HOST}:{self._listening.getsockname()[1]}"
 
     def lead_to(self, address: str) -> None:
         """Where connections go on to."""
@@ -46,20 +48,29 @@ class Relay:
         """Pass what waited, then everything."""
         self._open.set()
 
-    def close(self) -> None:
-        """Stop listening; what is open ends with the loop."""
-        if self._server is not None:
-            self._server.close()
+    async def close(self) -> None:
+        """Stop listening and drop all connections."""
+        asyncio.get_running_loop().remove_reader(self._listening)
+        self._listening.close()
+        await _turns()  # whoever was just taken is served, so that it is closed
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _turns()  # what is closed lets go of its socket a turn later
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+    def _take(self) -> None:
+        """Take one caller. A server of the library loses those that it is taking when it closes."""
+        with contextlib.suppress(BlockingIOError, ConnectionError):
+            caller, _ = self._listening.accept()
+            task = asyncio.get_running_loop().create_task(self._serve(caller))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, caller: socket.socket) -> None:
         if self._upstream is None:
-            writer.close()
+            caller.close()
             return
+        reader, writer = await asyncio.open_connection(sock=caller)
         onward: asyncio.StreamWriter | None = None
         try:
             await self._open.wait()
@@ -151,15 +162,14 @@ class Links:
             for peer in self._nodes:
                 if node != peer:
                     relay = self._relays[node, peer] = Relay()
-                    dialled[node][peer] = await relay.listen()
+                    dialled[node][peer] = relay.listen()
         self._dialled.set_result(dialled)
         await self._is_over.wait()
         for relay in self._relays.values():
-            relay.close()
-        # Whoever serves a connection closes it; what is closed lets go of its socket a turn later.
-        serving = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in serving:
-            task.cancel()
-        await asyncio.gather(*serving, return_exceptions=True)
-        for _ in range(5):
-            await asyncio.sleep(0)
+            await relay.close()
+
+
+async def _turns(count: int = 5) -> None:
+    """Let the loop go on with what it has begun."""
+    for _ in range(count):
+        await asyncio.sleep(0)

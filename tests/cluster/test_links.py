@@ -1,6 +1,7 @@
 """Links pass bytes by themselves, also while the loop of the tests stands still."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -71,3 +72,17 @@ def is_dropped(end: socket.socket) -> bool:
         return end.recv(100) == b""
     except ConnectionResetError:
         return True  # what the relay had not read yet went with it
+
+
+def test_callers_that_were_just_taken_are_dropped_too(
+    ends: tuple[Links, socket.socket, socket.socket],
+) -> None:
+    links, here, _ = ends
+    with ExitStack() as opened:
+        callers = [
+            opened.enter_context(socket.create_connection(here.getpeername(), PATIENCE_S))
+            for _ in range(100)
+        ]
+        asyncio.run(links.close())
+        gc.collect()  # what was left open is told as an error of this test
+        assert all(is_dropped(caller) for caller in callers)
