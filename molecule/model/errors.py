@@ -1,6 +1,6 @@
 """The one tree of errors. REST, gRPC and the CLI derive their answers from it.
 
-    MoleculeError                code · http · retryable · definite
+    MoleculeError                code · http · retryable · definite; itself `internal`, not definite
       InvalidInput               the asker mends the request
         InvalidProcess           carries every finding at once
         InvalidConfig
@@ -19,8 +19,8 @@
       DamagedData                the operator: a file is corrupt, foreign, newer or locked
       StepError                  the process designer; its class is an `ErrorClass`
 
-`definite` tells whether we know that nothing happened. A broken invariant is not in the tree:
-`invariant()` stops the process.
+`definite` tells whether we know that nothing happened; the root does not, for it is what nobody
+foresaw. A broken invariant is not in the tree: `invariant()` stops the process.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class MoleculeError(Exception):
     code: ClassVar[str] = "internal"
     http: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
-    definite: ClassVar[bool] = True
+    definite: ClassVar[bool] = False
 
     def __init__(self, message: str, **facts: object) -> None:
         super().__init__(message)
@@ -49,6 +49,7 @@ class InvalidInput(MoleculeError):
 
     code = "invalid_input"
     http = 400
+    definite = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Denied(MoleculeError):
 
     code = "denied"
     http = 403
+    definite = True
 
 
 class Unauthenticated(Denied):
@@ -131,6 +133,7 @@ class NotFound(MoleculeError):
 
     code = "not_found"
     http = 404
+    definite = True
 
 
 class UnknownMember(NotFound):
@@ -151,6 +154,7 @@ class Conflict(MoleculeError):
 
     code = "conflict"
     http = 409
+    definite = True
 
 
 class AlreadyExists(Conflict):
@@ -225,6 +229,7 @@ class Unavailable(MoleculeError):
     code = "unavailable"
     http = 503
     retryable = True
+    definite = True
 
 
 class NoLeader(Unavailable):
@@ -291,12 +296,14 @@ class DamagedData(MoleculeError):
     """A data folder is corrupt, foreign, newer, locked or read-only. It is never started empty."""
 
     code = "damaged_data"
+    definite = True
 
 
 class StepError(MoleculeError):
     """A step failed. `error_class` decides about retries; `error_code` is the component's own."""
 
     code = "step_error"
+    definite = True
 
     def __init__(
         self,
@@ -312,7 +319,7 @@ class StepError(MoleculeError):
 
 
 ADVICE: Final[Mapping[str, str]] = {
-    "internal": "a fault of the software: report it with the log of the node that answered",
+    "internal": "a fault of the software: look whether it happened, report it with the node's log",
     "invalid_input": "mend the request as the message says; unchanged it fails again",
     "denied": "ask for the right that the message names, or use another token",
     "not_found": "check the name; what was purged or never accepted is not found either",

@@ -22,6 +22,7 @@ from molecule.model.errors import (
     InvalidInput,
     MoleculeError,
     NotFound,
+    OutcomeUnknown,
     Unavailable,
     WrongState,
 )
@@ -173,7 +174,12 @@ class ClusterActions:
         if is_member:
             await self._insist(p.ChangeRequest(remove=name), within_s)
         command = c.ForgetNode(node=name, actor=wire.actor_to_wire(actor))
-        await self._say(c.Command(version=1, forget_node=command), within_s, node=name)
+        try:
+            await self._say(c.Command(version=1, forget_node=command), within_s, node=name)
+        except Unavailable as error:
+            if not is_member:
+                raise
+            raise OutcomeUnknown(f"{name} is no member any more, but not forgotten yet") from error
         return {"node": name, "left": True}
 
     def _check_may_leave(self, name: str, *, is_member: bool, is_dead: bool) -> None:
@@ -207,18 +213,26 @@ class ClusterActions:
     # ---- saying it
 
     async def _insist(self, request: p.ChangeRequest, within_s: float) -> int:
-        """Again while the leader moves or another change is under way, for a bounded time."""
+        """Again while the leader moves or another change is under way, for a bounded time.
+
+        Raises what the last try raised; `OutcomeUnknown` when any may have been carried out.
+        """
+        unknown = False
         refused: MoleculeError = Unavailable("no node led in time")
         try:
             async with asyncio.timeout(within_s):
                 while True:
+                    was_unknown, unknown = unknown, True
                     try:
                         return await self._change(request)
                     except Unavailable as error:
                         # Removing twice and transferring twice are like once.
-                        refused = error
+                        unknown, refused = was_unknown or not error.definite, error
                     await asyncio.sleep(_PAUSE_S)
         except TimeoutError:
+            if unknown and refused.definite:
+                told = f"it may have been carried out; the last refusal: {refused.message}"
+                raise OutcomeUnknown(told) from None
             raise refused from None
 
     async def _say(self, command: c.Command, within_s: float, *, node: str = "") -> int:

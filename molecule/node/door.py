@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -256,8 +256,9 @@ class DoorService(door_pb2_grpc.DoorServicer):
         else:
             paused = request.action == "pause"
             await actions.pause(actor, name, fields, paused=paused, within_s=within_s)
-        await self._catch_up_if_possible()
-        return await self._reads.read("process", name, {})
+        with _done():
+            await self._catch_up_if_possible()
+            return await self._reads.read("process", name, {})
 
     async def _act_on_row(
         self, actor: Actor, request: d.ActRequest, fields: Mapping[str, Any]
@@ -271,13 +272,15 @@ class DoorService(door_pb2_grpc.DoorServicer):
             await self._tables.delete(actor, name, within_s=within_s)
             return was
         await self._tables.put(actor, name, fields, within_s=within_s)
-        await self._catch_up()
-        return await self._reads.read("row", name, {})
+        with _done():
+            await self._catch_up()
+            return await self._reads.read("row", name, {})
 
     async def _changed(self, execution: str) -> Mapping[str, Any]:
         """The execution as this node sees it after the change, even when the leader is another."""
-        await self._catch_up_if_possible()
-        return await self._reads.read("execution", execution, {})
+        with _done():
+            await self._catch_up_if_possible()
+            return await self._reads.read("execution", execution, {})
 
     async def _catch_up_if_possible(self) -> None:
         with contextlib.suppress(MoleculeError, TimeoutError):
@@ -317,9 +320,9 @@ class DoorService(door_pb2_grpc.DoorServicer):
                 return await members.transfer(actor, str(fields.get("to", "")), within_s=within_s)
 
     async def _node_now(self, node: str) -> Mapping[str, Any]:
-        with contextlib.suppress(MoleculeError):
-            await self._catch_up()
-        return await self._reads.read("node", node, {})
+        with _done():
+            await self._catch_up_if_possible()
+            return await self._reads.read("node", node, {})
 
     def _is_known(self, execution: str) -> bool:
         state = self._replica.state
@@ -334,6 +337,15 @@ async def _bounded(within_s: float) -> Any:
             yield
     except TimeoutError:
         raise NoLeader("no majority confirmed the read in time") from None
+
+
+@contextlib.contextmanager
+def _done() -> Iterator[None]:
+    """Around showing what was changed: it is done, so nothing that fails from here is definite."""
+    try:
+        yield
+    except MoleculeError as error:
+        raise OutcomeUnknown(f"done, but not to be shown now: {error.message}") from error
 
 
 def _cut(wait_ms: int, left_s: float) -> int:

@@ -16,7 +16,7 @@ from molecule.cluster.outcome import Applied, Outcome
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits, Retention
 from molecule.model.disk import Level
-from molecule.model.errors import MoleculeError
+from molecule.model.errors import MoleculeError, OutcomeUnknown
 from molecule.model.retention import DOCUMENT_CLASSES, RetentionClass
 from molecule.storage.sweeping import Usage
 from molecule.wire.v1 import commands_pb2 as c
@@ -115,13 +115,23 @@ class Purges:
         return moved
 
     async def carry_out(self, command: c.PurgeEnded, horizons: Horizons) -> int:
-        """Propose until nothing is left behind the horizons; how many executions lost documents."""
+        """Propose until nothing is left behind the horizons; how many executions lost documents.
+
+        No error is definite once the first part of it committed.
+        """
         command.slice_max = self._limits.purge_command_executions_max
         for name, before_ms in horizons.items():
             command.horizons.add(retention_class=name.value, before_ms=before_ms)
         released = 0
+        has_begun = False
         while True:
-            (outcome,) = await self._propose([c.Command(version=1, purge_ended=command)])
+            try:
+                (outcome,) = await self._propose([c.Command(version=1, purge_ended=command)])
+            except MoleculeError as error:
+                if not has_begun:
+                    raise
+                raise OutcomeUnknown(f"a part of it is purged; then: {error.message}") from error
+            has_begun = True
             if not isinstance(outcome, Applied):
                 return released
             released += outcome.value

@@ -1,7 +1,8 @@
 """What stands around every handler: who calls, and errors on their way out.
 
 One of the named boundaries where any exception is caught: it is logged once and answered as
-`internal`. What must stay true: no handler runs before the caller is proved.
+`internal`, which is not definite: how far the handler came is not known. What must stay true: no
+handler runs before the caller is proved.
 """
 
 import os

@@ -250,9 +250,8 @@ class Speaker:
         return text[: self._limits.timeline_text_length_max]
 
 
-_LATER: Final = frozenset(
-    {"no_leader", "overloaded", "draining", "storage_full", "unavailable", "internal"}
-)
+_LATER: Final = frozenset({"no_leader", "overloaded", "draining", "storage_full", "unavailable"})
+"""Definite and likely to pass; what is not definite is said again whatever it is."""
 
 
 def decode(content: bytes) -> tuple[Document, ...]:

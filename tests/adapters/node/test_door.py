@@ -9,8 +9,18 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from molecule.model.errors import Conflict, InvalidInput, NoLeader, NotFound, Unauthenticated
+from molecule.access.policy import Actor, ActorKind
+from molecule.model.errors import (
+    Conflict,
+    InvalidInput,
+    MoleculeError,
+    NoLeader,
+    NotFound,
+    OutcomeUnknown,
+    Unauthenticated,
+)
 from molecule.model.ids import NodeId
+from molecule.node import cluster_actions
 from molecule.node.actions import Actions
 from molecule.node.addresses import Addresses
 from molecule.node.cluster_actions import ClusterActions
@@ -71,6 +81,9 @@ class Doors:
         self.behind: list[str] = []
         self.caught_up = 0
         self.changes: list[p.ChangeRequest] = []
+        self.cut_off = False
+        self.change_fails: list[MoleculeError] = []
+        """What changes of members fail with, in order; the last one for ever."""
         limits = node.limits
         self.door = DoorService(
             identifier=Identifier(hashlib.sha256(TOKEN.encode()).hexdigest()),
@@ -141,6 +154,8 @@ class Doors:
         return orjson.loads((await self.door.Act(request, Call())).json)
 
     async def _catch_up(self) -> None:
+        if self.cut_off:
+            raise NoLeader("no majority confirmed the read in time")
         self.caught_up += 1
         behind, self.behind = self.behind, []
         for name in behind:
@@ -148,6 +163,8 @@ class Doors:
 
     async def _change(self, request: p.ChangeRequest) -> int:
         self.changes.append(request)
+        if self.change_fails:
+            raise self.change_fails.pop(0) if self.change_fails[1:] else self.change_fails[0]
         return 1
 
     async def _until_applied(self, _index: int) -> None:
@@ -277,6 +294,14 @@ async def test_what_only_waits_is_told_without_an_error(doors: Doors) -> None:
     assert (told.state, told.error, told.error_code) == ("PENDING", "", "")
 
 
+async def test_a_row_that_was_written_and_cannot_be_shown_is_not_refused(doors: Doors) -> None:
+    doors.cut_off = True
+    with pytest.raises(OutcomeUnknown, match="done, but"):
+        await doors.act("table_put", f"{ENVIRONMENT}/prices/a", value=1)
+    (table,) = doors.node.state.key_tables.values()
+    assert list(table.rows) == ["a"]
+
+
 async def test_pausing_what_is_not_deployed_names_it(doors: Doors) -> None:
     with pytest.raises(NotFound, match="nothing"):
         await doors.door.Act(acts("pause", "nothing"), Call())
@@ -397,3 +422,14 @@ async def test_leadership_is_not_moved_to_who_leads_already(doors: Doors) -> Non
     answer = await doors.act("transfer", "", to="n1")
     assert answer == {"asked": False, "to": "n1", "leads_already": True}
     assert doors.changes == []
+
+
+async def test_a_change_of_members_that_may_be_done_is_not_called_refused(
+    doors: Doors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster_actions, "_PAUSE_S", 0.001)
+    doors.change_fails = [OutcomeUnknown("the link broke"), NoLeader("none")]
+    members, admin = doors.door._members, Actor(ActorKind.TOKEN, "admin")
+    with pytest.raises(OutcomeUnknown, match="the last refusal: none"):
+        await members.transfer(admin, "n1", within_s=0.2)
+    assert len(doors.changes) > 1

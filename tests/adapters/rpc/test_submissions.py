@@ -114,7 +114,7 @@ async def test_an_error_comes_back_as_it_was_raised_and_the_stream_goes_on(
     await calls.submit(d.SubmitRequest(process="echo"), timeout_s=30)
     await server.stop()
     assert found.value.facts["process"] == "missing"
-    assert broken.value.code == "internal"
+    assert (broken.value.code, broken.value.definite) == ("internal", False)
     assert node.streams == 1
 
 

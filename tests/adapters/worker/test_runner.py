@@ -6,6 +6,7 @@ import pytest
 
 from molecule.config import Limits
 from molecule.model import payload
+from molecule.rpc import errors
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
 from tests.fakes.executions import a_process, documents
@@ -85,8 +86,10 @@ async def test_a_word_refused_by_token_stops_the_execution_in_silence(code: str)
     assert (node.words, node.ended) == (0, None)
 
 
-async def test_a_word_without_a_sure_answer_is_said_again() -> None:
-    unsure = w.CallAnswer(code="outcome_unknown", definite=False)
+@pytest.mark.parametrize("code", ["outcome_unknown", "internal"])
+async def test_a_word_without_a_sure_answer_is_said_again(code: str) -> None:
+    kind = errors.classes()[code]
+    unsure = w.CallAnswer(code=code, definite=kind.definite)
     found = owners(TELL, 1, node=NodeSide(answers=[unsure]))
     ended = await found.run()
     assert ended.state == "COMPLETED"

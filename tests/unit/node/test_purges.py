@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
+
 from molecule.cluster.outcome import Applied, Outcome
 from molecule.config import Limits, Retention
 from molecule.model.disk import Level
+from molecule.model.errors import NoLeader, OutcomeUnknown
 from molecule.model.retention import RetentionClass
 from molecule.node.purges import Purges
 from molecule.storage.sweeping import Usage
@@ -42,6 +45,7 @@ class Bench:
         self.now_ms = NOW_MS + 100 * DAY_MS
         self.replica.at_ms = self.now_ms
         self.said: list[wire.PurgeEnded] = []
+        self.leads_for = 1_000
         self.purges = Purges(
             state=lambda: self.replica.state,
             store=shelf,
@@ -53,6 +57,8 @@ class Bench:
         self.purges.usage = shelf.used
 
     async def _propose(self, commands: Sequence[wire.Command]) -> Sequence[Outcome]:
+        if len(self.said) == self.leads_for:
+            raise NoLeader("deposed")
         self.said.extend(command.purge_ended for command in commands)
         return self.replica.commit(*commands).outcomes
 
@@ -109,6 +115,22 @@ async def test_it_goes_on_in_slices_until_nothing_is_left() -> None:
     assert released == 5
     assert len(bench.said) == 3
     assert bench.replica.state.documents == {}
+
+
+async def test_a_purge_that_breaks_off_is_definite_only_before_its_first_part() -> None:
+    bench = Bench(Shelf())
+    for number in range(5):
+        token = bench.replica.start(f"e{number}", input=stored(f"d{number}"))
+        bench.replica.end(f"e{number}", token)
+    bench.replica.at_ms = bench.now_ms + 1
+    horizons = {COMPLETED: bench.now_ms + 1}
+    bench.leads_for = 0
+    with pytest.raises(NoLeader):
+        await bench.purges.carry_out(wire.PurgeEnded(epoch=bench.replica.state.epoch), horizons)
+    bench.leads_for = 1
+    with pytest.raises(OutcomeUnknown):
+        await bench.purges.carry_out(wire.PurgeEnded(epoch=bench.replica.state.epoch), horizons)
+    assert len(bench.said) == 1
 
 
 async def test_a_refused_command_ends_the_round() -> None:
