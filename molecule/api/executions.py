@@ -172,7 +172,7 @@ def _add_actions(routes: APIRouter, surface: Surface) -> None:
         body = await bodies.read(
             request, CancelBody, limits=limits, limit="http_small_body_bytes_max"
         )
-        fields = {"reason": _reason(body.reason, limits=limits)}
+        fields = {"reason": body.reason}
         asked = ActRequest(action="cancel", id=execution, json=orjson.dumps(fields))
         return await surface.act(request, asked, repeat_unknown=False)
 
@@ -193,7 +193,6 @@ def _add_actions(routes: APIRouter, surface: Surface) -> None:
                 asked=given,
             )
         fields = body.model_dump(exclude_none=True)
-        fields["reason"] = _reason(body.reason, limits=limits)
         asked = ActRequest(action="resolve", id=execution, json=orjson.dumps(fields))
         return await surface.act(request, asked, repeat_unknown=False)
 
@@ -206,7 +205,7 @@ def _add_second_chances(routes: APIRouter, surface: Surface) -> None:
         body = await bodies.read(
             request, ReleaseBody, limits=limits, limit="http_small_body_bytes_max"
         )
-        fields = {"reason": _reason(body.reason, limits=limits)}
+        fields = {"reason": body.reason}
         asked = ActRequest(action=action, id=execution, json=orjson.dumps(fields))
         return await surface.act(request, asked, repeat_unknown=False)
 
@@ -317,11 +316,3 @@ def _single(answer: Answered, request: Request) -> Response:
         # Of a volatile one there is mostly nothing to be found later.
         headers["location"] = f"/api/v1/executions/{shaped['execution']}"
     return json_answer(shaped, status=200 if answer.has_ended else 202, headers=headers)
-
-
-def _reason(text: str, *, limits: Limits) -> str:
-    if len(text) > limits.reason_length_max:
-        raise LimitExceeded(
-            limit="reason_length_max", allowed=limits.reason_length_max, asked=len(text)
-        )
-    return text

@@ -8,9 +8,8 @@ from molecule.access.policy import Action, Actor
 from molecule.cluster.outcome import Applied, Rejected
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
-from molecule.model.errors import LimitExceeded
 from molecule.model.ids import ExecutionId
-from molecule.node import refusals, wire
+from molecule.node import given_reasons, refusals, wire
 from molecule.node.forwarder import Forwarder
 from molecule.wire.v1 import commands_pb2 as c
 
@@ -31,7 +30,9 @@ class Actions:
         """End the execution CANCELLED. Raises `WrongState` when it has ended otherwise."""
         policy.check(actor, Action.CANCEL)
         command = c.CancelExecution(
-            execution=execution, actor=wire.actor_to_wire(actor), reason=self._reason(fields)
+            execution=execution,
+            actor=wire.actor_to_wire(actor),
+            reason=given_reasons.read(fields, self._limits),
         )
         await self._say(c.Command(version=1, cancel_execution=command), execution, within_s)
 
@@ -41,7 +42,9 @@ class Actions:
         """Let a quarantined or held execution go on, its crashes forgiven; else `WrongState`."""
         policy.check(actor, Action.RELEASE)
         command = c.ReleaseParked(
-            execution=execution, actor=wire.actor_to_wire(actor), reason=self._reason(fields)
+            execution=execution,
+            actor=wire.actor_to_wire(actor),
+            reason=given_reasons.read(fields, self._limits),
         )
         await self._say(c.Command(version=1, release_parked=command), execution, within_s)
 
@@ -51,7 +54,9 @@ class Actions:
         """End a parked execution as FAILED. `WrongState` when it is not parked."""
         policy.check(actor, Action.FAIL)
         command = c.FailParked(
-            execution=execution, actor=wire.actor_to_wire(actor), reason=self._reason(fields)
+            execution=execution,
+            actor=wire.actor_to_wire(actor),
+            reason=given_reasons.read(fields, self._limits),
         )
         await self._say(c.Command(version=1, fail_parked=command), execution, within_s)
 
@@ -64,7 +69,7 @@ class Actions:
             execution=execution,
             answers=self._answers(execution, fields),
             actor=wire.actor_to_wire(actor),
-            reason=self._reason(fields),
+            reason=given_reasons.read(fields, self._limits),
         )
         await self._say(c.Command(version=1, resolve_effects=command), execution, within_s)
 
@@ -82,13 +87,6 @@ class Actions:
             c.Answer(effect_key=str(answer["effect"]), answer=str(answer["answer"]))
             for answer in fields.get("answers", ())
         ]
-
-    def _reason(self, fields: Mapping[str, Any]) -> str:
-        reason = str(fields.get("reason", ""))
-        limit = self._limits.reason_length_max
-        if len(reason) > limit:
-            raise LimitExceeded(limit="reason_length_max", allowed=limit, asked=len(reason))
-        return reason
 
     async def _say(self, command: c.Command, execution: str, within_s: float) -> None:
         result = await self._forwarder.insist([command], within_s=within_s)

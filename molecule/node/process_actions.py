@@ -8,9 +8,8 @@ from molecule.access.policy import Action, Actor
 from molecule.cluster.outcome import Rejected
 from molecule.cluster.state import ClusterState
 from molecule.config import Limits
-from molecule.model.errors import LimitExceeded
 from molecule.model.ids import ProcessName
-from molecule.node import refusals, wire
+from molecule.node import given_reasons, refusals, wire
 from molecule.node.forwarder import Forwarder
 from molecule.node.submit import deployed
 from molecule.wire.v1 import commands_pb2 as c
@@ -42,7 +41,7 @@ class ProcessActions:
             process=process,
             paused=paused,
             actor=wire.actor_to_wire(actor),
-            reason=self._reason(fields),
+            reason=given_reasons.read(fields, self._limits),
         )
         await self._say(c.Command(version=1, pause_process=said), process, within_s)
 
@@ -62,13 +61,6 @@ class ProcessActions:
     def _environment(self, process: str, fields: Mapping[str, Any]) -> str:
         environment = str(fields.get("environment", ""))
         return deployed(self._state(), ProcessName(process), environment).environment
-
-    def _reason(self, fields: Mapping[str, Any]) -> str:
-        reason = str(fields.get("reason", ""))
-        limit = self._limits.reason_length_max
-        if len(reason) > limit:
-            raise LimitExceeded(limit="reason_length_max", allowed=limit, asked=len(reason))
-        return reason
 
     async def _say(self, command: c.Command, process: str, within_s: float) -> None:
         result = await self._forwarder.insist([command], within_s=within_s)

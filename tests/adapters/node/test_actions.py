@@ -3,11 +3,9 @@
 import pytest
 
 from molecule.access.policy import ADMIN, ANONYMOUS
-from molecule.config import Limits
 from molecule.model.errors import (
     Conflict,
     InvalidInput,
-    LimitExceeded,
     NotFound,
     Unauthenticated,
     WrongState,
@@ -69,12 +67,6 @@ async def test_unknown_execution_is_not_found(node: OneNode) -> None:
         await cancel(node, "e9")
     with pytest.raises(NotFound, match="e9"):
         await resolve(node, "e9", all="done")
-
-
-async def test_reason_over_its_limit_is_refused(node: OneNode) -> None:
-    with pytest.raises(LimitExceeded) as refused:
-        await cancel(node, "e1", reason="x" * (Limits().reason_length_max + 1))
-    assert refused.value.facts["limit"] == "reason_length_max"
 
 
 async def test_nobody_may_act_without_a_token(node: OneNode) -> None:

@@ -13,6 +13,7 @@ from molecule.access.policy import Actor, ActorKind
 from molecule.model.errors import (
     Conflict,
     InvalidInput,
+    LimitExceeded,
     MoleculeError,
     NoLeader,
     NotFound,
@@ -292,6 +293,21 @@ async def test_what_only_waits_is_told_without_an_error(doors: Doors) -> None:
     )
     (told,) = (await doors.door.submit(request, 60.0)).results
     assert (told.state, told.error, told.error_code) == ("PENDING", "", "")
+
+
+@pytest.mark.parametrize(
+    ("action", "name"),
+    [("cancel", "e1"), ("release", "e1"), ("fail", "e1"), ("resolve", "e1"), ("pause", "orders")],
+)
+async def test_every_action_refuses_a_reason_over_the_limit(
+    doors: Doors, action: str, name: str
+) -> None:
+    await doors.node.submit("e1")
+    index = doors.node.state.index
+    with pytest.raises(LimitExceeded) as refused:
+        await doors.act(action, name, reason="x" * (doors.node.limits.reason_length_max + 1))
+    assert refused.value.facts["limit"] == "reason_length_max"
+    assert doors.node.state.index == index
 
 
 async def test_a_row_that_was_written_and_cannot_be_shown_is_not_refused(doors: Doors) -> None:

@@ -12,6 +12,7 @@ from molecule.model.errors import (
     Finding,
     Forbidden,
     InvalidProcess,
+    LimitExceeded,
     MoleculeError,
     NoLeader,
     OutcomeUnknown,
@@ -303,7 +304,10 @@ async def test_resolve_passes_the_answers_on(http: httpx2.AsyncClient, door: Fak
     assert httpx2.Response(200, content=door.calls[0].json).json() == body
 
 
-async def test_reason_over_the_limit_names_it(http: httpx2.AsyncClient) -> None:
+async def test_a_limit_that_the_node_process_knows_is_named(
+    http: httpx2.AsyncClient, door: FakeDoor
+) -> None:
+    door.down = LimitExceeded(limit="reason_length_max", allowed=1024, asked=1025)
     answer = await http.post(f"{EXECUTIONS}/e1/cancel", json={"reason": "x" * 1025})
 
     assert (answer.status_code, answer.json()["limit"]) == (413, "reason_length_max")
