@@ -23,7 +23,7 @@ class AgentRounds:
     """The agent of one life of a node process. Only `agent.py` calls it, from one loop."""
 
     def __init__(
-        self, *, node: str, life: str, workers_max: int, lease_us: int, limits: Limits
+        self, *, node: str, life: str, seats: Seats, lease_us: int, limits: Limits
     ) -> None:
         self._node = node
         self._life = life
@@ -42,7 +42,7 @@ class AgentRounds:
         self._spent: dict[str, int] = {}
         """Executions whose worker died and whose loss is not committed yet: not to be run here."""
         self.triggers: dict[TriggerName, HeldTrigger] = {}
-        self.seats = Seats(shared_max=workers_max, lease_us=lease_us, limits=limits)
+        self.seats = seats
         self.worker_wanted = False
         self.draining = Draining(grace_us=lease_us)
 

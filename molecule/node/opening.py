@@ -1,4 +1,4 @@
-"""What a life of a node process begins with: what it was told, and its data folder, loaded.
+"""What a life of a node process begins with: what it was told, its agent, its data folder, loaded.
 
 What must stay true: a folder that cannot be trusted stops the node with a message; it never
 starts empty.
@@ -6,6 +6,7 @@ starts empty.
 
 import asyncio
 import contextlib
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from molecule import __version__
 from molecule.cluster.apply import StateMachine
 from molecule.config import NodeConfig
 from molecule.node import clock
+from molecule.node.agent_rounds import AgentRounds
+from molecule.node.seats import Seats
 from molecule.raft.generation import DataFolder, open_data_folder
 from molecule.storage.documents import DocumentStore
 from molecule.storage.reserve import Reserve
@@ -64,6 +67,23 @@ def registration(config: NodeConfig, told: Told) -> c.RegisterNode:
         software=__version__,
         voter=config.role == "voter",
         signs=config.ca_key is not None,
+    )
+
+
+def agent_rounds(config: NodeConfig, told: Told) -> AgentRounds:
+    """What decides for the agent of this life, as large as this machine is."""
+    lease_us = config.effective_timing.lease_ms * 1000
+    return AgentRounds(
+        node=config.id,
+        life=told.life,
+        seats=Seats(
+            shared_max=config.workers,
+            starting_max=len(os.sched_getaffinity(0)),
+            lease_us=lease_us,
+            limits=config.limits,
+        ),
+        lease_us=lease_us,
+        limits=config.limits,
     )
 
 

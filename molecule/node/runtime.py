@@ -17,7 +17,6 @@ from molecule.model.errors import NoLeader
 from molecule.node import credentials
 from molecule.node.addresses import Addresses
 from molecule.node.agent import Agent, LeaderSession
-from molecule.node.agent_rounds import AgentRounds
 from molecule.node.clock import ClusterClock
 from molecule.node.control import Control
 from molecule.node.desk import AskedState, Desk
@@ -33,7 +32,7 @@ from molecule.node.leader import Leader
 from molecule.node.live_documents import LiveDocuments
 from molecule.node.local_session import LocalSession
 from molecule.node.member_parts import MemberParts
-from molecule.node.opening import Opened, Told, registration
+from molecule.node.opening import Opened, Told, agent_rounds, registration
 from molecule.node.packages import Packages, StoredPackages
 from molecule.node.payloads import Payloads
 from molecule.node.peers import Answers, PeerClients, PeerService
@@ -212,13 +211,7 @@ class Runtime:
             limits=config.limits,
         )
         self._agent = Agent(
-            rounds=AgentRounds(
-                node=config.id,
-                life=told.life,
-                workers_max=config.workers,
-                lease_us=timing.lease_ms * 1000,
-                limits=config.limits,
-            ),
+            rounds=agent_rounds(config, told),
             registration=registration(config, told),
             heartbeat_s=timing.heartbeat_ms / 1000,
             memory_sample_s=config.limits.worker_memory_sample_ms / 1000,

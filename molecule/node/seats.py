@@ -2,6 +2,7 @@
 
 What runs in them is decided in `agent_rounds.py`. Pure. What stays true: shared workers and workers
 of one execution are counted apart, each kind within its bound; the latter end with their execution.
+No more of them start at the same time than there are processors.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -55,8 +56,11 @@ class Seat:
 class Seats:
     """Owned by `AgentRounds`; nobody else calls it."""
 
-    def __init__(self, *, shared_max: int, lease_us: int, limits: Limits) -> None:
+    def __init__(
+        self, *, shared_max: int, starting_max: int, lease_us: int, limits: Limits
+    ) -> None:
         self._shared_max = shared_max
+        self._starting_max = starting_max
         self._limits = limits
         self._allowed_us = lease_us * _SILENT_LEASES
         self._start_us = limits.worker_start_ms_max * 1000
@@ -112,11 +116,14 @@ class Seats:
         """Workers to be started now: a shared one if needed, one for each that waits alone."""
         if now_us < self._start_not_before_us:
             return []
-        started = []
-        if is_needed and sum(seat.is_shared for seat in self) < self._shared_max:
+        started: list[str] = []
+        # A start takes a processor for a while: more at once would only make each of them late.
+        starting = sum(not (seat.ready or seat.is_leaving) for seat in self)
+        room = self._starting_max - starting
+        if room > 0 and is_needed and sum(seat.is_shared for seat in self) < self._shared_max:
             started.append(self._add(None, now_us=now_us))
         own = {seat.alone_for for seat in self if not seat.is_shared}
-        room = self._limits.own_workers_max - len(own)
+        room = min(room - len(started), self._limits.own_workers_max - len(own))
         for assignment in waiting_alone:
             if room <= 0:
                 break

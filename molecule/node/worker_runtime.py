@@ -18,7 +18,6 @@ from molecule.model.ids import Digest
 from molecule.node import credentials
 from molecule.node.addresses import Addresses
 from molecule.node.agent import Agent, LeaderSession
-from molecule.node.agent_rounds import AgentRounds
 from molecule.node.control import Control
 from molecule.node.desk import Desk
 from molecule.node.document_peers import DocumentPeers
@@ -26,7 +25,7 @@ from molecule.node.forwarder import Forwarder
 from molecule.node.gate_reports import RemoteGates
 from molecule.node.hand_over import HandOver
 from molecule.node.leader_watch import LeaderWatch
-from molecule.node.opening import Told, registration
+from molecule.node.opening import Told, agent_rounds, registration
 from molecule.node.packages import Packages
 from molecule.node.payloads import Payloads, digest_of
 from molecule.node.peers import PeerClients
@@ -126,13 +125,7 @@ class WorkerRuntime:
         timing = config.effective_timing
         metrics = NodeMetrics(software=__version__, limits=limits)
         self._agent = Agent(
-            rounds=AgentRounds(
-                node=config.id,
-                life=told.life,
-                workers_max=config.workers,
-                lease_us=timing.lease_ms * 1000,
-                limits=limits,
-            ),
+            rounds=agent_rounds(config, told),
             registration=registration(config, told),
             heartbeat_s=timing.heartbeat_ms / 1000,
             memory_sample_s=limits.worker_memory_sample_ms / 1000,

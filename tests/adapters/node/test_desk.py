@@ -23,6 +23,7 @@ from molecule.node.agent_rounds import AgentRounds
 from molecule.node.control import Control
 from molecule.node.desk import AskedState, Desk
 from molecule.node.gates import Gates
+from molecule.node.seats import Seats
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
@@ -40,7 +41,11 @@ def agent(node: OneNode) -> Iterator[Agent]:
     with ours, contextlib.closing(control):
         yield Agent(
             rounds=AgentRounds(
-                node="n1", life="1", workers_max=1, lease_us=2_500_000, limits=node.limits
+                node="n1",
+                life="1",
+                seats=Seats(shared_max=1, starting_max=1, lease_us=2_500_000, limits=node.limits),
+                lease_us=2_500_000,
+                limits=node.limits,
             ),
             registration=c.RegisterNode(node="n1", life="1", slots=4),
             heartbeat_s=0.25,

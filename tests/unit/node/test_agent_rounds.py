@@ -3,16 +3,21 @@
 from molecule.config import Limits
 from molecule.node.agent_rounds import AgentRounds
 from molecule.node.holdings import AgentOutbox
+from molecule.node.seats import Seats
 from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
 
 LEASE_US = 2_500_000
 
 
-def an_agent(*, workers_max: int = 1) -> AgentRounds:
-    agent = AgentRounds(
-        node="n1", life="life-1", workers_max=workers_max, lease_us=LEASE_US, limits=Limits()
+def an_agent(
+    *, workers_max: int = 1, starting_max: int = 8, limits: Limits | None = None
+) -> AgentRounds:
+    limits = limits or Limits()
+    seats = Seats(
+        shared_max=workers_max, starting_max=starting_max, lease_us=LEASE_US, limits=limits
     )
+    agent = AgentRounds(node="n1", life="life-1", seats=seats, lease_us=LEASE_US, limits=limits)
     agent.registered(7)
     return agent
 

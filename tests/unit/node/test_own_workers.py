@@ -13,9 +13,7 @@ LIMITS = Limits(own_workers_max=2, worker_memory_bytes_max=900, own_worker_memor
 
 
 def own_agent() -> AgentRounds:
-    agent = AgentRounds(node="n1", life="life-1", workers_max=1, lease_us=LEASE_US, limits=LIMITS)
-    agent.registered(7)
-    return agent
+    return an_agent(limits=LIMITS)
 
 
 def alone(execution: str, token: int = 1) -> p.ToAgent:
@@ -62,6 +60,25 @@ def test_own_workers_are_bounded_and_the_others_wait_their_turn() -> None:
     assert [m.WhichOneof("kind") for _, m in over.to_workers] == ["shutdown"]
     assert over.start_workers == []
     assert names(agent.worker_died("w1", evidence="", charges=False, now_us=6)) == ["w3"]
+
+
+def test_no_more_workers_start_at_once_than_there_are_processors() -> None:
+    agent = an_agent(workers_max=2, starting_max=2)
+    heard = [a_run("e1", 1), *(alone(f"e{n}", n) for n in (2, 3, 4, 5)), a_run("e6", 6)]
+    started = [name for message in heard for name in names(agent.heard_leader(message, now_us=1))]
+    assert started == ["w1", "w2"]
+    assert names(agent.round(now_us=2)) == []
+    assert names(agent.worker_ready("w2", now_us=3)) == ["w3"]
+    assert names(agent.worker_ready("w1", now_us=4)) == ["w4"]
+
+
+def test_one_whose_start_was_in_vain_makes_room_for_the_next() -> None:
+    agent = an_agent(starting_max=1, limits=LIMITS)
+    assert names(agent.heard_leader(alone("e1", 1), now_us=1)) == ["w1"]
+    assert names(agent.heard_leader(alone("e2", 2), now_us=2)) == []
+    stop = p.ToAgent(stop=w.StopExecution(execution="e1", token=1))
+    assert names(agent.heard_leader(stop, now_us=3)) == ["w2"]
+    assert names(agent.worker_died("w2", evidence="exit code 1", charges=True, now_us=4)) == ["w3"]
 
 
 def test_a_worker_that_leaves_is_not_waited_for_without_end() -> None:
