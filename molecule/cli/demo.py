@@ -1,6 +1,8 @@
 """`molecule demo`: run it, tell how it went, end with 1 when anything was lost or doubled."""
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,6 +13,8 @@ from rich.console import Console
 from molecule.cli.local import LocalError
 from molecule.cli.waiting import NotInTime
 from molecule.demo import report as reports
+from molecule.demo.interrupts import Interrupts
+from molecule.demo.report import Report
 from molecule.demo.run import Demo
 from molecule.demo.view import View
 
@@ -25,12 +29,15 @@ def demo(
 ) -> int:
     """Run the demo in `folder`, write the JSON file `report`; exit code 0 for a clean run."""
     talk = Console(stderr=True)
+    view = View(plain=plain, console=talk)
+    interrupts = Interrupts(lambda: view.say("stopping all that the demo started"))
     try:
-        with View(plain=plain, console=talk) as view:
-            told, against, seconds = asyncio.run(Demo(folder, view).run())
-    except KeyboardInterrupt:
-        talk.print("stopped; the nodes are down")
-        return 130
+        with view:
+            told, against, seconds = asyncio.run(_run(Demo(folder, view), interrupts))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        with contextlib.suppress(OSError):
+            talk.print("stopped; the nodes are down")
+        return 128 + (interrupts.first or signal.SIGINT)
     except Exception as error:
         faults = list(_each(error))
         if not all(isinstance(each, (LocalError, NotInTime, OSError)) for each in faults):
@@ -47,6 +54,11 @@ def demo(
     if not against:
         talk.print("clean: every execution finished exactly once", style="green")
     return 1 if against else 0
+
+
+async def _run(run: Demo, interrupts: Interrupts) -> tuple[Report, list[str], float]:
+    with interrupts.cancelling():
+        return await run.run()
 
 
 def _each(error: Exception) -> Iterator[Exception]:

@@ -62,9 +62,11 @@ class Demo:
                 ended = await self._work_through(cluster, observer)
             seconds = asyncio.get_running_loop().time() - self._began
         finally:
-            if (cluster_folder / "context.json").exists():
-                await down(cluster_folder, say=self._view.say)
-            await local_process.stop(desk, grace_s=10.0)
+            try:
+                if (cluster_folder / "context.json").exists():
+                    await down(cluster_folder, say=self._view.say)
+            finally:
+                await local_process.stop(desk, grace_s=10.0)
         counted = self._outside.count()
         told = report.build(flights=self._work, ended=ended, counts=counted, faults=self._records)
         against = report.objections(told, flights=self._work, unexpected=counted.unexpected)

@@ -1,5 +1,6 @@
 """The live view of the demo: nodes, leader, flow, failovers. Draws what it is given."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -44,7 +45,10 @@ def picture(frame: Frame) -> Group:
 
 
 class View:
-    """Shows frames: redrawn in place on a terminal, else only the sentences, each once."""
+    """Shows frames: redrawn in place on a terminal, else only the sentences, each once.
+
+    A terminal that was closed is no fault: what runs must still be ended.
+    """
 
     def __init__(self, *, plain: bool, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
@@ -60,7 +64,8 @@ class View:
 
     def __exit__(self, *_error: object) -> None:
         if self._is_live:
-            self._live.stop()
+            with contextlib.suppress(OSError):
+                self._live.stop()
 
     def say(self, sentence: str) -> None:
         """Add a sentence to the story."""
@@ -68,7 +73,8 @@ class View:
         if self._is_live:
             self._draw()
         else:
-            self._console.print(sentence, highlight=False, soft_wrap=True)
+            with contextlib.suppress(OSError):
+                self._console.print(sentence, highlight=False, soft_wrap=True)
 
     def show(self, *, work: int, seconds: float, cluster: ClusterView | None) -> None:
         """Replace the picture; a look that failed keeps the former one."""
@@ -80,4 +86,5 @@ class View:
     def _draw(self) -> None:
         frame = self._frame
         whole = Frame(frame.work, frame.seconds, frame.cluster, tuple(self._said))
-        self._live.update(picture(whole), refresh=True)
+        with contextlib.suppress(OSError):
+            self._live.update(picture(whole), refresh=True)
