@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.adapters.node.doors import Doors
 from tests.adapters.node.one_node import OneNode, one_node
 
 
@@ -12,3 +13,9 @@ from tests.adapters.node.one_node import OneNode, one_node
 async def node(tmp_path: Path) -> AsyncIterator[OneNode]:
     async with one_node(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+async def doors(tmp_path: Path) -> AsyncIterator[Doors]:
+    async with one_node(tmp_path) as node:
+        yield Doors(node)

@@ -12,8 +12,8 @@ from molecule.model.ids import ExecutionId
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import door_pb2 as d
 from molecule.wire.v1 import worker_pb2 as w
+from tests.adapters.node.doors import TOKEN, Doors
 from tests.adapters.node.one_node import ENVIRONMENT, one_node
-from tests.adapters.node.test_door import TOKEN, Doors
 
 
 @pytest_asyncio.fixture

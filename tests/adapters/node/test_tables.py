@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from molecule.model.errors import Conflict, InvalidInput, LimitExceeded, NotFound, Unauthenticated
 from molecule.wire.v1 import door_pb2 as d
+from tests.adapters.node.doors import Call, Doors
 from tests.adapters.node.one_node import one_node
-from tests.adapters.node.test_door import Call, Doors
 
 
 @pytest_asyncio.fixture
