@@ -104,6 +104,7 @@ class Limits(_Settings):
     page_size_max: int = 1_000
     timeline_rows_per_execution_max: int = 2_000
     timeline_text_length_max: int = 2_000
+    trigger_error_length_max: int = 300
     late_words_told_max: int = 20
     dead_letters_per_execution_max: int = 1_000
     intents_open_per_execution_max: int = 1_000

@@ -183,7 +183,11 @@ class DeadLetterPage(_Answer):
 
 
 class DeploymentShape(_Answer):
-    """Which version of a process is active in an environment, and which node runs its trigger."""
+    """Which version of a process is active in an environment, and how its trigger fares.
+
+    `trigger_state`: empty (it has none), off, listening, waiting (for a node), starting (its node
+    told nothing of it yet), running, failing, unknown (this node hears no leader).
+    """
 
     process: str
     environment: str
@@ -195,6 +199,11 @@ class DeploymentShape(_Answer):
     listener: str
     trigger_node: str
     trigger_token: int
+    trigger_state: str
+    trigger_failures: int
+    trigger_last_success_at_ms: int
+    trigger_last_error: str
+    trigger_last_error_at_ms: int
     failover: str
     timeout_ms: int
     priority: int

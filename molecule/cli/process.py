@@ -13,8 +13,8 @@ app = App(name="process", help="Look at deployed processes, pause and resume the
 _PATH: Final = "/api/v1/processes"
 _WHERE: Final = "Where it is deployed; needed when that is more than one place."
 _COLUMNS: Final = (
-    *("process", "environment", "version", "has_trigger", "trigger_on", "trigger_node"),
-    *("paused", "activated_at_ms"),
+    *("process", "environment", "version", "has_trigger", "trigger_state", "trigger_node"),
+    *("trigger_failures", "paused", "activated_at_ms"),
 )
 
 

@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 from molecule.config import Limits
 from molecule.node import agent_draining as draining
+from molecule.node import holdings
 from molecule.node.agent_draining import Draining
 from molecule.node.holdings import AgentOutbox, Held, HeldTrigger, TriggerName, death_report
 from molecule.node.seats import Assignment, Seat, Seats
@@ -63,10 +64,7 @@ class AgentRounds:
                 p.Heartbeat.Held(execution=execution, token=held.run.token)
                 for execution, held in self.held.items()
             ],
-            triggers=[
-                p.Heartbeat.HeldTrigger(environment=place, process=process, token=held.run.token)
-                for (place, process), held in self.triggers.items()
-            ],
+            triggers=holdings.triggers_for_leader(self.triggers),
             wall_clock_ms=wall_clock_ms,
         )
 
@@ -237,6 +235,7 @@ class AgentRounds:
                 held.running_step = running.step
                 seat.seen.add((running.execution, running.token))
         if status.complete:
+            holdings.note_triggers(self.triggers, worker, status.triggers)
             self._compare(seat, status, out, now_us=now_us)
         return out
 

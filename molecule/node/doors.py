@@ -27,6 +27,7 @@ from molecule.node.signals import Signals
 from molecule.node.submissions import SubmissionsService
 from molecule.node.submit import SubmitDoor
 from molecule.node.table_actions import TableActions
+from molecule.node.trigger_health import TriggerHealths
 from molecule.node.volatile_parts import VolatileParts
 from molecule.node.worker_host import WorkerHost
 from molecule.node.worker_links import WorkerLinks
@@ -61,6 +62,7 @@ class Behind:
     read_behind: Callable[[], Awaitable[None]]
     until_applied: Callable[[int], Awaitable[None]]
     volatile: VolatileParts
+    triggers: TriggerHealths
 
     def state(self) -> ClusterState:
         """The replicated state as it is on this node."""
@@ -105,6 +107,7 @@ def gateway_door(behind: Behind) -> DoorService:
             store=behind.store,
             payloads=payloads,
             leader=behind.leader,
+            triggers=behind.triggers,
             age_s=behind.age_s,
             members=behind.membership.view,
         ),

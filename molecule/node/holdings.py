@@ -1,9 +1,11 @@
 """What an agent holds, and what it asks its shell to do. Values of `agent_rounds.py`."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from molecule.node.seats import Seat
 from molecule.wire.v1 import commands_pb2 as c
+from molecule.wire.v1 import peer_pb2 as p
 from molecule.wire.v1 import worker_pb2 as w
 
 TriggerName = tuple[str, str]
@@ -25,6 +27,46 @@ class HeldTrigger:
 
     run: w.RunTrigger
     worker: str | None = None
+    health: w.TriggerHealth | None = None
+    """As its worker told it last; of this assignment, whichever worker ran it."""
+
+
+HeldTriggers = Mapping[TriggerName, HeldTrigger]
+
+
+def triggers_for_leader(held: HeldTriggers) -> list[p.Heartbeat.HeldTrigger]:
+    """The triggers of a node as a heartbeat names them."""
+    return [
+        p.Heartbeat.HeldTrigger(
+            environment=place, process=process, token=one.run.token, health=one.health
+        )
+        for (place, process), one in held.items()
+    ]
+
+
+def note_triggers(held: HeldTriggers, worker: str, told: Iterable[w.TriggerStatus]) -> None:
+    """Keep what a worker tells of the triggers it was given.
+
+    A worker that has just begun knows less than the one before it told.
+    """
+    for status in told:
+        one = held.get((status.environment, status.process))
+        if one is None or (one.worker, one.run.token) != (worker, status.token):
+            continue
+        health, before = status.health, one.health or w.TriggerHealth()
+        health.succeeded_at_ms = max(health.succeeded_at_ms, before.succeeded_at_ms)
+        if not health.failed_at_ms:
+            health.failed_at_ms, health.error = before.failed_at_ms, before.error
+        one.health = health
+
+
+def trigger_failures(held: HeldTriggers) -> dict[str, int]:
+    """Failures in a row by process; of one in several environments those of the worst."""
+    failures: dict[str, int] = {}
+    for (_, process), one in held.items():
+        here = one.health.failures if one.health is not None else 0
+        failures[process] = max(here, failures.get(process, 0))
+    return failures
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from molecule.config import Headroom, Limits, Timing
 from molecule.model.disk import DiskReport, Level
 from molecule.model.errors import MoleculeError, NoLeader
 from molecule.model.ids import Epoch, ExecutionId, NodeId, Token
-from molecule.node import deliveries, leader_rounds
+from molecule.node import deliveries, leader_rounds, trigger_health
 from molecule.node.clock import ClusterClock, boottime_us
 from molecule.node.leader_rounds import Delivery, LeaderRounds
 from molecule.node.proposer import Proposer
@@ -170,6 +170,12 @@ class Leader:
     def disks(self) -> Mapping[NodeId, DiskReport]:
         """What nodes reported of their disks to this leader; empty elsewhere."""
         return self._rounds.disks if self._rounds is not None else {}
+
+    def triggers(self) -> p.TriggersReply:
+        """How triggers fare, as their nodes told this leader. `NoLeader` elsewhere."""
+        if self._rounds is None:
+            raise NoLeader(f"node {self._node} does not lead")
+        return trigger_health.told(self._rounds.triggers)
 
     def _lose(self) -> None:
         if self._rounds is not None:

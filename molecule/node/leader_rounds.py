@@ -5,7 +5,7 @@ Pure: the state, messages and instants come in, values go out; `leader.py` carri
 a message that is lost or dropped is made good by the comparison with the node's next heartbeat.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -74,6 +74,8 @@ class LeaderRounds:
         self._headroom = headroom_settings or Headroom()
         self.disks: dict[NodeId, DiskReport] = {}
         """The last report of each node in this leadership; a missing one counts as senseless."""
+        self.triggers: dict[NodeId, Sequence[p.Heartbeat.HeldTrigger]] = {}
+        """What each node told last of the triggers that it runs."""
         self.liveness = Liveness()
         self._lease_ms = timing.lease_ms
         self._repeat_us = timing.heartbeat_ms * _REPEAT_HEARTBEATS * 1000
@@ -118,6 +120,7 @@ class LeaderRounds:
         answer = Answer([p.ToAgent(heartbeat=reply)], [])
         if known is None or not is_current:
             return answer
+        self.triggers[node] = beat.triggers
         self.liveness.hear(known.id, known.incarnation, now_ms=at_us // 1000)
         answer.messages.extend(deliveries.surplus(known, state, beat))
         answer.messages.extend(deliveries.triggers(known, state, beat))

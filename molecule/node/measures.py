@@ -33,6 +33,7 @@ class Measures:
         metrics: NodeMetrics,
         leads: Callable[[], bool],
         held: Callable[[], int],
+        trigger_failures: Callable[[], Mapping[str, int]],
         slots: int,
         missing: Callable[[], int],
         throttled: Callable[[], Mapping[tuple[str, str], float]],
@@ -41,6 +42,7 @@ class Measures:
         self._metrics = metrics
         self._leads = leads
         self._held = held
+        self._trigger_failures = trigger_failures
         self._slots = slots
         self._missing = missing
         self._throttled = throttled
@@ -130,6 +132,7 @@ class Measures:
             metrics.slots.labels("used").set(self._held())
             metrics.slots.labels("free").set(max(0, self._slots - self._held()))
             metrics.missing_documents.set(self._missing())
+            metrics.triggers.failures(self._trigger_failures())
             self._measure_gates(state)
             metrics.gates.waiting(await self._waiting(state))
             for name in (*ACTIVE, *PARKED):

@@ -154,6 +154,13 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         self._caller()
         return await self._answers.gate(request)
 
+    async def Triggers(  # noqa: N802
+        self, _request: p.TriggersRequest, _context: Any
+    ) -> p.TriggersReply:
+        """How triggers fare, as their nodes told this leader."""
+        self._caller()
+        return self._leader.triggers()
+
     async def Join(self, request: p.JoinRequest, _context: Any) -> p.ChangeReply:  # noqa: N802
         """A newcomer wants to receive the log."""
         node = self._caller()
@@ -275,6 +282,15 @@ class PeerClients:
         within_s = self._limits.gate_wait_ms_max / 1000
         with errors.translated():
             found: p.GateReply = await self._stub(node).Gate(asked, timeout=within_s)
+        return found
+
+    async def triggers(self, node: str) -> p.TriggersReply:
+        """How triggers fare, as the leader `node` was told."""
+        within_s = self._limits.read_index_ms_max / 1000
+        with errors.translated():
+            found: p.TriggersReply = await self._stub(node).Triggers(
+                p.TriggersRequest(), timeout=within_s
+            )
         return found
 
     async def volatile(

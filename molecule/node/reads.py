@@ -5,7 +5,7 @@ the answer. Never changes anything.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -21,6 +21,7 @@ from molecule.node.explaining import Explaining
 from molecule.node.payloads import Payloads
 from molecule.node.submit import submitted_at_ms
 from molecule.node.table_reads import TableReads
+from molecule.node.trigger_health import TriggerHealths
 from molecule.storage.rows import DeadLetterQuery, DeadLetterRow
 from molecule.storage.state_store import StateStore
 
@@ -42,6 +43,7 @@ class Reads:
         payloads: Payloads,
         leader: Callable[[], str | None],
         members: Callable[[], View],
+        triggers: TriggerHealths,
         age_s: Callable[[], float | None] = lambda: 0.0,
     ) -> None:
         self._age_s = age_s
@@ -51,6 +53,7 @@ class Reads:
         self._payloads = payloads
         self._leader = leader
         self._members = members
+        self._triggers = triggers
         explained = Explaining(
             state=state,
             store=store,
@@ -152,7 +155,10 @@ class Reads:
             for view in views.deployments(self._state())
             if not wanted or view["environment"] == wanted
         ]
-        return {"items": items, "next": None}
+        return {"items": await self._with_triggers(items), "next": None}
+
+    async def _with_triggers(self, deployments: Sequence[View]) -> list[View]:
+        return await self._triggers.add_to(deployments, self._heard_leader())
 
     async def _process(self, name: str, _query: Mapping[str, str]) -> View:
         state = self._state()
@@ -167,7 +173,7 @@ class Reads:
         held = [view for view in views.held_keys(state) if view["process"] == name]
         return {
             "process": name,
-            "deployments": deployments,
+            "deployments": await self._with_triggers(deployments),
             "versions": versions,
             "held_keys": held,
         }

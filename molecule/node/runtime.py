@@ -39,6 +39,7 @@ from molecule.node.peers import Answers, PeerClients, PeerService
 from molecule.node.proposer import Proposer
 from molecule.node.replica import Replica
 from molecule.node.snapshots import DriverLinks, Snapshots
+from molecule.node.trigger_health import TriggerHealths
 from molecule.node.volatile_parts import VolatileParts
 from molecule.node.watching import Watching
 from molecule.node.worker_links import WorkerLinks
@@ -272,6 +273,9 @@ class Runtime:
                 read_behind=self._read_behind,
                 until_applied=self._driver.until_applied,
                 volatile=self._volatile,
+                triggers=TriggerHealths(
+                    me=config.id, here=self._leader.triggers, ask=self._clients.triggers
+                ),
             )
         )
         self._local = local_server(self._told, door, workers=self._workers, limits=limits)

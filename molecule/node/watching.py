@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from molecule.config import NodeConfig
+from molecule.node import holdings
 from molecule.node.agent import Agent
 from molecule.node.clock import ClusterClock
 from molecule.node.clock_watch import ClockWatch, Transfer
@@ -39,6 +40,7 @@ class Watching:
             metrics=metrics,
             leads=lambda: leader.epoch is not None,
             held=lambda: len(agent.rounds.held),
+            trigger_failures=lambda: holdings.trigger_failures(agent.rounds.triggers),
             slots=config.slots,
             missing=lambda: payloads.missing,
             throttled=throttled,

@@ -12,6 +12,7 @@ from prometheus_client.exposition import generate_latest
 
 from molecule.config import Limits
 from molecule.telemetry.gate_metrics import GateMetrics
+from molecule.telemetry.trigger_metrics import TriggerMetrics
 from molecule.telemetry.volatile_metrics import VolatileMetrics
 
 _SHORT: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -154,6 +155,7 @@ class NodeMetrics:
         self.raft, self.storage = RaftMetrics(registry), StorageMetrics(registry)
         self.gates = GateMetrics(registry, process=self._process)
         self.volatile = VolatileMetrics(registry, process=self._process)
+        self.triggers = TriggerMetrics(registry, process=self._process)
         self._executions = Counter(
             "molecule_executions",
             "Executions that ended or were parked.",

@@ -55,8 +55,20 @@ class WorkerHost:
             )
             for execution, (runner, _) in self._executions.items()
         ]
+        triggers = [
+            w.TriggerStatus(
+                environment=environment,
+                process=process,
+                token=runner.token,
+                health=runner.faring.told(),
+            )
+            for (environment, process), (runner, _) in self._triggers.items()
+        ]
         status = w.WorkerStatus(
-            resident_bytes=kernel.resident_bytes(), running=running, complete=True
+            resident_bytes=kernel.resident_bytes(),
+            running=running,
+            complete=True,
+            triggers=triggers,
         )
         self._stream.tell(w.FromWorker(status=status))
 

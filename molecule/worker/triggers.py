@@ -25,6 +25,7 @@ from molecule.model.document import Document
 from molecule.model.errors import MoleculeError, Overlap, Overloaded
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker.faring import Faring
 from molecule.worker.kernel import Fenced
 from molecule.worker.runner import Services
 
@@ -54,6 +55,7 @@ class TriggerRunner:
         self.activated_at_ms = order.activated_at_ms
         self.process = order.process
         self.environment = order.environment
+        self.faring = Faring(error_length_max=services.limits.trigger_error_length_max)
 
     @property
     def token(self) -> int:
@@ -70,12 +72,16 @@ class TriggerRunner:
                 return
             except MoleculeError as error:
                 _log.warning("trigger_failed", process=self.process, error=error.message)
-            except Exception:  # noqa: BLE001
+                self.faring.failed(error, error.message, now_ms=self.now_ms())
+            except Exception as error:  # noqa: BLE001
                 # A named boundary: a broken trigger must not end the worker.
                 _log.exception("trigger_broken", process=self.process)
+                what = f"{type(error).__name__}: {error}"
+                self.faring.failed(error, what, now_ms=self.now_ms())
             else:
                 return
             await asyncio.sleep(_RESTART_S)
+            self.faring.begun_again()
 
     async def _run_once(self) -> None:
         with self._packages.using(self._order.version, self._order.environment) as opened:
@@ -89,6 +95,18 @@ class TriggerRunner:
         self, submissions: Sequence[TriggerSubmission], group: GroupRecord | None = None
     ) -> None:
         """Done when all of it is committed, `group` in the last of its parts."""
+        try:
+            await self._submit(submissions, group)
+        except TriggerRefused as refused:
+            # Some triggers pass it over and go on; people shall see it all the same.
+            self.faring.failed(refused, refused.message, now_ms=self.now_ms())
+            raise
+        if submissions:
+            self.faring.worked(now_ms=self.now_ms())
+
+    async def _submit(
+        self, submissions: Sequence[TriggerSubmission], group: GroupRecord | None
+    ) -> None:
         self._lease.check()
         parts = self._parts([await self._submission(one, group) for one in submissions])
         for number, part in enumerate(parts, start=1):
@@ -164,7 +182,8 @@ class TriggerRunner:
                 raise Fenced
 
     async def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass. Triggers do so between two rounds of their work."""
+        self.faring.round_over(now_ms=self.now_ms())
         await asyncio.sleep(seconds)
 
     def now_ms(self) -> int:

@@ -14,9 +14,11 @@ from molecule.cli.waiting import until
 _CTRL_C = b"\x03"
 _WITHIN_S = 90.0
 
-# The terminal becomes that of the demo's session, so that the kernel signals it as in a window.
+# The terminal becomes that of the demo's session, so that the kernel signals it as in a window,
+# also when this suite itself runs under `nohup`.
 _IN_TERMINAL = (
-    "import fcntl, os, sys, termios; "
+    "import fcntl, os, signal, sys, termios; "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
     "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
 )

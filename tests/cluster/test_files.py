@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from molecule.cli.waiting import until
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import NODES, Cluster
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -55,6 +55,38 @@ async def test_the_watching_node_dies_in_the_middle_of_a_file(cluster: Cluster) 
     await put_away(cluster, Path("done") / f"{name}.csv")
     assert cluster.recorder.counts(name) == dict.fromkeys(names, 1)
     await cluster.conserved()
+
+
+async def shown_everywhere(cluster: Cluster, state: str) -> dict[str, Any]:
+    """The deployment of the watcher, once every node shows its trigger in this state."""
+
+    async def look() -> dict[str, Any] | None:
+        found = []
+        for node in NODES:
+            listed = await cluster.get("/api/v1/processes/files", at=node)
+            (deployed,) = listed.json()["deployments"]
+            found.append(deployed)
+        return found[-1] if {each["trigger_state"] for each in found} == {state} else None
+
+    return await until(look, what=f"a {state} trigger at every node", within_s=60)
+
+
+async def test_a_trigger_that_fails_says_so_at_every_node(cluster: Cluster) -> None:
+    await shown_everywhere(cluster, "running")
+    index = (await cluster.status())["index"]
+    away = cluster.inbox.with_name("inbox-away")
+    cluster.inbox.rename(away)
+    try:
+        failing = await shown_everywhere(cluster, "failing")
+    finally:
+        away.rename(cluster.inbox)
+    assert failing["trigger_failures"] > 0
+    assert cluster.inbox.name in failing["trigger_last_error"]
+    assert failing["trigger_last_error_at_ms"] >= failing["trigger_last_success_at_ms"] > 0
+    mended = await shown_everywhere(cluster, "running")
+    assert (mended["trigger_failures"], mended["trigger_node"]) == (0, failing["trigger_node"])
+    assert mended["trigger_last_success_at_ms"] > mended["trigger_last_error_at_ms"]
+    assert (await cluster.status())["index"] == index, "a failure is no entry of the log"
 
 
 async def test_bad_rows_are_kept_apart_and_the_rest_goes_on(cluster: Cluster) -> None:

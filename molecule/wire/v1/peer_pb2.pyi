@@ -45,6 +45,62 @@ class VolatileRequest(_message.Message):
 Global___VolatileRequest: _TypeAlias = VolatileRequest  # noqa: Y015
 
 @_typing.final
+class TriggersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TriggersRequest: _TypeAlias = TriggersRequest  # noqa: Y015
+
+@_typing.final
+class TriggersReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class Running(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NODE_FIELD_NUMBER: _builtins.int
+        STATUS_FIELD_NUMBER: _builtins.int
+        node: _builtins.str
+        @_builtins.property
+        def status(self) -> _worker_pb2.TriggerStatus: ...
+        def __init__(
+            self,
+            *,
+            node: _builtins.str = ...,
+            status: _worker_pb2.TriggerStatus | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["status", b"status"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "status", b"status"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TRIGGERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TriggersReply.Running]: ...
+    def __init__(
+        self,
+        *,
+        triggers: _abc.Iterable[Global___TriggersReply.Running] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["triggers", b"triggers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TriggersReply: _TypeAlias = TriggersReply  # noqa: Y015
+
+@_typing.final
 class CommandGroup(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -367,19 +423,25 @@ class Heartbeat(_message.Message):
         ENVIRONMENT_FIELD_NUMBER: _builtins.int
         PROCESS_FIELD_NUMBER: _builtins.int
         TOKEN_FIELD_NUMBER: _builtins.int
+        HEALTH_FIELD_NUMBER: _builtins.int
         environment: _builtins.str
         process: _builtins.str
         token: _builtins.int
+        @_builtins.property
+        def health(self) -> _worker_pb2.TriggerHealth:
+            """absent: its worker told nothing yet"""
+
         def __init__(
             self,
             *,
             environment: _builtins.str = ...,
             process: _builtins.str = ...,
             token: _builtins.int = ...,
+            health: _worker_pb2.TriggerHealth | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "process", b"process", "token", b"token"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "health", b"health", "process", b"process", "token", b"token"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -86,6 +86,11 @@ class PeerStub:
                 request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeRequest.SerializeToString,
                 response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.FromString,
                 _registered_method=True)
+        self.Triggers = channel.unary_unary(
+                '/molecule.wire.v1.Peer/Triggers',
+                request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.TriggersRequest.SerializeToString,
+                response_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.TriggersReply.FromString,
+                _registered_method=True)
         self.Volatile = channel.unary_stream(
                 '/molecule.wire.v1.Peer/Volatile',
                 request_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.VolatileRequest.SerializeToString,
@@ -164,6 +169,13 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Triggers(self, request, context):
+        """How triggers fare, as their nodes told the leader. Only the leader answers.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Volatile(self, request, context):
         """A volatile execution that the caller has no place for. Definite errors: nothing ran.
         """
@@ -223,6 +235,11 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Change,
                     request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeRequest.FromString,
                     response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.SerializeToString,
+            ),
+            'Triggers': grpc.unary_unary_rpc_method_handler(
+                    servicer.Triggers,
+                    request_deserializer=molecule_dot_wire_dot_v1_dot_peer__pb2.TriggersRequest.FromString,
+                    response_serializer=molecule_dot_wire_dot_v1_dot_peer__pb2.TriggersReply.SerializeToString,
             ),
             'Volatile': grpc.unary_stream_rpc_method_handler(
                     servicer.Volatile,
@@ -500,6 +517,33 @@ class Peer:
             '/molecule.wire.v1.Peer/Change',
             molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeRequest.SerializeToString,
             molecule_dot_wire_dot_v1_dot_peer__pb2.ChangeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Triggers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/molecule.wire.v1.Peer/Triggers',
+            molecule_dot_wire_dot_v1_dot_peer__pb2.TriggersRequest.SerializeToString,
+            molecule_dot_wire_dot_v1_dot_peer__pb2.TriggersReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,8 @@ class PeerStub:
     """From a newcomer with an empty folder: let me receive the log. Only the leader does."""
     Change: _grpc.UnaryUnaryMultiCallable[_peer_pb2.ChangeRequest, _peer_pb2.ChangeReply]
     """A change of members that a person asked another node for. Only the leader does."""
+    Triggers: _grpc.UnaryUnaryMultiCallable[_peer_pb2.TriggersRequest, _peer_pb2.TriggersReply]
+    """How triggers fare, as their nodes told the leader. Only the leader answers."""
     Volatile: _grpc.UnaryStreamMultiCallable[_peer_pb2.VolatileRequest, _worker_pb2.VolatileSaid]
     """A volatile execution that the caller has no place for. Definite errors: nothing ran."""
 
@@ -77,6 +79,8 @@ class PeerAsyncStub(PeerStub):
     """From a newcomer with an empty folder: let me receive the log. Only the leader does."""
     Change: _aio.UnaryUnaryMultiCallable[_peer_pb2.ChangeRequest, _peer_pb2.ChangeReply]  # type: ignore[assignment]
     """A change of members that a person asked another node for. Only the leader does."""
+    Triggers: _aio.UnaryUnaryMultiCallable[_peer_pb2.TriggersRequest, _peer_pb2.TriggersReply]  # type: ignore[assignment]
+    """How triggers fare, as their nodes told the leader. Only the leader answers."""
     Volatile: _aio.UnaryStreamMultiCallable[_peer_pb2.VolatileRequest, _worker_pb2.VolatileSaid]  # type: ignore[assignment]
     """A volatile execution that the caller has no place for. Definite errors: nothing ran."""
 
@@ -159,6 +163,14 @@ class PeerServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_peer_pb2.ChangeReply, _abc.Awaitable[_peer_pb2.ChangeReply]]:
         """A change of members that a person asked another node for. Only the leader does."""
+
+    @_abc_1.abstractmethod
+    def Triggers(
+        self,
+        request: _peer_pb2.TriggersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_peer_pb2.TriggersReply, _abc.Awaitable[_peer_pb2.TriggersReply]]:
+        """How triggers fare, as their nodes told the leader. Only the leader answers."""
 
     @_abc_1.abstractmethod
     def Volatile(

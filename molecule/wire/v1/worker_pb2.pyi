@@ -248,25 +248,93 @@ class WorkerStatus(_message.Message):
     RESIDENT_BYTES_FIELD_NUMBER: _builtins.int
     RUNNING_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
     resident_bytes: _builtins.int
     complete: _builtins.bool
     """names all that runs; otherwise only what has just begun or ended a step"""
     @_builtins.property
     def running(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerStatus.Running]: ...
+    @_builtins.property
+    def triggers(self) -> _containers.RepeatedCompositeFieldContainer[Global___TriggerStatus]:
+        """with `complete` only"""
+
     def __init__(
         self,
         *,
         resident_bytes: _builtins.int = ...,
         running: _abc.Iterable[Global___WorkerStatus.Running] | None = ...,
         complete: _builtins.bool = ...,
+        triggers: _abc.Iterable[Global___TriggerStatus] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "resident_bytes", b"resident_bytes", "running", b"running"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete", b"complete", "resident_bytes", b"resident_bytes", "running", b"running", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WorkerStatus: _TypeAlias = WorkerStatus  # noqa: Y015
+
+@_typing.final
+class TriggerStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENVIRONMENT_FIELD_NUMBER: _builtins.int
+    PROCESS_FIELD_NUMBER: _builtins.int
+    TOKEN_FIELD_NUMBER: _builtins.int
+    HEALTH_FIELD_NUMBER: _builtins.int
+    environment: _builtins.str
+    process: _builtins.str
+    token: _builtins.int
+    @_builtins.property
+    def health(self) -> Global___TriggerHealth: ...
+    def __init__(
+        self,
+        *,
+        environment: _builtins.str = ...,
+        process: _builtins.str = ...,
+        token: _builtins.int = ...,
+        health: Global___TriggerHealth | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["health", b"health"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["environment", b"environment", "health", b"health", "process", b"process", "token", b"token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TriggerStatus: _TypeAlias = TriggerStatus  # noqa: Y015
+
+@_typing.final
+class TriggerHealth(_message.Message):
+    """How a trigger fares where it runs; instants are cluster time, 0: not yet."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUCCEEDED_AT_MS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    FAILED_AT_MS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    succeeded_at_ms: _builtins.int
+    """it came through a round, or what it submitted was accepted"""
+    failures: _builtins.int
+    """in a row since then"""
+    failed_at_ms: _builtins.int
+    error: _builtins.str
+    """of the last failure, also after a success"""
+    def __init__(
+        self,
+        *,
+        succeeded_at_ms: _builtins.int = ...,
+        failures: _builtins.int = ...,
+        failed_at_ms: _builtins.int = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "failed_at_ms", b"failed_at_ms", "failures", b"failures", "succeeded_at_ms", b"succeeded_at_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TriggerHealth: _TypeAlias = TriggerHealth  # noqa: Y015
 
 @_typing.final
 class TriggerSubmit(_message.Message):

@@ -28,6 +28,7 @@ from molecule.rpc.documents import MissingDocuments
 from molecule.wire.v1 import door_pb2 as d
 from molecule.wire.v1 import peer_pb2 as p
 from tests.adapters.node.one_node import OneNode
+from tests.fakes.triggers import untold
 
 TOKEN = "mol_test"
 ADMIN = d.Credentials(bearer=TOKEN)
@@ -109,6 +110,7 @@ class Doors:
                 payloads=node.payloads,
                 leader=lambda: "n1",
                 members=lambda: {"voters": ["n1"], "learners": []},
+                triggers=untold(),
             ),
             replica=node.replica,
             store=node.store,

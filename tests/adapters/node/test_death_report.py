@@ -33,7 +33,7 @@ class Voter:
         """Asked by nobody here."""
 
     Change = Gate = Group = Join = Members = Package = Proposals = ReadIndex = other
-    Session = Volatile = other
+    Session = Triggers = Volatile = other
 
     async def start(self, node: str) -> PeerServer:
         server = PeerServer("127.0.0.1:0", live(node), limits=Limits())

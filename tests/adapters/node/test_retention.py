@@ -21,6 +21,7 @@ from molecule.node.sweeper import Sweeper
 from molecule.storage.reserve import Reserve
 from molecule.wire.v1 import commands_pb2 as c
 from tests.adapters.node.one_node import WITHIN_S, OneNode
+from tests.fakes.triggers import untold
 
 HOUR_MS = 3_600_000
 
@@ -75,6 +76,7 @@ class Keeper:
             payloads=node.payloads,
             leader=lambda: "n1",
             members=lambda: {"voters": ["n1"], "learners": []},
+            triggers=untold(),
         )
 
     def _alarmed(self) -> None:

@@ -13,6 +13,7 @@ from molecule.node.submit import SubmitDoor
 from molecule.wire.v1 import commands_pb2 as c
 from molecule.wire.v1 import door_pb2 as d
 from tests.adapters.node.one_node import WITHIN_S, OneNode
+from tests.fakes.triggers import untold
 
 
 def retries(node: OneNode) -> Retries:
@@ -23,6 +24,7 @@ def retries(node: OneNode) -> Retries:
         payloads=node.payloads,
         leader=lambda: "n1",
         members=lambda: {"voters": ["n1"], "learners": []},
+        triggers=untold(),
     )
     return Retries(reads=reads, store=node.store, payloads=node.payloads)
 

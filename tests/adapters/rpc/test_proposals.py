@@ -57,7 +57,7 @@ class Leader:
         # The rest of the service is not asked here.
         for name in ("Session", "ReportDeath", "ReadIndex", "Members", "Package", "Group"):
             setattr(self, name, None)
-        for name in ("Gate", "Join", "Change", "Volatile"):
+        for name in ("Gate", "Join", "Change", "Triggers", "Volatile"):
             setattr(self, name, None)
         server.register(add_PeerServicer_to_server, self)
         await server.start()

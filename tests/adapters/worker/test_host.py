@@ -172,6 +172,21 @@ async def test_an_order_that_was_taken_back_before_the_lease_never_runs() -> Non
         assert not any(is_word(message) for message in node.said)
 
 
+async def test_a_trigger_that_fails_is_told_with_the_status() -> None:
+    async with Working() as node:
+        node.order(lease=w.LeaseRenewal(until_boottime_us=10**15, cluster_time_ms=1_000))
+        # Its package never came, so it cannot even begin.
+        order = w.RunTrigger(environment="test", process="story", version="none", token=4)
+        node.order(run_trigger=order)
+        said = await node.heard(
+            lambda message: any(one.health.failures for one in message.status.triggers)
+        )
+        (told,) = said.status.triggers
+        assert (told.environment, told.process, told.token) == ("test", "story", 4)
+        assert "was not given" in told.health.error
+        assert told.health.failed_at_ms >= 1_000
+
+
 async def test_a_higher_token_replaces_the_attempt() -> None:
     async with Working() as node:
         version = await with_package(node)

@@ -4,8 +4,10 @@ import pytest
 
 from molecule.component.contract import BadRecord, GroupRecord, TriggerSubmission
 from molecule.config import Limits
+from molecule.model.errors import NotFound
 from molecule.model.ids import DocumentId
 from molecule.wire.v1 import worker_pb2 as w
+from molecule.worker import triggers
 from molecule.worker.cluster_clock import ClusterClock
 from molecule.worker.kernel import Fenced
 from molecule.worker.processing import Processing
@@ -153,6 +155,55 @@ async def test_another_refusal_is_told() -> None:
     refused = w.CallAnswer(code="limit_exceeded", message="too many", definite=True)
     with pytest.raises(TriggerRefused, match="too many"):
         await a_trigger(Heard(refused)).submit(submissions(1))
+
+
+async def test_a_refusal_is_told_also_when_the_trigger_passes_it_over() -> None:
+    refused = w.CallAnswer(code="limit_exceeded", message="too many", definite=True)
+    trigger = a_trigger(Heard(refused))
+    with pytest.raises(TriggerRefused):
+        await trigger.submit(submissions(1))
+    await trigger.submit((), GROUP)
+    await trigger.wait(0)
+    told = trigger.faring.told()
+    assert (told.failures, told.error, told.succeeded_at_ms) == (1, "limit_exceeded: too many", 0)
+
+
+@pytest.mark.parametrize("round_", ["submits", "waits"])
+async def test_what_was_accepted_or_a_whole_round_is_a_success(round_: str) -> None:
+    trigger = a_trigger(Heard())
+    trigger._clock.hear(1_000)
+    trigger.faring.failed(OSError(), "no such folder", now_ms=1)
+    trigger.faring.begun_again()
+    await (trigger.submit(submissions(1)) if round_ == "submits" else trigger.wait(0))
+    told = trigger.faring.told()
+    assert (told.failures, told.error) == (0, "no such folder")
+    assert told.succeeded_at_ms >= 1_000
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (NotFound("no such folder"), "no such folder"),
+        (ValueError("a fault"), "ValueError: a fault"),
+    ],
+)
+async def test_each_failure_of_a_trigger_is_counted_and_it_begins_again(
+    error: Exception, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triggers, "_RESTART_S", 0)
+    trigger = a_trigger(Heard())
+    begun = 0
+
+    async def run_once() -> None:
+        nonlocal begun
+        begun += 1
+        if begun <= 3:
+            # A new one each time, as a real failure is.
+            raise type(error)(*error.args)
+
+    trigger._run_once = run_once  # type: ignore[method-assign]
+    await trigger.run()
+    assert (trigger.faring.told().failures, trigger.faring.told().error) == (3, told)
 
 
 async def test_without_a_lease_nothing_is_submitted() -> None:

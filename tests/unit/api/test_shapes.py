@@ -35,6 +35,7 @@ from molecule.model.ids import (
     VersionId,
 )
 from molecule.node.reads import Reads
+from tests.fakes.triggers import untold
 
 ECHO = ProcessName("echo")
 V1 = VersionId("ab" * 32)
@@ -172,6 +173,7 @@ async def test_resource_is_told_as_the_node_process_gives_it(
         payloads=unused,
         leader=lambda: "n1",
         members=lambda: {"voters": ["n1"], "learners": []},
+        triggers=untold(),
     )
 
     _told(await reads.read(resource, name, {}), model)

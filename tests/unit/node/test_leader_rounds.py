@@ -52,6 +52,16 @@ def test_heartbeat_of_an_unknown_life_gets_no_incarnation_and_keeps_nobody_alive
     assert leader.liveness.heard == {}
 
 
+def test_what_a_node_tells_of_its_triggers_is_kept_until_it_tells_otherwise() -> None:
+    replica, leader = Replica(), a_leader()
+    beat = a_beat()
+    beat.triggers.add(environment="test", process="files", token=4, health={"failures": 2})
+    hear(leader, replica, beat)
+    assert [one.health.failures for one in leader.triggers[N1]] == [2]
+    hear(leader, replica, a_beat(2))
+    assert list(leader.triggers[N1]) == []
+
+
 def test_heartbeat_of_a_replaced_life_learns_that_it_is_superseded() -> None:
     replica = Replica()
     replica.register("n1", life="2")
