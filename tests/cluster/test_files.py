@@ -76,9 +76,11 @@ async def test_a_trigger_that_fails_says_so_at_every_node(cluster: Cluster) -> N
     index = (await cluster.status())["index"]
     away = cluster.inbox.with_name("inbox-away")
     cluster.inbox.rename(away)
+    cluster.inbox.write_text("no folder any more")
     try:
         failing = await shown_everywhere(cluster, "failing")
     finally:
+        cluster.inbox.unlink()
         away.rename(cluster.inbox)
     assert failing["trigger_failures"] > 0
     assert cluster.inbox.name in failing["trigger_last_error"]
