@@ -25,12 +25,13 @@ _HISTORY: Final = """
 SELECT h.execution, h.process, h.environment, h.state, h.submitted_at_ms, h.ended_at_ms,
        h.log_index, h.body,
        (SELECT json_group_array(json_array(name, value)) FROM
-         (SELECT name, value FROM history_track WHERE execution = h.execution ORDER BY place))
+         (SELECT name, value FROM history_track WHERE execution = h.execution ORDER BY place)),
+       h.sum
 FROM history AS h
 """
 _DEAD_LETTERS: Final = """
 SELECT log_index, position, at_ms, process, environment, execution, document, step,
-       error_class, error_code, error, inline, digest, size_bytes
+       error_class, error_code, error, inline, digest, size_bytes, sum
 FROM dead_letters
 """
 
@@ -39,7 +40,7 @@ HISTORY_ONE: Final = _HISTORY + "WHERE h.execution = ?"
 _PAYLOADS_OF: Final = "SELECT p.execution, p.slot, p.inline, p.digest, p.size_bytes, p.sum"
 PAYLOAD: Final = _PAYLOADS_OF + " FROM payloads AS p WHERE p.execution = ? AND p.slot = ?"
 TIMELINE: Final = (
-    "SELECT execution, log_index, position, at_ms, event, body FROM timeline "
+    "SELECT execution, log_index, position, at_ms, event, body, sum FROM timeline "
     "WHERE execution = ? AND (log_index, position) > (?, ?) ORDER BY log_index, position LIMIT ?"
 )
 COUNTS: Final = (

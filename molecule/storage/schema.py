@@ -15,13 +15,16 @@ from typing import Any, Final
 from molecule.model.errors import DamagedData, MoleculeError, StorageFull
 from molecule.storage import row_sums
 
-VERSION: Final = 1
+SUMS_VERSION: Final = 2
+"""Since then timelines, history and dead letters have sums, and the cursors of a sweep."""
+
+VERSION: Final = SUMS_VERSION
 INCREMENTAL: Final = 2
 """The auto-vacuum mode in which `StateStore.shrink` can give pages back."""
 
 TABLES: Final[dict[str, tuple[str, ...]]] = {
     "snapshot": ("table_name", "key", "value", "sum"),
-    "timeline": ("execution", "log_index", "position", "at_ms", "event", "body"),
+    "timeline": ("execution", "log_index", "position", "at_ms", "event", "body", "sum"),
     "history": (
         "execution",
         "process",
@@ -31,6 +34,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
         "ended_at_ms",
         "log_index",
         "body",
+        "sum",
     ),
     "history_track": ("execution", "place", "name", "value", "ended_at_ms"),
     "payloads": ("execution", "slot", "inline", "digest", "size_bytes", "sum"),
@@ -49,9 +53,13 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
         "inline",
         "digest",
         "size_bytes",
+        "sum",
     ),
 }
 """Every table that a snapshot carries, with its columns in the order in which rows are written."""
+
+SUMS_ADDED: Final = ("timeline", "history", "dead_letters")
+"""Tables whose last column came with `SUMS_VERSION`; NULL in rows from before."""
 
 _STATEMENTS: Final = (
     """CREATE TABLE meta (
@@ -61,12 +69,12 @@ _STATEMENTS: Final = (
         PRIMARY KEY (table_name, key)) WITHOUT ROWID""",
     """CREATE TABLE timeline (
         execution TEXT NOT NULL, log_index INTEGER NOT NULL, position INTEGER NOT NULL,
-        at_ms INTEGER NOT NULL, event TEXT NOT NULL, body BLOB NOT NULL,
+        at_ms INTEGER NOT NULL, event TEXT NOT NULL, body BLOB NOT NULL, sum INTEGER,
         PRIMARY KEY (execution, log_index, position)) WITHOUT ROWID""",
     """CREATE TABLE history (
         execution TEXT PRIMARY KEY, process TEXT NOT NULL, environment TEXT NOT NULL,
         state TEXT NOT NULL, submitted_at_ms INTEGER NOT NULL, ended_at_ms INTEGER NOT NULL,
-        log_index INTEGER NOT NULL, body BLOB NOT NULL)""",
+        log_index INTEGER NOT NULL, body BLOB NOT NULL, sum INTEGER)""",
     "CREATE INDEX history_by_end ON history (ended_at_ms, execution)",
     "CREATE INDEX history_by_process ON history (process, ended_at_ms, execution)",
     "CREATE INDEX history_by_state ON history (state, ended_at_ms, execution)",
@@ -84,7 +92,7 @@ _STATEMENTS: Final = (
         process TEXT NOT NULL, environment TEXT NOT NULL, execution TEXT NOT NULL,
         document TEXT NOT NULL, step TEXT NOT NULL, error_class TEXT NOT NULL,
         error_code TEXT NOT NULL, error TEXT NOT NULL, inline BLOB, digest TEXT,
-        size_bytes INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL, sum INTEGER,
         PRIMARY KEY (log_index, position))""",
     """CREATE INDEX dead_letters_by_cause
         ON dead_letters (process, error_class, error_code, log_index, position)""",
@@ -144,7 +152,10 @@ def publish(making: Path, path: Path) -> None:
 
 
 def check(path: Path) -> None:
-    """Return when the file is whole, of our version and writable, else `DamagedData`."""
+    """Return when the file is whole, writable and of our version, else `DamagedData`.
+
+    One of an earlier version is made one of ours; what is in it stays as it is.
+    """
     if not path.is_file():
         raise DamagedData(
             f"{path} is missing or not a file; this node lost its state and must not start empty: "
@@ -154,7 +165,7 @@ def check(path: Path) -> None:
     if path.stat().st_size == 0:
         raise DamagedData(f"{path} is empty; {_RESTORE}", path=str(path))
     with storage_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        _check_version(connection, path)
+        version = _version(connection, path)
         fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if fault != "ok":
             raise DamagedData(f"{path} is corrupt: {fault}; {_RESTORE}", path=str(path))
@@ -162,7 +173,9 @@ def check(path: Path) -> None:
         connection.execute("BEGIN IMMEDIATE")
         # Beginning alone writes nothing, so a read-only file would be noticed at the first flush
         # only.
-        connection.execute("UPDATE meta SET value = value WHERE name = 'schema'")
+        connection.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (VERSION,))
+        for table in SUMS_ADDED if version < SUMS_VERSION else ():
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN sum INTEGER")
         connection.execute("COMMIT")
 
 
@@ -181,7 +194,7 @@ _RESTORE: Final = (
 )
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def _version(connection: sqlite3.Connection, path: Path) -> int:
     known = {
         name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
     }
@@ -202,6 +215,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     missing = sorted(set(TABLES) - known)
     if missing:
         raise DamagedData(f"{path} lacks tables {missing}; {_RESTORE}", path=str(path))
+    return version
 
 
 @contextmanager

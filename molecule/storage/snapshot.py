@@ -170,9 +170,16 @@ class SnapshotSink:
         self._connection.execute("PRAGMA synchronous=OFF")
         self._connection.execute("BEGIN")
 
+    @property
+    def _schema(self) -> int:
+        """Of the node that sends; it may be older than this one."""
+        return self._header.schema if self._header is not None else schema.VERSION
+
     def _insert(self, rows: snapshot_pb2.SnapshotRows) -> None:
         columns = schema.TABLES.get(rows.table)
         values = [_values(column, rows.count) for column in rows.columns]
+        if rows.table in schema.SUMS_ADDED and self._schema < schema.SUMS_VERSION:
+            values.append([None] * rows.count)
         fits = columns is not None and len(values) == len(columns)
         if self._connection is None or not fits or any(len(one) != rows.count for one in values):
             raise self._refused(f"rows of {rows.table!r} do not fit its columns")

@@ -21,6 +21,7 @@ from molecule.model.retention import RetentionClass
 from molecule.storage import queries, schema, sweeping, transaction
 from molecule.storage.lock import FolderLock
 from molecule.storage.overlay import Overlay
+from molecule.storage.row_sums import with_track
 from molecule.storage.rows import (
     Batch,
     DeadLetterCount,
@@ -195,11 +196,11 @@ class StateStore:
                 before_ms = horizons[unit.retention_class]
                 if not before_ms:
                     continue
-                place = await self._all(sweeping.PLACE, (unit.name,))
+                kept = await self._all(sweeping.PLACE, (unit.name,))
+                place, place_sum = sweeping.place(kept[0][0] if kept else "")
+                self._whole("meta", (unit.name, place, place_sum))
                 found = await self._all(
-                    *sweeping.chosen(
-                        unit, before_ms=before_ms, place=place[0][0] if place else "", limit=limit
-                    )
+                    *sweeping.chosen(unit, before_ms=before_ms, place=place, limit=limit)
                 )
                 if found:
                     with schema.storage_errors(self._path):
@@ -274,7 +275,7 @@ class StateStore:
         return self._payload(found[0]) if found else None
 
     def _payload(self, found: tuple[Any, ...]) -> PayloadRow:
-        return PayloadRow(*schema.whole(self._path, "payloads", found))
+        return PayloadRow(*self._whole("payloads", found))
 
     async def payloads(
         self, names: Sequence[tuple[str, str]]
@@ -301,7 +302,7 @@ class StateStore:
         # The overlay first: a flush between the two reads then shows a row twice, never not at all.
         staged = self._overlay.timeline(execution)
         found = await self._all(queries.TIMELINE, (execution, *after, limit))
-        rows = {(row[1], row[2]): TimelineRow(*row) for row in found}
+        rows = {(row[1], row[2]): TimelineRow(*self._whole("timeline", row)) for row in found}
         rows.update(
             {place: row for row in staged if (place := (row.log_index, row.position)) > after}
         )
@@ -313,14 +314,22 @@ class StateStore:
         if staged is not None:
             return staged
         found = await self._all(queries.HISTORY_ONE, (execution,))
-        return queries.history_row(found[0]) if found else None
+        return self._history(found[0]) if found else None
+
+    def _history(self, found: tuple[Any, ...]) -> HistoryRow:
+        row = queries.history_row(found)
+        self._whole("history", (*with_track((*row[:7], row.body), row.track), found[-1]))
+        return row
+
+    def _whole(self, table: str, found: Sequence[Any]) -> Sequence[Any]:
+        return schema.whole(self._path, table, found)
 
     async def history(self, query: HistoryQuery, *, cursor: str = "", limit: int) -> HistoryPage:
         """Ended executions, newest first; what was staged is seen at once."""
         self._check_limit(limit)
         # The overlay first, as for a timeline; a row that is in both is one.
         staged = [row for row in self._overlay.ended() if queries.is_found(row, query, cursor)]
-        found = map(queries.history_row, await self._all(*queries.history(query, cursor, limit)))
+        found = map(self._history, await self._all(*queries.history(query, cursor, limit)))
         rows = {row.execution: row for row in (*found, *staged)}
         ordered = sorted(rows.values(), key=queries.history_place, reverse=True)
         page = tuple(ordered[:limit])
@@ -337,7 +346,7 @@ class StateStore:
             if queries.is_letter_found(row, query, cursor)
         ]
         read = await self._all(*queries.dead_letters(query, cursor, limit))
-        found = itertools.starmap(DeadLetterRow, read)
+        found = (DeadLetterRow(*self._whole("dead_letters", row)) for row in read)
         rows = {queries.letter_place(row): row for row in (*found, *staged)}
         ordered = [rows[place] for place in sorted(rows, reverse=True)]
         page = tuple(ordered[:limit])
@@ -350,7 +359,7 @@ class StateStore:
         if staged is not None:
             return staged
         found = await self._all(queries.DEAD_LETTER_ONE, (log_index, position))
-        return DeadLetterRow(*found[0]) if found else None
+        return DeadLetterRow(*self._whole("dead_letters", found[0])) if found else None
 
     async def dead_letter_counts(self, process: str | None = None) -> tuple[DeadLetterCount, ...]:
         """How many dead letters each process has of each cause, as of the last flush."""

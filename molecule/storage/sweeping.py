@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from molecule.model.retention import RetentionClass
+from molecule.storage.row_sums import sum_of
 from molecule.storage.transaction import Statement
 
 
@@ -59,6 +60,18 @@ PLACE: Final = "SELECT value FROM meta WHERE name = ?"
 _PUT_PLACE: Final = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
+def place(kept: str) -> tuple[str, int | None]:
+    """The place that is kept in `meta`, and its sum; None: it is from before there were sums."""
+    found, _, told = kept.rpartition("/")
+    # An execution has no slash in its name, so the old form has one and this one two.
+    return (found, int(told, 16)) if "/" in found else (kept, None)
+
+
+def _kept(unit: Unit, at_ms: int, execution: str) -> str:
+    text = f"{at_ms}/{execution}"
+    return f"{text}/{sum_of((unit.name, text)):08x}"
+
+
 def chosen(unit: Unit, *, before_ms: int, place: str, limit: int) -> tuple[str, list[Any]]:
     """The next executions of a unit behind its place, oldest first."""
     at_ms, _, execution = place.partition("/")
@@ -72,7 +85,7 @@ def deletes(unit: Unit, found: Sequence[tuple[str, int]]) -> list[Statement]:
     last, at_ms = found[-1]
     return [
         *(Statement(sql, names) for sql in _DELETES[unit.retention_class]),
-        Statement(_PUT_PLACE, [(unit.name, f"{at_ms}/{last}")]),
+        Statement(_PUT_PLACE, [(unit.name, _kept(unit, at_ms, last))]),
     ]
 
 
