@@ -78,7 +78,10 @@ _NEVER: Final = frozenset({"limit_exceeded", "invalid_input"})
         },
         connection=True,
         reads_outside=True,
-        errors="A bad record is kept apart with its line; an unreadable file goes to `failed`.",
+        errors=(
+            "A bad record is kept apart with its line; an unreadable file goes to `failed`. "
+            "Without its folder it is `failing` until that is there."
+        ),
         across_failover=(
             "Read again by the successor from the committed record on; nothing is submitted twice."
         ),

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from molecule.model.errors import NotFound
+
 _CHUNK_BYTES: Final = 256 * 1024
 _NOTES: Final = ".molecule"
 _SHORT: Final = 8
@@ -77,12 +79,16 @@ class Watched:
     digests: dict[str, Found] = field(default_factory=dict)
 
     def look(self, matches: Callable[[str], bool], *, now_ms: int, by_age: bool) -> list[Found]:
-        """Files that match and have not changed for `stable_ms`, in order."""
+        """Files that match and have not changed for `stable_ms`, in order.
+
+        `NotFound` without the folder: a slip in its path must not look like a folder without files.
+        """
         present: dict[str, _Look] = {}
         try:
             entries = list(os.scandir(self.root))
-        except FileNotFoundError:
-            entries = []
+        except OSError as error:
+            message = f"the watched folder {self.root} cannot be listed: {error.strerror}"
+            raise NotFound(message) from None
         for entry in entries:
             if not matches(entry.name) or entry.name.startswith("."):
                 continue

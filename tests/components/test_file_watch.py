@@ -14,6 +14,7 @@ from molecule.config import Limits
 from molecule.definition.parse import parse_process
 from molecule.expression.expression import data_error
 from molecule.model.document import Document
+from molecule.model.errors import NotFound
 from tests.components.calls import REGISTRY, a_client
 from tests.components.files import Cluster, Context, Died, Idle
 
@@ -274,10 +275,15 @@ async def test_two_files_of_the_same_content_are_the_same_executions(tmp_path: P
     assert names(tmp_path) == ["done/flights-1.csv", "done/flights-2.csv"]
 
 
-async def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
-    cluster = Cluster()
-    context = await live(tmp_path / "later", cluster, rounds=3)
-    assert len(context.waits) == 3
+async def test_a_folder_that_is_not_there_is_no_folder_without_files(tmp_path: Path) -> None:
+    cluster, root = Cluster(finished=True), tmp_path / "later"
+    with pytest.raises(NotFound, match=f"{root} cannot be listed: No such file"):
+        await live(root, cluster)
+    # Whoever runs it begins again after a pause.
+    root.mkdir()
+    (root / "flights-1.csv").write_text("a\nx\n")
+    await live(root, cluster)
+    assert names(root) == ["done/flights-1.csv"]
 
 
 @pytest.mark.parametrize(
