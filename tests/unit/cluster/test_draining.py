@@ -69,6 +69,11 @@ def test_drain_of_a_life_ends_with_it_and_that_of_a_person_does_not() -> None:
     drain(replica, "n1", life="2")
     replica.register("n1", life="3")
     assert shown(replica, "n1")["draining"] is True
+    undrain(replica, "n1")
+    drain(replica, "n2", life="1")
+    drain(replica, "n2")
+    replica.register("n2", life="2")
+    assert shown(replica, "n2")["draining"] is True, "a person asked while the life was ending"
 
 
 def test_node_that_stops_cannot_be_undrained_until_it_is_back() -> None:

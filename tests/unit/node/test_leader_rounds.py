@@ -104,6 +104,17 @@ def test_heartbeat_that_names_what_is_not_assigned_brings_a_stop() -> None:
     assert (stop.stop.execution, stop.stop.token) == ("e9", 4)
 
 
+def test_heartbeat_that_names_what_waits_now_brings_a_stop_although_its_token_is_the_newest() -> (
+    None
+):
+    replica = Replica()
+    token = replica.start("e1")
+    replica.end("e1", token, "WAITING", until_released=True)
+    assert replica.execution("e1").token == token
+    _, stop = hear(a_leader(), replica, a_beat(held={"e1": token})).messages
+    assert (stop.stop.execution, stop.stop.token) == ("e1", token)
+
+
 def test_new_assignment_is_delivered_and_asks_for_a_plan() -> None:
     replica = Replica()
     replica.submit("e1")
