@@ -1,11 +1,15 @@
 """Orders of the node process over a stream in memory: what is begun, stopped, answered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import pytest
 
+from molecule.component.config import Config
+from molecule.component.contract import TriggerContext
+from molecule.component.registry import trigger
+from molecule.component.spec import Spec
 from molecule.config import Limits
 from molecule.model import payload
 from molecule.model.errors import OutcomeUnknown
@@ -31,6 +35,22 @@ steps: [{id: shape, type: map, to: {n: n * 2}}]
 """,
     "environments/test.yaml": b"environment: test\n",
 }
+
+
+@trigger("target.waits", Spec(summary="Waits until it is stopped.", fields={}))
+class Waits:
+    told: ClassVar[asyncio.Queue[str]]
+
+    def __init__(self, config: Config) -> None:
+        del config
+
+    async def run(self, context: TriggerContext) -> None:
+        del context
+        self.told.put_nowait("begun")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.told.put_nowait("ended")
 
 
 class QuietLease(Lease):
@@ -89,6 +109,7 @@ class Working:
 
     def __init__(self) -> None:
         registry = fake_target.registry()
+        registry.add(Waits)
         self.node = NodeEnd()
         self.stream = NodeStream(MessageQueue(Limits()))
         self.lease = QuietLease()
@@ -117,15 +138,15 @@ class Working:
         self.processing.close()
 
 
-async def built(node: NodeEnd) -> w.WorkerReply:
+async def built(node: NodeEnd, files: Mapping[str, bytes]) -> w.WorkerReply:
     node.order(
-        request=w.WorkerRequest(number=1, build=w.BuildPackage(environment="test", files=FILES))
+        request=w.WorkerRequest(number=1, build=w.BuildPackage(environment="test", files=files))
     )
     return (await node.kind("reply")).reply
 
 
-async def with_package(node: NodeEnd) -> str:
-    reply = await built(node)
+async def with_package(node: NodeEnd, files: Mapping[str, bytes] = FILES) -> str:
+    reply = await built(node, files)
     assert not reply.findings, reply.findings
     version = reply.versions[0]
     node.order(package=w.PutPackage(version=version.version, content=version.package))
@@ -197,6 +218,35 @@ async def test_a_higher_token_replaces_the_attempt() -> None:
             lambda message: is_word(message) and message.word.commands[0].end_attempt.token == 2
         )
         assert said.word.commands[0].end_attempt.state == "COMPLETED"
+
+
+async def test_a_trigger_runs_under_its_newest_token_until_that_is_stopped() -> None:
+    story = FILES["processes/story.yaml"].replace(b"target.never", b"target.waits")
+    told = Waits.told = asyncio.Queue()
+
+    def order(kind: type[w.RunTrigger] | type[w.StopTrigger], token: int) -> Any:
+        return kind(environment="test", process="story", token=token)
+
+    async with asyncio.timeout(30), Working() as node:
+        version = await with_package(node, {**FILES, "processes/story.yaml": story})
+
+        def run(token: int) -> None:
+            begun = order(w.RunTrigger, token)
+            begun.version = version
+            node.order(run_trigger=begun)
+
+        node.order(lease=w.LeaseRenewal(until_boottime_us=10**15))
+        run(2)
+        assert await told.get() == "begun"
+        run(1)
+        node.order(stop_trigger=order(w.StopTrigger, 1))
+        node.order(request=w.WorkerRequest(number=9, door=w.EvaluateDoor(version="none")))
+        await node.heard(lambda message: message.reply.number == 9)
+        assert told.empty(), "older orders change nothing"
+        run(3)
+        assert [await told.get() for _ in range(2)] == ["ended", "begun"]
+        node.order(stop_trigger=order(w.StopTrigger, 3))
+        assert await told.get() == "ended"
 
 
 async def test_a_package_that_is_missing_fails_the_execution_with_its_name() -> None:
