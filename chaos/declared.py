@@ -28,6 +28,8 @@ class DeclaredProcess(Value):
     """What a process of the workload does, as far as the checks rely on it."""
 
     steps: tuple[DeclaredStep, ...] = ()
+    may_be_replaced: bool = False
+    """`overlap: replace`: a later submission may end it as CANCELLED."""
     ordered: bool = False
     """Executions with one concurrency key run one after the other (`limit` 1, `on_park: block`)."""
     may_restart: bool = False
@@ -35,10 +37,11 @@ class DeclaredProcess(Value):
 
 
 class Demands(Value):
-    """What a run must show at least, or it proves nothing. The first five are never 0."""
+    """What a run must show at least, or it proves nothing. The first six are never 0."""
 
     submissions: int = Field(default=100, ge=1)
     """Acknowledged ones."""
+    completed: int = Field(default=100, ge=1)
     effects: int = Field(default=100, ge=1)
     faults: int = Field(default=1, ge=1)
     """Confirmed by their effect, and met by work."""

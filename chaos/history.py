@@ -167,8 +167,8 @@ class History:
 
     @cached_property
     def timelines(self) -> dict[str, Timeline]:
-        """The timeline of each execution that one was read of."""
-        return {timeline.execution: timeline for timeline in self.each(Timeline)}
+        """The timeline of each execution that one was read of; of several the first."""
+        return {timeline.execution: timeline for timeline in reversed(self.each(Timeline))}
 
     def phase(self, phase: Phase) -> PhaseBegan | None:
         """Where a phase begins."""

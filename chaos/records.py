@@ -281,9 +281,10 @@ class TimelineRow(Value):
 
 
 class Timeline(Record):
-    """The whole story of an execution, in the order of the log."""
+    """The whole story of an execution as a node tells it, in the order of the log."""
 
     kind: Literal["timeline"] = "timeline"
+    node: str
     execution: str
     rows: tuple[TimelineRow, ...]
 

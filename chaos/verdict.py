@@ -39,6 +39,7 @@ from chaos.records import (
     Read,
     Searched,
 )
+from molecule.model.execution import ExecutionState
 
 CHECKS: Final[dict[str, Callable[[History], tuple[Violation, ...]]]] = {
     "I1": i1_kept.violations,
@@ -98,6 +99,9 @@ def counts(history: History) -> dict[str, int]:
     }
     return {
         "submissions": len(executions),
+        "completed": sum(
+            told[0].state is ExecutionState.COMPLETED for told in history.endings.values()
+        ),
         "effects": len(history.each(EffectSeen)),
         "faults": _effective(history),
         "unknown_answers": sum(
@@ -124,6 +128,7 @@ def lacks(history: History) -> tuple[Lack, ...]:
 
 _WORDS: Final = {
     "submissions": "too few submissions were acknowledged",
+    "completed": "too few executions completed",
     "effects": "the target was called too rarely",
     "faults": "too few faults took effect while there was work",
     "unknown_answers": "too few answers were unknown",
@@ -140,13 +145,23 @@ def _too_little(history: History) -> Iterator[Lack]:
     for name, number in counts(history).items():
         if number < demanded[name]:
             yield Lack(_WORDS[name], f"{number}, and {demanded[name]} are demanded")
-    strange = {
-        submit.process
-        for submit, _ in history.submissions
-        if submit.process not in history.header.processes
+    declared = history.header.processes
+    asked = {submit.process for submit, _ in history.submissions}
+    completed = {
+        told[0].process
+        for told in history.endings.values()
+        if told[0].state is ExecutionState.COMPLETED
     }
-    if strange:
-        yield Lack("a process is not declared", ", ".join(sorted(strange)))
+    for rule, names in (
+        ("a process is not declared", asked - declared.keys()),
+        ("a declared process never completed", declared.keys() - completed),
+    ):
+        if names:
+            yield Lack(rule, ", ".join(sorted(names)))
+    shared = {key.split("/")[0] for key, turns in i5_order.lanes(history).items() if len(turns) > 1}
+    for name, process in declared.items():
+        if process.ordered and name not in shared:
+            yield Lack("no two executions of an ordered process shared a key", name)
 
 
 def _moved(history: History, execution: str) -> bool:

@@ -3,7 +3,8 @@
 Also: each end has a reason, a key has one answer, the books balance. Submissions of clients and
 nominal times of schedules are judged alike. Whether the steps were done is left to I2. What must
 stay true: a submission that was answered `unknown` may be there or not, and only one that was
-refused must not be.
+refused must not be; within a run no
+key is forgotten.
 """
 
 from collections import Counter, defaultdict
@@ -14,6 +15,7 @@ from chaos.checks.violation import Violation, sorted_lines
 from chaos.history import History
 from chaos.records import (
     Books,
+    Cancel,
     Due,
     EffectSeen,
     Ending,
@@ -32,6 +34,7 @@ def violations(history: History) -> tuple[Violation, ...]:
         chain(
             _lost(history),
             _unasked(history),
+            _cancelled(history),
             _answers(history),
             _ends(history),
             _schedules(history),
@@ -96,6 +99,21 @@ def _unasked(history: History) -> Iterator[Violation]:
             ids=(origin,),
             lines=found,
         )
+
+
+def _cancelled(history: History) -> Iterator[Violation]:
+    """What was cancelled, somebody may have cancelled."""
+    asked = {
+        operation.ask.execution
+        for operation in history.operations
+        if isinstance(operation.ask, Cancel) and operation.may_have_happened
+    }
+    for execution, told in history.endings.items():
+        process = history.header.processes.get(told[0].process)
+        lines = {one.line for one in told if one.state is ExecutionState.CANCELLED}
+        replaced = process is not None and process.may_be_replaced
+        if lines and execution not in asked and not replaced:
+            yield _violation("nobody cancelled it", execution, ids=(execution,), lines=lines)
 
 
 def _answers(history: History) -> Iterator[Violation]:

@@ -12,12 +12,20 @@ from itertools import chain, pairwise
 
 from chaos.checks.violation import Violation, sorted_lines
 from chaos.history import History
-from chaos.records import Applied, Cut, Led, Promised, Restarted, Voted, Wiped
+from chaos.records import Applied, Cut, Led, Promised, Restarted, Timeline, Voted, Wiped
 
 
 def violations(history: History) -> tuple[Violation, ...]:
     """Everything that breaks I6."""
-    return tuple(chain(_leaders(history), _votes(history), _prefixes(history), _promises(history)))
+    return tuple(
+        chain(
+            _leaders(history),
+            _votes(history),
+            _prefixes(history),
+            _timelines(history),
+            _promises(history),
+        )
+    )
 
 
 def _leaders(history: History) -> Iterator[Violation]:
@@ -77,6 +85,20 @@ def _prefixes(history: History) -> Iterator[Violation]:
                 f"{first.node} and {applied.node} after entry {applied.index}",
                 (first.node, applied.node),
                 sorted_lines((first.line, applied.line)),
+            )
+
+
+def _timelines(history: History) -> Iterator[Violation]:
+    """Every node tells the same story of an execution when all is quiet."""
+    for timeline in history.each(Timeline):
+        first = history.timelines[timeline.execution]
+        if first.rows != timeline.rows:
+            yield Violation(
+                "I6",
+                "timelines differ",
+                f"{first.node} and {timeline.node} tell of {timeline.execution}",
+                (timeline.execution, first.node, timeline.node),
+                sorted_lines((first.line, timeline.line)),
             )
 
 

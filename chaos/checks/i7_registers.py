@@ -20,7 +20,7 @@ def violations(history: History) -> tuple[Violation, ...]:
     """Everything that breaks I7, and every register about which nothing could be decided."""
     registers: dict[str, list[tuple[Operation, Call]]] = defaultdict(list)
     for operation in history.operations:
-        call = _call(operation)
+        call = call_of(operation)
         if call is not None and isinstance(operation.ask, Read | Write | Swap):
             registers[operation.ask.register_name].append((operation, call))
     found: list[Violation] = []
@@ -42,7 +42,7 @@ def violations(history: History) -> tuple[Violation, ...]:
     return tuple(found)
 
 
-def _call(operation: Operation) -> Call | None:
+def call_of(operation: Operation) -> Call | None:
     """An operation as the search sees it; None for one that tells nothing and changed nothing."""
     if not operation.may_have_happened:
         return None

@@ -80,6 +80,19 @@ class Edit:
         self._insert(timeline.model_copy(update={"execution": execution, "rows": rows}))
         return execution
 
+    def refuse_cancels(self, execution: str) -> None:
+        """Whoever wanted to cancel it was told that this was not done."""
+        cancels = {
+            one.invoked.operation
+            for one in self.good.operations
+            if isinstance(one.ask, r.Cancel) and one.ask.execution == execution
+        }
+        self.change_each(
+            r.Answered,
+            lambda one: one.operation in cancels,
+            lambda one: one.model_copy(update={"outcome": Outcome.REFUSED, "state": None}),
+        )
+
     def rows(self, execution: str, make: Callable[[r.TimelineRow], list[r.TimelineRow]]) -> None:
         """Other lines in a timeline: for each of them, those that stand there instead."""
         self.change_each(

@@ -15,6 +15,7 @@ from tests.unit.chaos.stories import NODES, Story, Told
 
 DEMANDS = Demands(
     submissions=10,
+    completed=10,
     effects=10,
     faults=3,
     unknown_answers=1,
@@ -108,7 +109,7 @@ def lane(story: Story, order_key: str, count: int) -> list[Told]:
     found.sort(key=lambda told: told.accepted_us)
     free_us = 0
     for told in found:
-        start_us = max(told.accepted_us, free_us) + 200
+        start_us = max(told.accepted_us, free_us)
         free_us = stories.run_through(story, told, start_us)
     return found
 
@@ -206,7 +207,8 @@ def final(story: Story, told: list[Told]) -> None:
         )
     for one in told:
         rows = tuple(sorted(one.rows, key=lambda row: row.index))
-        story.add(r.Timeline, at_us + 30, execution=one.execution, rows=rows)
+        for node in NODES[:2]:
+            story.add(r.Timeline, at_us + 30, node=node, execution=one.execution, rows=rows)
     measured(story, at_us + 40, "end")
     story.add(r.Searched, at_us + 50, artefact="log of n1")
 

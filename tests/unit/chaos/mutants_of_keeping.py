@@ -131,6 +131,18 @@ def effect_without_a_submission(edit: Edit) -> str:
     return "e-nobody"
 
 
+@MUTANTS.of("I1", "nobody cancelled it")
+def cancelled_by_nobody(edit: Edit) -> str:
+    return edit.twin(edit.ending("rows"), "e-gone")
+
+
+@MUTANTS.of("I1", "nobody cancelled it")
+def refused_cancel_was_done(edit: Edit) -> str:
+    execution = edit.ending(state=CANCELLED).execution
+    edit.refuse_cancels(execution)
+    return execution
+
+
 @MUTANTS.of("I1", "the answer to a key changed")
 def same_key_gives_another_execution(edit: Edit) -> str:
     ending, other = edit.ending("orders"), edit.ending("rows")

@@ -49,6 +49,13 @@ def replicas_differ(edit: Edit) -> str:
     return applied.node
 
 
+@MUTANTS.of("I6", "timelines differ")
+def another_story_on_another_node(edit: Edit) -> str:
+    timeline = edit.good.each(r.Timeline)[-1]
+    edit.change(timeline, rows=timeline.rows[:-1])
+    return timeline.execution
+
+
 @MUTANTS.of("I6", "durable is less than promised")
 def promised_and_not_on_disk(edit: Edit) -> str:
     restarted = edit.good.each(r.Restarted)[0]

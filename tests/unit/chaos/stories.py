@@ -33,6 +33,8 @@ PROCESSES = {
     "daily": DeclaredProcess(steps=(DeclaredStep(step="ring", effect=Effect.ONCE),)),
 }
 _PAUSE_US = 400
+_LOSSES = (("pending",), ("waiting", "pending"), ("in_doubt", "resolved", "pending"))
+"""What is told of an execution between two owners."""
 
 
 def log_index(at_us: int) -> int:
@@ -138,7 +140,8 @@ def run_through(
     attempt, done, owner = 0, 0, ""
     steps = PROCESSES[told.process].steps
     while True:
-        at_us += story.some()
+        # A hint may have it assigned in the entry of its acceptance.
+        at_us += 0 if attempt == 0 and story.chance(0.3) else story.some()
         attempt += 1
         owner = story.rng.choice([node for node in NODES if node != owner])
         story.tokens += 1
@@ -161,7 +164,9 @@ def run_through(
         if not dies:
             break
         at_us += story.some(2_000, 4_000)
-        told.row("pending", at_us, **holder, facts={"reason": "lease_expired"})
+        for kind in story.rng.choice(_LOSSES):
+            told.row(kind, at_us, **holder, facts={"reason": "lost"})
+            at_us += story.some()
         _zombie(story, told, at_us + story.some(50, 900), holder=holder)
     at_us += story.some()
     told.ended_us = at_us

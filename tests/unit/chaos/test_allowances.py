@@ -53,6 +53,17 @@ def test_a_timeline_that_was_cut_misses_no_step() -> None:
     assert broken(lambda edit: cut(edit, is_told=True)) == set()
 
 
+def test_what_a_later_submission_replaced_was_cancelled_by_nobody() -> None:
+    def replaced(edit: Edit, *, is_declared: bool) -> None:
+        ending = edit.ending(state=ExecutionState.CANCELLED)
+        edit.refuse_cancels(ending.execution)
+        declared = PROCESSES[ending.process].model_copy(update={"may_be_replaced": is_declared})
+        edit.change(GOOD.header, processes={**PROCESSES, ending.process: declared})
+
+    assert broken(lambda edit: replaced(edit, is_declared=False)) == {"I1 nobody cancelled it"}
+    assert broken(lambda edit: replaced(edit, is_declared=True)) == set()
+
+
 def test_what_nobody_answers_for_may_stay_parked() -> None:
     def in_doubt(edit: Edit, *, may_remain: bool) -> None:
         execution = edit.ending("orders").execution

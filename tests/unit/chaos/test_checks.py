@@ -21,7 +21,7 @@ MUTANTS = {
     **mutants_of_work.MUTANTS,
     **mutants_of_the_cluster.MUTANTS,
 }
-SEEDS = range(12)
+SEEDS = range(40)
 PLANTED = 3
 
 

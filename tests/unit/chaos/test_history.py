@@ -21,7 +21,7 @@ TOLD = {"kind": "answered", **AT, "operation": 1, "outcome": "ok", "execution": 
 BEGAN = {"kind": "fault_began", **AT, "fault": 1, "fault_kind": "kill", "nodes": ["n1"]}
 SEEN = {"kind": "fault_confirmed", **AT, "fault": 1, "evidence": {"state": "T"}}
 HEALED = {"kind": "fault_ended", **AT, "fault": 1}
-TIMELINE = {"kind": "timeline", **AT, "execution": "e"}
+TIMELINE = {"kind": "timeline", **AT, "node": "n1", "execution": "e"}
 
 
 def header(**fields: Any) -> dict[str, Any]:

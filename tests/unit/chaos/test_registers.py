@@ -1,12 +1,19 @@
 """The search for an order that explains a register: against every order, and on known stories."""
 
 import itertools
+import random
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chaos.checks import i7_registers
+from chaos.history import Operation
 from chaos.linearizable import NEVER, Call, Judgement, judge
+from chaos.records import Answered, Invoked
+from tests.unit.chaos import stories
+from tests.unit.chaos.stories import Story
 
 YES, NO = Judgement.LINEARIZABLE, Judgement.NOT_LINEARIZABLE
 
@@ -123,6 +130,32 @@ def test_instants_that_are_equal_are_at_the_same_time() -> None:
 def test_a_search_that_takes_too_long_decides_nothing() -> None:
     calls = [write(str(number), 1, NEVER) for number in range(12)]
     assert judge([*calls, read("x", 2, 3)], steps_max=100).judgement is Judgement.UNDECIDED
+
+
+def of_a_run(seed: int, operations: int) -> list[Call]:
+    """What clients saw of a register in a good history; one in ten never heard of its write."""
+    story = Story(random.Random(seed))
+    stories.register(story, "x", 10_000, operations=operations)
+    answers = {one.operation: one for one in story.records if isinstance(one, Answered)}
+    asked = [one for one in story.records if isinstance(one, Invoked)]
+    called = [i7_registers.call_of(Operation(one, answers[one.operation])) for one in asked]
+    return [call for call in called if call is not None]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_thousand_operations_of_a_run_are_explained(seed: int) -> None:
+    calls = of_a_run(seed, 1_000)
+    assert sum(call.ended == NEVER for call in calls) > 50
+    assert judge(calls).judgement is YES
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_one_stale_read_among_many_unknown_writes_is_found(seed: int) -> None:
+    calls = of_a_run(seed, 300)
+    end = max(call.began for call in calls) + 5_000
+    old = next(call for call in calls if call.action == "write" and call.value and call.ended < end)
+    assert sum(call.ended == NEVER for call in calls) > 20
+    assert judge([*calls, read(old.value, end, end + 1)]).judgement is NO
 
 
 def test_a_thousand_operations_of_ten_clients_take_few_steps() -> None:

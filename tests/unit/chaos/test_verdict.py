@@ -6,7 +6,7 @@ import pytest
 
 from chaos import records as r
 from chaos import verdict
-from chaos.declared import Demands
+from chaos.declared import DeclaredProcess, Demands
 from chaos.history import History
 from tests.unit.chaos.edits import Edit
 from tests.unit.chaos.good_runs import CALM_US, FINAL_US, good
@@ -61,6 +61,9 @@ def test_a_run_in_which_nothing_happened_proves_nothing() -> None:
     nothing = History.of([header, r.Closed(at_us=1, wall_ms=1, records=1)])
     assert rules(nothing) >= {
         "too few submissions were acknowledged",
+        "too few executions completed",
+        "a declared process never completed",
+        "no two executions of an ordered process shared a key",
         "the target was called too rarely",
         "too few faults took effect while there was work",
         "too few answers were unknown",
@@ -108,6 +111,15 @@ def undeclared_process(edit: Edit) -> None:
     edit.ask(submit, at_us=700_000, outcome=r.Outcome.UNKNOWN)
 
 
+def unused_process(edit: Edit) -> None:
+    processes = {**GOOD.header.processes, "unused": DeclaredProcess()}
+    edit.change(GOOD.header, processes=processes)
+
+
+def without_order_key(ending: r.Ending) -> r.Ending:
+    return ending.model_copy(update={"order_key": ending.execution})
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
@@ -118,6 +130,17 @@ def undeclared_process(edit: Edit) -> None:
         (fault_outlasts_the_calm, "a fault outlasts the calm"),
         (lambda edit: edit.drop(r.PhaseBegan), "a phase is missing"),
         (states_read_early, "states were read before the end"),
+        (unused_process, "a declared process never completed"),
+        (
+            lambda edit: edit.drop(r.Timeline, lambda one: one.rows[0].index % 2 == 0),
+            "executions without a timeline",
+        ),
+        (
+            lambda edit: edit.change_each(
+                r.Ending, lambda one: one.order_key != "", without_order_key
+            ),
+            "no two executions of an ordered process shared a key",
+        ),
         (undeclared_process, "a process is not declared"),
         (lambda edit: edit.drop(r.Timeline), "executions without a timeline"),
         (lambda edit: edit.drop(r.Applied), "the nodes were never compared"),
