@@ -92,12 +92,13 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 
 @pytest.mark.parametrize(
-    ("pressed", "code"),
-    [(_CTRL_C, 128 + signal.SIGINT), (b"", 128 + signal.SIGHUP)],
+    ("pressed", "first"),
+    # Of two signals that wait at the same time the kernel may give either first.
+    [(_CTRL_C, {signal.SIGINT, signal.SIGHUP}), (b"", {signal.SIGHUP})],
     ids=["interrupted-then-closed", "closed"],
 )
 async def test_a_demo_whose_terminal_is_closed_leaves_nothing_running(
-    terminal: Terminal, pressed: bytes, code: int
+    terminal: Terminal, pressed: bytes, first: set[signal.Signals]
 ) -> None:
     await terminal.nodes_are_started()
     assert terminal.processes()
@@ -106,5 +107,5 @@ async def test_a_demo_whose_terminal_is_closed_leaves_nothing_running(
     while pressed and b"^C" not in os.read(terminal.ours, 1024):
         continue
     terminal.close()
-    assert await terminal.ended() == code
+    assert await terminal.ended() in {128 + number for number in first}
     assert terminal.processes() == []
