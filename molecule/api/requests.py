@@ -156,7 +156,7 @@ class JoinBody(_Request):
 class LeaveBody(_Request):
     """A node leaves for good."""
 
-    dead: bool = Field(False, description="The node is lost and will not come back.")
+    dead: bool = Field(False, description="The node is lost and will not come back, or never came.")
 
 
 class TransferBody(_Request):

@@ -98,7 +98,7 @@ def leave(
     node: str,
     *,
     dead: Annotated[
-        bool, Parameter(help="The node is lost and will not come back.", negative="")
+        bool, Parameter(help="The node is lost and will not come back, or never came.", negative="")
     ] = False,
     timeout: Annotated[str, Parameter(help="For its drain, as in `node drain`.")] = "60s",
     yes: Annotated[bool, Parameter(help="Do not ask.", negative="")] = False,
