@@ -305,9 +305,8 @@ class Agent:
     async def _watch_memory(self) -> None:
         looked_us = 0
         while True:
-            await asyncio.sleep(
-                self._memory_sample_s * (idle.LESS_OFTEN if self.rounds.is_empty else 1)
-            )
+            is_idle = self.rounds.is_empty
+            await asyncio.sleep(self._memory_sample_s * (idle.LESS_OFTEN if is_idle else 1))
             if boottime_us() - looked_us >= _KILLS_EVERY_S * 1_000_000:
                 looked_us = boottime_us()
                 self._memory.note_kills()
@@ -315,7 +314,7 @@ class Agent:
                 memory_bytes = memory.resident_bytes(pid)
                 now_us = boottime_us()
                 self.obey(self.rounds.measured(worker, memory_bytes, now_us=now_us))
-                if self._starving.is_due(worker, now_us=now_us):
+                if self._starving.is_due(worker, is_idle=is_idle, now_us=now_us):
                     times = starving.read(pid)
                     if times is not None:
                         self._starving.note(worker, times, now_us=now_us)

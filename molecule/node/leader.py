@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 import structlog
 
@@ -40,6 +41,14 @@ _ROUND_S = 0.1
 
 Write = Callable[[Sequence[p.ToAgent]], Awaitable[None]]
 """Sends what is ready at the same time together."""
+
+
+class Barrier(Protocol):
+    """Returns once a majority round that began after the call confirmed this leader."""
+
+    def __call__(self, *, at_once: bool = True) -> Awaitable[int]:
+        """Not `at_once`: after the round that is due next anyway."""
+        ...
 
 
 class Session:
@@ -90,7 +99,7 @@ class Leader:
         rows: deliveries.PayloadRows,
         proposer: Proposer,
         clock: ClusterClock,
-        barrier: Callable[[], Awaitable[int]],
+        barrier: Barrier,
         timing: Timing,
         limits: Limits,
         headroom: Headroom | None = None,
@@ -249,8 +258,10 @@ class Leader:
                 await self._beats.wait()
             batch = list(self._arrived.values())
             self._arrived.clear()
+            # A lease outlasts many keep-alives: to renew it needs no round of its own.
+            can_wait = all(rounds.only_renews(each.session.node, each.beat) for each in batch)
             try:
-                await self._barrier()
+                await self._barrier(at_once=not can_wait)
             except MoleculeError:
                 # Not confirmed by a majority: no lease is renewed; the role change ends this task.
                 await asyncio.sleep(_ROUND_S)

@@ -79,12 +79,19 @@ class LeaderRounds:
         self.liveness = Liveness()
         self._lease_ms = timing.lease_ms
         self._repeat_us = timing.heartbeat_ms * _REPEAT_HEARTBEATS * 1000
+        self._leased: dict[NodeId, int] = {}
+        """Incarnations that have a lease of this leader, given on the session that is open."""
         self._delivered: dict[NodeId, dict[ExecutionId, tuple[Token, int]]] = {}
         """By node: the token and the instant of the last delivery of each execution."""
 
     def session_opened(self, node: NodeId) -> None:
         """Nothing sent on an earlier session counts as delivered."""
+        self._leased.pop(node, None)
         self._delivered.pop(node, None)
+
+    def only_renews(self, node: NodeId, beat: p.Heartbeat) -> bool:
+        """Whether nobody waits for the answer: it comes in time a keep-alive later, too."""
+        return beat.incarnation != 0 and self._leased.get(node) == beat.incarnation
 
     def hear(
         self,
@@ -122,6 +129,7 @@ class LeaderRounds:
             return answer
         self.triggers[node] = beat.triggers
         self.liveness.hear(known.id, known.incarnation, now_ms=at_us // 1000)
+        self._leased[known.id] = known.incarnation
         answer.messages.extend(deliveries.surplus(known, state, beat))
         answer.messages.extend(deliveries.triggers(known, state, beat))
         for execution in deliveries.missing(known, state, beat):

@@ -15,6 +15,8 @@ _RAN_PART: Final = 5
 """and ran for at most one fifth of it."""
 _LOOKS: Final = 20
 """In one lease."""
+_LOOKS_IDLE: Final = 5
+"""The same while its node has nothing to do: as few as still tell of every second half of it."""
 _SEEN_PART: Final = 4
 """Nothing is said of somebody who was seen for less than this part of a lease."""
 
@@ -48,10 +50,10 @@ class Starving:
         self._lease_us = lease_us
         self._looked: dict[str, deque[tuple[int, Times]]] = {}
 
-    def is_due(self, worker: str, *, now_us: int) -> bool:
-        """Whether to look at it again."""
-        looked = self._looked.get(worker)
-        return not looked or now_us - looked[-1][0] >= self._lease_us // _LOOKS
+    def is_due(self, worker: str, *, is_idle: bool, now_us: int) -> bool:
+        """Whether to look at it again: all its threads are counted, so not more than needed."""
+        looked, looks = self._looked.get(worker), _LOOKS_IDLE if is_idle else _LOOKS
+        return not looked or now_us - looked[-1][0] >= self._lease_us // looks
 
     def note(self, worker: str, times: Times, *, now_us: int) -> None:
         """What was counted until now."""

@@ -85,6 +85,14 @@ class Dispatch:
             case _:
                 pass
 
+    def is_news(self, frame: RaftFrame) -> bool:
+        """Whether a round has anything to do because of this frame, once it was heard.
+
+        That a follower still follows is remembered until the next one that is due.
+        """
+        is_sign_of_life = frame.HasField("keep_alive_answer")
+        return not is_sign_of_life or self.keep_alives.wants_answers
+
     def _hear_append(self, now: float, peer: str, term: int, append: Append) -> None:
         if self._is_stale(peer, term):
             return

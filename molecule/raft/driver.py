@@ -204,17 +204,18 @@ class RaftDriver(MembershipCalls):
         self._wake()
         return await future
 
-    async def barrier(self) -> int:
+    async def barrier(self, *, at_once: bool = True) -> int:
         """An index that is applied here and at least as new as every commit before this call.
 
-        Raises NoLeader.
+        Not `at_once`: a keep-alive later, without a message for it. Raises NoLeader.
         """
         self._refuse_when_stopped()
         ticket = self._waiting.next_ticket()
-        self._replica.barrier(ticket, self._loop.time())
+        self._replica.barrier(ticket, self._loop.time(), at_once=at_once)
         future: asyncio.Future[int] = self._loop.create_future()
         self._waiting.barrier(ticket, future)
-        self._wake()
+        if at_once:
+            self._wake()
         return await future
 
     async def until_applied(self, index: int) -> None:
@@ -264,11 +265,10 @@ class RaftDriver(MembershipCalls):
         if not self._is_running:
             return
         try:
-            self._replica.receive(peer, connection, frame, self._loop.time())
+            if self._replica.receive(peer, connection, frame, self._loop.time()):
+                self._wake()
         except (Exception, BrokenInvariant) as error:  # noqa: BLE001  # a half-done step of the core
             self._die(f"consensus failed on a frame of {peer}: {error!r}")
-            return
-        self._wake()
 
     # --- the round ----------------------------------------------------------------------------
 

@@ -107,6 +107,8 @@ class KeepAlives:
     _sync_begun_at: float | None = None
     _waiting: list[int] = field(default_factory=list)
     """Barriers of which no round was begun yet."""
+    _hurries: bool = False
+    """One of them does not wait for the round that is due next."""
     _asked: list[int] = field(default_factory=list)
     _asked_round: int = 0
     _asked_index: int = 0
@@ -137,8 +139,9 @@ class KeepAlives:
 
     def round(self, now: float, behind: list[str]) -> None:
         """As leader: begin a round when one is due or a barrier waits for one."""
-        wants_barrier = self._begin_barriers()
-        if now < self.next_at and not wants_barrier:
+        is_due = now >= self.next_at
+        wants_barrier = (is_due or self._hurries) and self._begin_barriers()
+        if not is_due and not wants_barrier:
             return
         self.next_at = now + self.parts.timing.keepalive
         if self.disk_hangs(now):
@@ -192,15 +195,24 @@ class KeepAlives:
 
     # --- barriers -----------------------------------------------------------------------------
 
-    def barrier(self, ticket: int) -> None:
-        """As leader: answer this ticket after a majority round begun from now on."""
+    def barrier(self, ticket: int, *, at_once: bool = True) -> None:
+        """As leader: answer this ticket after a majority round begun from now on.
+
+        Not `at_once`: after the one that is due next anyway.
+        """
         self._waiting.append(ticket)
+        self._hurries = self._hurries or at_once
+
+    @property
+    def wants_answers(self) -> bool:
+        """Whether a barrier can be answered, or begun, as soon as a follower answered a round."""
+        return bool(self._asked) or self._hurries
 
     def _begin_barriers(self) -> bool:
         """Let the waiting barriers share the next round, one such round at a time."""
         if not self._waiting or self._asked or not self.parts.commit_is_complete():
             return False
-        self._asked, self._waiting = self._waiting, []
+        self._asked, self._waiting, self._hurries = self._waiting, [], False
         self._asked_index = self.parts.core.commit_index
         self._asked_round = self.rounds.number + 1
         return True
@@ -219,5 +231,5 @@ class KeepAlives:
     def lose_barriers(self) -> list[BarrierAnswer]:
         """Leadership is lost; nothing it could say would be fresh."""
         lost = [*self._asked, *self._waiting]
-        self._asked, self._waiting = [], []
+        self._asked, self._waiting, self._hurries = [], [], False
         return [BarrierAnswer(ticket, None) for ticket in lost]

@@ -262,7 +262,7 @@ class Core:
             match_index[new], heard[new] = 0, now
 
     def _node(self, name: str) -> _Voter:
-        return self._nodes.setdefault(name, _Voter(name))
+        return self._nodes.get(name) or self._nodes.setdefault(name, _Voter(name))
 
     def _enter(self, now: float) -> None:
         _world.now = now

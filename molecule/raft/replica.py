@@ -29,7 +29,7 @@ _ALLOCATION_PAUSE_SECONDS: Final = 1.0
 class Replica(Standing):
     """A node's copy of the log and its part in consensus.
 
-    Call `round` after every input and at `wake_at`.
+    Call `round` after every input that does not say otherwise, and at `wake_at`.
     """
 
     def __init__(
@@ -104,23 +104,24 @@ class Replica(Standing):
         self._appends.link_changed(peer)
         self._elections.link_broke(now, peer)
 
-    def receive(self, peer: str, connection: int, frame: bytes, now: float) -> None:
-        """A serialized `RaftFrame` of a peer.
+    def receive(self, peer: str, connection: int, frame: bytes, now: float) -> bool:
+        """A serialized `RaftFrame` of a peer; False when no round is due because of it.
 
         One that is malformed, stale or repeated is dropped.
         """
         self._passes(now)
         if self._frozen:
-            return
+            return False
         heard = self._dispatch.read(peer, connection, frame)
         if heard is None:
-            return
+            return False
         if not self._is_formed():
             # An empty node hears of nothing else until it is known to be new, not emptied.
             self._dispatch.hear_formation(now, peer, heard)
-            return
+            return True
         self._dispatch.hear(now, peer, heard)
         self._after_core(now)
+        return self._dispatch.is_news(heard)
 
     def synced(self, position: int, now: float) -> None:
         """The write that ended at this position is durable."""
@@ -209,14 +210,14 @@ class Replica(Standing):
         self._follow_configuration(now)
         return True
 
-    def barrier(self, ticket: int, now: float) -> None:
+    def barrier(self, ticket: int, now: float, *, at_once: bool = True) -> None:
         """Answer this ticket with an index after a majority round begun from now on.
 
-        Raises NoLeader.
+        Not `at_once`: after the one that is due next anyway. Raises NoLeader.
         """
         self._passes(now)
         self._refuse_unless_leading()
-        self._keep_alives.barrier(ticket)
+        self._keep_alives.barrier(ticket, at_once=at_once)
 
     def _refuse_unless_leading(self) -> None:
         if self._frozen or self._fatal is not None or not self.is_leader:

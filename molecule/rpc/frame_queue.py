@@ -12,10 +12,13 @@ from molecule.config import Limits
 class FrameQueue:
     """The sending half of one link. Mutable: owned by its loop."""
 
-    def __init__(self, peer: str, connection: int, limits: Limits) -> None:
+    def __init__(self, peer: str, connection: int, limits: Limits, *, now: float = 0.0) -> None:
         self.peer = peer
         self.connection = connection
         self.is_closed = False
+        self.messages_sent = 0
+        self.heard_at = now
+        """When the other half of the link got its last message."""
         self._limits = limits
         self._frames: deque[bytes] = deque()
         self._size_bytes = 0
@@ -30,6 +33,10 @@ class FrameQueue:
         self._some.set()
         return True
 
+    def ping(self) -> None:
+        """Let the next message leave, with nothing in it if nothing waits."""
+        self._some.set()
+
     def close(self) -> None:
         """Drop what waits and wake who waits."""
         self.is_closed = True
@@ -37,19 +44,16 @@ class FrameQueue:
         self._size_bytes = 0
         self._some.set()
 
-    async def take(self, wait_s: float) -> list[bytes]:
-        """What waits, up to one message; empty when nothing came for so long, or when closed."""
-        if not self._frames and not self.is_closed:
-            self._some.clear()
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._some.wait()
-            except TimeoutError:
-                return []
+    async def take(self) -> list[bytes]:
+        """What waits, up to one message; empty after a ping, or when closed."""
+        if not self.is_closed:
+            await self._some.wait()
         taken: list[bytes] = []
         size_bytes = 0
         while self._frames and size_bytes < self._limits.link_batch_bytes_max:
             taken.append(self._frames.popleft())
             size_bytes += len(taken[-1])
         self._size_bytes -= size_bytes
+        if not self._frames:
+            self._some.clear()
         return taken

@@ -299,7 +299,8 @@ class RaftLinks:
             # The peer noticed before us that the old stream is dead.
             self._down(old, "replaced")
         self._numbers[peer] = self._numbers.get(peer, 0) + 1
-        link = FrameQueue(peer, self._numbers[peer], self._limits)
+        now = asyncio.get_running_loop().time()
+        link = FrameQueue(peer, self._numbers[peer], self._limits, now=now)
         self._links[peer] = link
         log.info("link_up", peer=peer, connection=link.connection)
         self._told.link_up(peer, link.connection)
@@ -320,6 +321,7 @@ class RaftLinks:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(link, stream))
                 group.create_task(self._write(link, stream))
+                group.create_task(self._watch(link))
         except* _LinkEnded as ended:
             reason = str(ended.exceptions[0])
         except* _BROKEN:
@@ -328,13 +330,10 @@ class RaftLinks:
             self._down(link, reason)
 
     async def _read(self, link: FrameQueue, stream: Any) -> None:
-        silence_s = self._timing.link_silence_ms / 1000
+        loop = asyncio.get_running_loop()
         while True:
-            try:
-                async with asyncio.timeout(silence_s):
-                    message = await stream.read()
-            except TimeoutError:
-                raise _LinkEnded("silent") from None
+            message = await stream.read()
+            link.heard_at = loop.time()
             if message is grpc.aio.EOF:
                 raise _LinkEnded("closed by the peer")
             for frame in message.frames:
@@ -343,14 +342,28 @@ class RaftLinks:
                 self._told.receive(link.peer, link.connection, frame)
 
     async def _write(self, link: FrameQueue, stream: Any) -> None:
-        ping_s = self._timing.link_ping_ms / 1000
         while True:
-            frames = await link.take(ping_s)
+            frames = await link.take()
             if link.is_closed:
                 raise _LinkEnded("closed here")
             await stream.write(peer_link_pb2.LinkMessage(frames=frames))
+            link.messages_sent += 1
             self.counters.messages_sent += 1
             self.counters.frames_sent += len(frames)
+
+    async def _watch(self, link: FrameQueue) -> None:
+        """Speak on a link that had nothing to say, end one that hears nothing.
+
+        By a look from time to time: a timer for each message costs as much as the rest of it here.
+        """
+        ping_s, silence_s = self._timing.link_ping_ms / 1000, self._timing.link_silence_ms / 1000
+        loop = asyncio.get_running_loop()
+        while (left_s := link.heard_at + silence_s - loop.time()) > 0:
+            sent = link.messages_sent
+            await asyncio.sleep(min(ping_s, left_s))
+            if link.messages_sent == sent:
+                link.ping()
+        raise _LinkEnded("silent")
 
 
 def _node() -> str:

@@ -1,7 +1,7 @@
 """Leadership gained, lost and gained again: what runs with it ends with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -9,24 +9,28 @@ from molecule.config import Limits, Timing
 from molecule.model.errors import NoLeader
 from molecule.model.ids import NodeId
 from molecule.node.clock import ClusterClock
-from molecule.node.leader import Leader, Session
+from molecule.node.leader import Barrier, Leader, Session
 from molecule.wire.v1 import peer_pb2 as p
 from tests.adapters.node.one_node import OneNode
 from tests.unit.node.beats import a_beat
 
 
 class Agent:
-    """The other end of a session: says one heartbeat and hears what it is told."""
+    """The other end of a session: says a heartbeat after each answer and hears what it is told."""
 
-    def __init__(self, beat: p.Heartbeat) -> None:
-        self._beat = beat
+    def __init__(self, *beats: p.Heartbeat) -> None:
+        self._beats = beats
+        self._answered = asyncio.Semaphore(1)
         self.heard: asyncio.Queue[p.ToAgent] = asyncio.Queue()
 
     async def words(self) -> AsyncIterator[p.FromAgent]:
-        yield p.FromAgent(heartbeat=self._beat)
+        for beat in self._beats:
+            await self._answered.acquire()
+            yield p.FromAgent(heartbeat=beat)
         await asyncio.Event().wait()
 
     async def hear(self, messages: Sequence[p.ToAgent]) -> None:
+        self._answered.release()
         for message in messages:
             self.heard.put_nowait(message)
 
@@ -35,11 +39,11 @@ def a_leader(
     node: OneNode,
     confirmed: asyncio.Event | None = None,
     *,
-    barrier: Callable[[], Awaitable[int]] | None = None,
+    barrier: Barrier | None = None,
 ) -> Leader:
     """Its majority answers at once or, after the claim, when `confirmed` is set."""
 
-    async def majority() -> int:
+    async def majority(*, at_once: bool = True) -> int:
         if confirmed is not None and leader.epoch is not None:
             await confirmed.wait()
         return node.state.index
@@ -110,7 +114,7 @@ async def test_a_majority_that_was_asked_before_a_heartbeat_came_confirms_nothin
     rounds: list[asyncio.Event] = []
     begun: asyncio.Queue[None] = asyncio.Queue()
 
-    async def barrier() -> int:
+    async def barrier(*, at_once: bool = True) -> int:
         if leader.epoch is not None:
             rounds.append(asyncio.Event())
             begun.put_nowait(None)
@@ -141,6 +145,31 @@ async def test_a_majority_that_was_asked_before_a_heartbeat_came_confirms_nothin
         leader.role_changed(None)
         await session
         running.cancel()
+
+
+async def test_first_lease_of_a_session_is_in_a_hurry_and_a_renewal_is_not(node: OneNode) -> None:
+    hurries: list[bool] = []
+
+    async def barrier(*, at_once: bool = True) -> int:
+        if leader.epoch is not None:
+            hurries.append(at_once)
+        return node.state.index
+
+    leader = a_leader(node, barrier=barrier)
+    incarnation = node.state.nodes[NodeId("n1")].incarnation
+    beats = [a_beat(number, incarnation=incarnation) for number in (1, 2)]
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(leader.run())
+        leader.role_changed(1)
+        for _ in range(2):
+            agent = Agent(*beats)
+            session = group.create_task(leader.serve("n1", agent.words(), agent.hear))
+            told = [(await agent.heard.get()).heartbeat.lease_ms for _ in beats]
+            assert told == [Timing().lease_ms] * 2
+            session.cancel()
+        leader.role_changed(None)
+        running.cancel()
+    assert hurries == [True, False] * 2
 
 
 async def test_session_is_refused_by_a_node_that_does_not_lead(node: OneNode) -> None:

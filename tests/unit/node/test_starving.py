@@ -57,6 +57,21 @@ def test_of_somebody_unknown_or_seen_for_a_moment_nothing_is_said() -> None:
     assert not starving.take_out("w1", now_us=now_us), "it is forgotten"
 
 
+def test_an_idle_worker_is_looked_at_less_often() -> None:
+    starving, now_us = looked_at(ran=0.0, waited=0.0)
+    soon_us = now_us + STEP_US
+    assert starving.is_due("w1", is_idle=False, now_us=soon_us)
+    assert not starving.is_due("w1", is_idle=True, now_us=soon_us)
+    assert starving.is_due("w1", is_idle=True, now_us=now_us + LEASE_US // 5)
+
+
+def test_as_few_looks_as_at_an_idle_worker_tell_that_it_is_starved() -> None:
+    starving = Starving(lease_us=LEASE_US)
+    for at_us in range(0, LEASE_US, LEASE_US // 5):
+        starving.note("w1", Times(ran_us=0, waited_us=at_us), now_us=at_us)
+    assert starving.take_out("w1", now_us=LEASE_US)
+
+
 def test_the_kernel_tells_of_processes_that_are_there() -> None:
     first = read(os.getpid())
     assert first is not None

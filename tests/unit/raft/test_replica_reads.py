@@ -4,7 +4,7 @@ import pytest
 
 from molecule.model.errors import NoLeader
 from molecule.raft.outbox import BarrierAnswer
-from tests.unit.raft.voters import Voters
+from tests.unit.raft.voters import STEP, Voters
 
 
 def test_a_barrier_is_answered_with_an_index_that_holds_every_commit_before_it() -> None:
@@ -31,6 +31,66 @@ def test_a_barrier_does_not_wait_for_the_next_keep_alive() -> None:
     voters.run(0.004)
 
     assert [answer.ticket for answer in voters[leader].barriers] == [5]
+
+
+def test_a_barrier_that_can_wait_takes_the_round_that_is_due_next() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.501)
+    before = len(voters[leader].sent)
+    voters[leader].replica.barrier(5, voters.now, at_once=False)
+    voters.run(0.2)
+
+    rounds = [frame.keep_alive.round for _, frame in voters[leader].sent[before:]]
+    assert [answer.ticket for answer in voters[leader].barriers] == [5]
+    assert voters[leader].barriers[0].index == voters[leader].replica.commit_index
+    assert len(set(rounds) - {0}) == 2, "those that were due anyway"
+
+
+def test_a_barrier_that_can_wait_is_not_answered_by_the_round_before_it() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.5)
+    before = len(voters[leader].sent)
+    while not any(frame.keep_alive.round for _, frame in voters[leader].sent[before:]):
+        voters.step()
+    # The answers to that round are under way; from now on nobody hears the leader any more.
+    voters[leader].replica.barrier(5, voters.now, at_once=False)
+    for name in voters.names:
+        voters[name].is_deaf = name != leader
+    voters.run(0.4)
+
+    assert voters[leader].barriers == []
+
+
+def test_a_barrier_in_a_hurry_takes_those_that_can_wait_along() -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.501)
+    voters[leader].replica.barrier(5, voters.now, at_once=False)
+    voters[leader].replica.barrier(6, voters.now)
+    voters.run(0.004)
+
+    assert [answer.ticket for answer in voters[leader].barriers] == [5, 6]
+
+
+@pytest.mark.parametrize("is_asked", [False, True])
+def test_an_answer_to_a_keep_alive_needs_a_round_for_a_barrier_only(*, is_asked: bool) -> None:
+    voters = Voters()
+    leader = voters.leader()
+    voters.run(0.501)
+    replica = voters[leader].replica
+    if is_asked:
+        replica.barrier(5, voters.now)
+    needed: list[bool] = []
+    while not needed:
+        # What arrives is given to it here, to see what it says.
+        arrived = list(voters[leader].frames)
+        voters[leader].frames.clear()
+        needed = [replica.receive(*frame, voters.now + STEP) for frame in arrived]
+        voters.step()
+
+    assert set(needed) == {is_asked}
 
 
 def test_many_barriers_share_a_round() -> None:
