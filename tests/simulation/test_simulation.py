@@ -40,9 +40,10 @@ def test_replicas_keep_every_promise_under_faults(part: int) -> None:
 
 @pytest.mark.parametrize("voters", [1, 3, 5])
 def test_replicas_without_faults_elect_once_and_answer_everything(voters: int) -> None:
-    report = Setup(voters=voters, faults=0).run(secrets.randbits(32))
+    # Short runs: in one of them clients may ask for nothing of a kind.
+    reports = [Setup(voters=voters, faults=0).run(secrets.randbits(32)) for _ in range(5)]
 
-    assert report.violation is None, report.violation
-    assert report.struck == 0
-    assert report.tally.written > 0
-    assert report.tally.read > 0
+    assert [report.violation for report in reports] == [None] * 5
+    assert not any(report.struck for report in reports)
+    assert sum(report.tally.written for report in reports) > 0
+    assert sum(report.tally.read for report in reports) > 0
