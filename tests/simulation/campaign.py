@@ -5,6 +5,7 @@ it, and a sum tells whether the runs proved anything.
 """
 
 import itertools
+import logging
 import subprocess
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+
+import structlog
 
 from tests.simulation.minimise import minimise
 from tests.simulation.options import VOTER_COUNTS
@@ -98,6 +101,11 @@ def explain(report: Report, setup: Setup, *, minimises: bool = True) -> str:
     return "\n".join(lines)
 
 
+def hush() -> None:
+    """Let members log nothing: thousands of them live in one process, each for a moment."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 def run_some(setups: tuple[tuple[int, Setup], ...], *, minimises: bool = True) -> Sum:
     """Run some seeds on this core."""
     total = Sum()
@@ -124,7 +132,7 @@ def run_many(first_seed: int, total_faults: int, *, faults: int, processes: int)
     total = Sum()
     seeds = all_setups(first_seed, faults)
     # Fresh interpreters: a forked one would share what the parent had imported and patched.
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), initializer=hush) as pool:
         running: list[Future[Sum]] = []
         while total.faults < total_faults and len(total.failures) < _BATCH:
             while len(running) < 2 * processes:

@@ -9,13 +9,10 @@ printed with the command that replays it, and the exit code says whether there w
 """
 
 import argparse
-import logging
 import secrets
 import sys
 
-import structlog
-
-from tests.simulation.campaign import explain, run_many
+from tests.simulation.campaign import explain, hush, run_many
 from tests.simulation.setups import ROWS, Setup
 
 _FAULTS = 150
@@ -23,8 +20,7 @@ _FAULTS = 150
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for; 1 when an invariant broke."""
-    # What members log belongs to no run: several thousand of them live in this process.
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    hush()
     asked = _parser().parse_args(arguments)
     if asked.total_faults:
         return _many(asked)
