@@ -14,7 +14,7 @@ from molecule.rpc.documents import MissingDocuments
 
 MissingAt = Callable[[str, int], Awaitable[MissingDocuments]]
 
-_ASKS_FOR_S: Final = 3.0
+_ASKS_FOR_S: Final = 5.0
 """How long voters are asked again; never more than half of the call's own time."""
 
 

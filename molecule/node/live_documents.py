@@ -16,10 +16,12 @@ class LiveDocuments:
         store: DocumentStore,
         *,
         until_applied: Callable[[int], Awaitable[None]],
+        on_lacking: Callable[[], None] = lambda: None,
     ) -> None:
         self._replica = replica
         self._store = store
         self._until_applied = until_applied
+        self._on_lacking = on_lacking
 
     def is_referenced(self, digest: str) -> bool:
         """True while something refers to it."""
@@ -35,7 +37,13 @@ class LiveDocuments:
         return [Digest(digest) for digest in await self._store.missing(known)]
 
     async def lacking_at(self, index: int) -> tuple[int, Sequence[Digest]]:
-        """The same in a state of this log index or a later one, with that index."""
+        """The same in a state of this log index or a later one, with that index.
+
+        Who asks for it waits for what is lacking: `on_lacking` is called.
+        """
         await self._until_applied(index)
         at = self._replica.state.index
-        return at, await self.lacking()
+        lacking = await self.lacking()
+        if lacking:
+            self._on_lacking()
+        return at, lacking

@@ -87,6 +87,7 @@ class Payloads:
         self._limits = limits
         self.missing = 0
         """Referenced documents that this node lacks, as of the last repair round."""
+        self._hurry = asyncio.Event()
 
     async def payload(self, content: bytes, *, execution: str = "", token: int = 0) -> c.Payload:
         """The content as it goes into a command."""
@@ -198,6 +199,10 @@ class Payloads:
             if deleted:
                 _log.info("documents_collected", count=deleted)
 
+    def hurry(self) -> None:
+        """Let the next round of repair begin now: somebody waits for what is lacking here."""
+        self._hurry.set()
+
     async def repair(self, lacking: Callable[[], Awaitable[Sequence[Digest]]]) -> None:
         """Fetch each referenced document that is not here, for ever."""
 
@@ -214,7 +219,10 @@ class Payloads:
             # Whoever wants to vote is waited for, and lacks everything at first.
             hurries = self._me in self._learners()
             every_ms = self._limits.document_repair_every_ms
-            await asyncio.sleep(every_ms / (10_000 if hurries else 1_000))
+            self._hurry.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(every_ms / (10_000 if hurries else 1_000)):
+                    await self._hurry.wait()
             digests = await lacking()
             self.missing = len(digests)
             if not digests:

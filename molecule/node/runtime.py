@@ -177,9 +177,6 @@ class Runtime:
 
     def _build_documents(self) -> None:
         config, opened, limits = self._config, self._opened, self._config.limits
-        self._live_documents = LiveDocuments(
-            self._replica, opened.documents, until_applied=self._driver.until_applied
-        )
         of = self._addresses.of
         self._document_peers = DocumentPeers(address_of=of, channels=self._channels, limits=limits)
         self._payloads = Payloads(
@@ -190,6 +187,12 @@ class Runtime:
             put_at=self._document_peers.put_at,
             get_from=self._document_peers.get_from,
             limits=limits,
+        )
+        self._live_documents = LiveDocuments(
+            self._replica,
+            opened.documents,
+            until_applied=self._driver.until_applied,
+            on_lacking=self._payloads.hurry,
         )
         self._holders = Holders(
             me=config.id,

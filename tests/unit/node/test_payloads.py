@@ -168,6 +168,29 @@ async def test_a_full_disk_does_not_end_the_repair_of_documents() -> None:
     assert found.missing == 1
 
 
+async def test_a_round_of_repair_begins_when_somebody_waits_for_it() -> None:
+    async def never(*_asked: object) -> None:
+        raise AssertionError
+
+    async def lacking() -> list[Digest]:
+        raise asyncio.CancelledError
+
+    found = Payloads(
+        me="n1",
+        voters=lambda: ("n1", "n2", "n3"),
+        documents=Nothing(),
+        put_at=never,
+        get_from=never,
+        limits=Limits(document_repair_every_ms=3_600_000),
+    )
+    repairing = asyncio.ensure_future(found.repair(lacking))
+    await asyncio.sleep(0)
+    assert not repairing.done()
+    found.hurry()
+    with pytest.raises(asyncio.CancelledError):
+        await repairing
+
+
 async def test_of_many_missing_documents_few_are_fetched_at_once() -> None:
     contents = {digest_of(b"%d" % number): b"%d" % number for number in range(40)}
     kept: set[bytes] = set()
