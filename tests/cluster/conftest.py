@@ -11,19 +11,18 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.cluster.cluster import NODES, Cluster
-from tests.cluster.patience import until_shown
+from tests.cluster.cluster import Cluster
+from tests.cluster.members import undrain_all
 
 _HERE = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One event loop for all, and one group per file: workers of the suite take file after file."""
+    """One event loop for all; `tests/together.py` keeps the tests of a file in one process."""
     for item in items:
         if _HERE not in item.path.parents:
             continue
         item.add_marker(pytest.mark.cluster)
-        item.add_marker(pytest.mark.xdist_group(f"cluster-{item.path.stem}"))
         if inspect.iscoroutinefunction(getattr(item, "function", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
@@ -48,19 +47,3 @@ async def own_cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     """A cluster for a test that leaves one unusable."""
     async with Cluster(tmp_path) as made:
         yield made
-
-
-async def undrain_all(cluster: Cluster) -> None:
-    """Let every node take work; returns when each of them knows it."""
-    draining: list[tuple[str, str]] = []
-
-    async def look() -> bool | None:
-        draining.clear()
-        for node in NODES:
-            nodes = (await cluster.status(at=node))["nodes"]
-            draining.extend((node, each["id"]) for each in nodes if each["draining"])
-        for node in {node for _, node in draining}:
-            await cluster.post(f"/api/v1/nodes/{node}/undrain", {})
-        return not draining or None
-
-    await until_shown(look, "no node to be drained", 60, lambda: draining)

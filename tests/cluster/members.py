@@ -1,4 +1,4 @@
-"""A cluster whose nodes come and go."""
+"""A cluster whose nodes come and go, and the way back from a drain."""
 
 import asyncio
 from typing import Any
@@ -9,7 +9,8 @@ from molecule.cli import joining, local, local_files
 from molecule.cli.joining import JoinToken
 from molecule.cli.local import LocalCluster
 from molecule.cli.waiting import until
-from tests.cluster.cluster import MOVED_WITHIN_S, Cluster
+from tests.cluster.cluster import MOVED_WITHIN_S, NODES, Cluster
+from tests.cluster.patience import until_shown
 
 
 class Growing(Cluster):
@@ -68,3 +69,24 @@ class Growing(Cluster):
             return (shown.is_success and not shown.json()["up"]) or None
 
         await until(look, what=f"{node} to be lost", within_s=MOVED_WITHIN_S)
+
+
+async def undrain_all(cluster: Cluster) -> None:
+    """Let every node take work; returns when the cluster says so and each node was told."""
+    seen: list[tuple[str, str]] = []
+
+    async def look() -> bool | None:
+        seen.clear()
+        for node in NODES:
+            nodes = (await cluster.status(at=node))["nodes"]
+            seen.extend((node, each["id"]) for each in nodes if each["draining"])
+        for node in {node for _, node in seen}:
+            await cluster.post(f"/api/v1/nodes/{node}/undrain", {})
+        # A node goes by what the leader tells it with a heartbeat, not by its copy of the log.
+        for node in NODES:
+            told = (await cluster.get("/readyz", at=node)).json()
+            if not told["ready"]:
+                seen.append((node, str(told["reasons"])))
+        return not seen or None
+
+    await until_shown(look, "no node to be drained", 60, lambda: seen)

@@ -26,6 +26,8 @@ class Hold:
     prefix: str
     after_effect: bool
     waiting: list[str] = field(default_factory=list)
+    ports: list[int] = field(default_factory=list)
+    """Where each of them called from."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reached(self, count: int = 1, *, within_s: float = 60.0) -> None:
@@ -130,10 +132,10 @@ class Recorder:
 
     async def _tell(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        await self._wait(name, after_effect=False)
+        await self._wait(request, after_effect=False)
         self.effects.append((name, request.headers.get("Idempotency-Key", "")))
         self.heard_at.append(time.monotonic())
-        await self._wait(name, after_effect=True)
+        await self._wait(request, after_effect=True)
         return web.json_response({"noted": name}, status=201)
 
     async def _ask(self, request: web.Request) -> web.Response:
@@ -144,14 +146,17 @@ class Recorder:
 
     async def _read(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        await self._wait(name, after_effect=False)
+        await self._wait(request, after_effect=False)
         self.reads[name] += 1
         return web.json_response({"name": name})
 
-    async def _wait(self, name: str, *, after_effect: bool) -> None:
+    async def _wait(self, request: web.Request, *, after_effect: bool) -> None:
+        name = request.match_info["name"]
         for hold in list(self._holds):
             if hold.after_effect is after_effect and name.startswith(hold.prefix):
                 hold.waiting.append(name)
+                assert request.transport is not None
+                hold.ports.append(request.transport.get_extra_info("peername")[1])
                 await hold.released.wait()
 
 

@@ -16,7 +16,7 @@ from tests.components import postgresql_server
 from tests.components.calls import Fence, a_call, a_client, a_context, a_document, a_step
 from tests.components.postgresql_server import PASSWORD, Server
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("postgresql")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 UPSERT = """
     type: sql.upsert
