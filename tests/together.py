@@ -1,7 +1,8 @@
 """Which tests stay in one process of the run, in their order: those whose fixtures start servers.
 
-`./dev test` hands out work by groups. A marker cannot say which: pytest-xdist 3.8.0 writes the name of
-a group into an attribute that pytest 9.2 no longer reads, and then hands out test by test in silence.
+`./dev test` hands out work by groups. A marker cannot say which: pytest-xdist 3.8.0 writes the name
+of a group into an attribute that pytest 9.2 no longer reads, and then hands out test by test, in
+silence.
 """
 
 from typing import Final
@@ -18,7 +19,7 @@ def group_of(test: str) -> str:
     return test.partition("::")[0] if test.startswith(FILES) else test
 
 
-class Groups(LoadScopeScheduling):
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # has no types
     """Groups with many tests first: they take longest."""
 
     def _split_scope(self, nodeid: str) -> str:

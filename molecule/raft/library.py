@@ -5,7 +5,9 @@ Clock, chance, journal and transport are replaced; its snapshots, membership, pi
 are never reached. It refuses to run on any other version, because it relies on private names.
 """
 
+import _socket
 import random
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -81,8 +83,7 @@ def _refuse_missing(missing: list[str]) -> None:
     if missing:
         raise UnsupportedLibrary(
             f"the installed pysyncobj calls itself {SUPPORTED_VERSION}"
-            f" but lacks {', '.join(missing)};"
-            " reinstall it from its released package"
+            f" but lacks {', '.join(missing)}; reinstall it from its released package"
         )
 
 
@@ -112,16 +113,14 @@ class _NoPickle:
         raise BrokenInvariant(f"the core reached for pickle.{name}")
 
 
-def _draw() -> float:
-    return _world.chance.random()
-
-
 def _replace_globals() -> None:
     syncobj.monotonicTime = lambda: _world.now
-    syncobj.random = SimpleNamespace(random=_draw)
+    syncobj.random = SimpleNamespace(random=lambda: _world.chance.random())  # noqa: PLW0108 - others come
     syncobj.createPoller = lambda _kind: _NoPoller()
     syncobj.createJournal = lambda _file: _world.journal
     syncobj.pickle = _NoPickle()
+    # It puts one for Windows in its place, on every system and for the whole process.
+    socket.inet_ntop = _socket.inet_ntop
 
 
 verify_library()

@@ -1,6 +1,7 @@
 """The boundary to the core: one version, one file, no pickle."""
 
 import ast
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -47,6 +48,10 @@ def test_one_file_imports_the_library_and_none_imports_pickle() -> None:
 
     assert [name for name, found in by_file.items() if "pysyncobj" in found] == ["library.py"]
     assert not [name for name, found in by_file.items() if found & {"pickle", "dill", "marshal"}]
+
+
+def test_addresses_can_be_written_while_the_library_is_loaded() -> None:
+    assert socket.inet_ntop(socket.AF_INET6, bytes(15) + b"\x01") == "::1"
 
 
 def test_the_core_cannot_reach_pickle() -> None:
