@@ -12,6 +12,7 @@ import importlib
 import io
 import logging
 import posixpath
+import socket
 import sys
 import types
 from typing import Any
@@ -108,11 +109,13 @@ def _is_file(name: str) -> bool:
 
 
 def _import_apart() -> dict[str, Any]:
-    """Import the library anew, leaving what others imported in place."""
+    """Import the library anew, leaving what others imported or use in place."""
+    write_address = socket.inet_ntop
     others = {name: sys.modules.pop(name) for name in list(sys.modules) if _is_library(name)}
     try:
         return {name.rpartition(".")[2]: importlib.import_module(name) for name in _NAMES}
     finally:
+        socket.inet_ntop = write_address
         for name in [name for name in sys.modules if _is_library(name)]:
             del sys.modules[name]
         sys.modules.update(others)

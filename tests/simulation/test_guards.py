@@ -4,9 +4,11 @@ Seeds are fresh in every run. A guard whose removal is not noticed here is not t
 """
 
 import secrets
+import socket
 
 import pytest
 
+from tests.simulation.library_copy import library
 from tests.simulation.setups import ROWS, Setup
 from tests.simulation.world import Report
 
@@ -53,3 +55,9 @@ def test_replica_with_all_guards_survives_what_breaks_it_without(row: int) -> No
         report = setup.run(seed)
 
         assert report.violation is None, f"{report.violation}\n{setup.command(seed)}"
+
+
+def test_the_unmodified_library_leaves_the_socket_module_to_others() -> None:
+    library()
+
+    assert socket.inet_ntop(socket.AF_INET6, bytes(15) + b"\x01") == "::1"
