@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from tests.tidy.source import ROOT
 
-RESULT: Final = ROOT / "docs" / "reference" / "performance.json"
+RESULTS: Final = ROOT / "docs" / "reference"
 _VERDICTS: Final = {True: "met", False: "missed", None: ""}
 
 
@@ -19,10 +19,9 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def performance() -> str:
-    """The committed result for the page: the machine, then each figure beside its goal."""
-    result = json.loads(RESULT.read_text(encoding="utf-8"))
-    return table(result)
+def performance(name: str = "performance") -> str:
+    """A committed result for the page: the machine, then each figure beside its goal."""
+    return table(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
 
 
 def table(result: Mapping[str, Any]) -> str:

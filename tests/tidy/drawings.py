@@ -5,6 +5,7 @@ Each drawing is text made from the same objects that the product uses, so a page
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from pydantic import BaseModel
@@ -92,6 +93,7 @@ DRAWINGS: Final[Mapping[str, Callable[[], str]]] = {
     "limits": limits,
     "components": components,
     "performance": performance,
+    "performance-slower-machine": partial(performance, "performance-slower-machine"),
 }
 
 

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from tests.tidy.drawings import DRAWINGS
 from tests.tidy.source import ROOT, tracked
 
-BEGIN = re.compile(r"<!-- drawn: (\w+) -->\n")
+BEGIN = re.compile(r"<!-- drawn: (.+?) -->\n")
 END = "<!-- end of drawing -->"
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
