@@ -107,6 +107,8 @@ class Network:
 
     def stop(self, member: str, *, silently: bool = False) -> None:
         """A process ended; its connections are closed unless the machine died (`silently`)."""
+        if silently:
+            self._lose_held(member)
         for old in self._replaced:
             if member in old.open:
                 old.open[member] = False
@@ -121,6 +123,23 @@ class Network:
                 self._queue.after(self._profile.dead_after_s, self._give_up, connection, peer)
             else:
                 self._transmit(connection, peer, _CLOSE, 0)
+
+    def _lose_held(self, member: str) -> None:
+        """What a cut held back was kept by the machine that sent it, for another attempt."""
+        for connection in (*self._replaced, *self._connections.values()):
+            if member in connection.to:
+                peer = _other(connection, member)
+                if self.is_blocked(member, peer):
+                    connection.to[peer].flight.clear()
+                    connection.to[peer].stalled = 0
+
+    def is_carrying(self, source: str, target: str) -> bool:
+        """Is anything on its way that may still arrive, whether `source` still lives or not."""
+        return any(
+            connection.to[target].flight
+            for connection in (*self._replaced, *self._connections.values())
+            if source in connection.to and target in connection.to
+        )
 
     def send(self, source: str, target: str, number: int, frame: object, size_bytes: int) -> None:
         """Put a frame on the stream that `source` calls `number`; dropped when that is over."""

@@ -161,6 +161,22 @@ def test_machine_that_dies_is_noticed_late() -> None:
     assert (early, ends.heard()) == ([], ["down"])
 
 
+def test_words_held_by_a_cut_outlive_their_process_and_not_their_machine() -> None:
+    heard = []
+    for is_silent in (False, True):
+        ends = Ends()
+        ends.network.block(A, B)
+        ends.say("held")
+        ends.alive[A] = False
+        ends.network.stop(A, silently=is_silent)
+        carried = ends.network.is_carrying(A, B)
+        ends.network.unblock(A, B)
+        ends.run_s(1.0)
+        heard.append((carried, "held" in ends.heard(), ends.network.is_carrying(A, B)))
+
+    assert heard == [(True, True, False), (False, False, False)]
+
+
 def test_bandwidth_makes_large_frames_slow() -> None:
     ends = Ends(profile=NetworkProfile(bandwidth_bytes_s=1_000.0))
 

@@ -321,12 +321,16 @@ class World:
             undo.action(*undo.args)
 
     def _is_open(self, way: tuple[str, str], peer: str) -> bool:
-        """Can a word pass this way to a peer, or from it; a stopped one hears what came later."""
+        """Can a word pass this way to a peer, or from it.
+
+        A stopped one hears what came later; what one said before it stopped or died may arrive.
+        """
+        if self.network.is_blocked(*way):
+            return False
         state = self.hosts[peer].state
-        answers = state is ProcessState.RUNNING or (
-            state is ProcessState.STOPPED and way[1] == peer
-        )
-        return answers and not self.network.is_blocked(*way)
+        if way[1] == peer:
+            return state in (ProcessState.RUNNING, ProcessState.STOPPED)
+        return state is ProcessState.RUNNING or self.network.is_carrying(*way)
 
     def _snapshot_later(self) -> None:
         self.queue.after(
