@@ -31,16 +31,21 @@ async def look(cluster: Cluster, name: str, at: str) -> dict[str, Any]:
     return told
 
 
+def caller(cluster: Cluster, hold: Hold) -> tuple[str, int]:
+    """The node and the worker whose call came last."""
+    port = hold.ports[-1]
+    workers = [(node, each.pid) for node in NODES for each in cluster.members(node, "worker")]
+    ((node, pid),) = [(node, pid) for node, pid in workers if port in _ports(pid)]
+    return node, pid
+
+
 def kill_caller(cluster: Cluster, hold: Hold) -> None:
     """`kill -9` of the worker whose call came last.
 
     With all workers dead at once a try may be given to one whose death its node has not seen yet:
     that one would be lost too, and never stand at the target.
     """
-    port = hold.ports[-1]
-    workers = (member.pid for node in NODES for member in cluster.members(node, "worker"))
-    (caller,) = (pid for pid in workers if port in _ports(pid))
-    os.kill(caller, signal.SIGKILL)
+    os.kill(caller(cluster, hold)[1], signal.SIGKILL)
 
 
 def _ports(pid: int) -> set[int]:
@@ -133,7 +138,8 @@ async def test_the_node_that_runs_it_dies_and_the_caller_gets_its_one_answer(
         with cluster.recorder.hold(name) as hold:
             asked = asyncio.create_task(look(cluster, name, node))
             await hold.reached()
-            ran = next(each for each in NODES if each != node)
+            ran, _ = caller(cluster, hold)
+            assert ran != node
             await cluster.kill(ran)
             await until(_seen(hold.waiting, 2), what="the second try", within_s=60)
         assert (await asked)["state"] == "COMPLETED"

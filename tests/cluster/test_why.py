@@ -55,7 +55,9 @@ async def test_why_and_post_mortem_are_the_same_everywhere_and_after_a_restart(
 
     execution = there[0]
     told = await decided(cluster, execution, leader)
-    (moved,) = [each for each in told if each["question"] == "moved"]
+    moves = [each for each in told if each["question"] == "moved"]
+    assert len(moves) == 1, (before, told, await cluster.timeline(execution, at=leader))
+    (moved,) = moves
     assert moved["facts"]["node"] == leader
     assert moved["index"] > 0
     loss = next(
