@@ -1,7 +1,8 @@
 """Fixtures of the cluster tests: one cluster for each worker of the suite, whole before each test.
 
 A start of three nodes costs some ten seconds of a core, so files share one. Each test names what it
-submits by `Cluster.name`, and puts back what it switched, drained or took away.
+submits by `Cluster.name`, and puts back what it switched or took away; drains and pauses end by
+themselves.
 """
 
 import inspect
@@ -12,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.cluster.cluster import Cluster
-from tests.cluster.members import undrain_all
+from tests.cluster.members import resume_all, undrain_all
 
 _HERE = Path(__file__).parent
 
@@ -39,6 +40,7 @@ async def cluster(shared: Cluster) -> Cluster:
     """The same, with every node running and taking work, and every link whole."""
     await shared.start_all()
     await undrain_all(shared)
+    await resume_all(shared)
     return shared
 
 

@@ -1,6 +1,7 @@
-"""A cluster whose nodes come and go, and the way back from a drain."""
+"""A cluster whose nodes come and go, and the ways back from a drain and from a pause."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -10,7 +11,7 @@ from molecule.cli.joining import JoinToken
 from molecule.cli.local import LocalCluster
 from molecule.cli.waiting import until
 from tests.cluster.cluster import MOVED_WITHIN_S, NODES, Cluster
-from tests.cluster.patience import until_shown
+from tests.cluster.patience import insisted, until_shown
 
 
 class Growing(Cluster):
@@ -90,3 +91,14 @@ async def undrain_all(cluster: Cluster) -> None:
         return not seen or None
 
     await until_shown(look, "no node to be drained", 60, lambda: seen)
+
+
+async def resume_all(cluster: Cluster) -> None:
+    """Let every paused process start its work again."""
+    items = (await cluster.get("/api/v1/processes", fresh="true")).json()["items"]
+    for each in items:
+        if each["paused"]:
+            body = {"environment": each["environment"]}
+            await insisted(
+                partial(cluster.post, f"/api/v1/processes/{each['process']}/resume", body)
+            )
