@@ -6,7 +6,7 @@ Commands are named by import path and imported when they run: `molecule --help` 
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TextIO
 
 from cyclopts import App, Group, Parameter
 from cyclopts.exceptions import CycloptsError
@@ -51,7 +51,14 @@ for _name, _place, _help, _group in _COMMANDS:
 
 def main(tokens: Sequence[str] | None = None) -> int:
     """Run one command; its exit code. Never raises, never shows a traceback."""
-    given = sys.argv[1:] if tokens is None else list(tokens)
+    code = _run(sys.argv[1:] if tokens is None else list(tokens))
+    # Python ends with a code of its own when what is left to write cannot be written at its end.
+    for stream in (sys.stdout, sys.stderr):
+        _write_out(stream)
+    return code
+
+
+def _run(given: list[str]) -> int:
     try:
         rival.refuse()
         result = app(given, exit_on_error=False, print_error=False)
@@ -66,12 +73,22 @@ def main(tokens: Sequence[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output has enough; nothing more may be written, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has enough.
         return ExitCode.DONE
     except Exception as error:  # noqa: BLE001 - the boundary: a fault of ours becomes words
         return _tell(_fault(error, given))
     return int(result) if isinstance(result, int) else ExitCode.DONE
+
+
+def _write_out(stream: TextIO) -> None:
+    """Write what is left; when nobody reads it any more (a pipe, a terminal), drop it."""
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        stream.flush()
 
 
 def _tell(failure: Failure) -> int:

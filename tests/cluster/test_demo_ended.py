@@ -37,6 +37,8 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            # What cannot be written any more waits in the streams, as it does for users.
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         )
         os.close(theirs)
         self.is_open = True
