@@ -15,7 +15,7 @@ from molecule.model.errors import BrokenInvariant
 from molecule.raft.configuration import Configuration
 from tests.simulation.clock import EventQueue, MemberClock
 from tests.simulation.disk import Disk, Killed
-from tests.simulation.invariants import Checker
+from tests.simulation.invariants import Checker, Entry
 from tests.simulation.member import Member, MemberStopped, Port, View
 from tests.simulation.network import Network
 from tests.simulation.register import Outcome, Register
@@ -279,11 +279,10 @@ class Host:
         if life == self.life:
             self.call(lambda _: action())
 
-    def applied(self, index: int, term: int, data: bytes) -> None:
+    def applied(self, index: int, term: int, data: bytes, *, in_term: int) -> None:
         outcome = self.register.apply(index, term, data)
-        self._checker.applied(
-            self.name, index, term, data, chain=self.register.chain, outcome=outcome
-        )
+        entry = Entry(term, data, self.register.chain, self.name, in_term)
+        self._checker.applied(index, entry, outcome)
         self._events.applied(self, outcome)
 
     def loaded(self, index: int) -> None:
@@ -305,8 +304,8 @@ class Host:
         self._checker.promised(self.name, index)
         self._events.note("promised", self.name, term, index)
 
-    def cut(self, index: int, term: int) -> None:
-        self._checker.cut(self.name, index, term)
+    def cut(self, index: int, term: int, *, in_term: int) -> None:
+        self._checker.cut(self.name, index, term, in_term=in_term)
 
     def restart(self) -> None:
         self._end("restarts on an installed snapshot", restart_s=0.05)

@@ -39,13 +39,15 @@ class _Life:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """A committed entry as the first member applied it, and the state that it led to."""
+class Entry:
+    """A committed entry as a member applied it, and the state that it led to."""
 
     term: int
     data: bytes
     chain: bytes
     member: str
+    in_term: int
+    """The member's own term then; the first one to apply is as a rule the leader that committed."""
 
 
 class Checker:
@@ -54,7 +56,7 @@ class Checker:
     def __init__(self, members: tuple[str, ...]) -> None:
         self._lives = {member: _Life() for member in members}
         self._majority = len(members) // 2 + 1
-        self._committed: dict[int, _Entry] = {}
+        self._committed: dict[int, Entry] = {}
         self._votes: dict[tuple[str, int], str] = {}
         self._leaders: dict[int, str] = {}
         self._epoch = 0
@@ -137,21 +139,25 @@ class Checker:
         life = self._lives[member]
         life.promised = max(life.promised, index)
 
-    def cut(self, member: str, index: int, term: int) -> None:
-        """An entry left the end of a member's log: allowed only when it was never committed."""
+    def cut(self, member: str, index: int, term: int, *, in_term: int) -> None:
+        """An entry left the end of a member's log.
+
+        Never one that was committed in the member's term or before. A later leader may have
+        committed it with others, while this member still hears the leader of an earlier term.
+        """
         life = self._lives[member]
         life.promised = min(life.promised, index - 1)
         entry = self._committed.get(index)
-        if entry is not None and entry.term == term:
+        if entry is not None and entry.term == term and in_term >= entry.in_term:
             self._broken(
                 "a committed entry is never lost",
-                f"{member} cut entry {index} of term {term}, which {entry.member} had applied",
+                f"{member} cut entry {index} of term {term} in term {in_term}, which"
+                f" {entry.member} had applied in term {entry.in_term}",
             )
 
-    def applied(
-        self, member: str, index: int, term: int, data: bytes, *, chain: bytes, outcome: Outcome
-    ) -> None:
+    def applied(self, index: int, entry: Entry, outcome: Outcome) -> None:
         """A member applied an entry; each member does so in one order with one result."""
+        member, data = entry.member, entry.data
         life = self._lives[member]
         if index <= life.applied:
             self._broken(
@@ -167,19 +173,19 @@ class Checker:
         life.applied = index
         known = self._committed.get(index)
         if known is None:
-            self._committed[index] = _Entry(term, data, chain, member)
+            self._committed[index] = entry
             self.committed_last = max(self.committed_last, index)
             self._first_applied(index, outcome)
             acknowledged = self._acknowledged.get(index)
             if acknowledged is not None and acknowledged != data:
                 self._lost_acknowledged(index, acknowledged, data)
-        elif (known.term, known.data) != (term, data):
+        elif (known.term, known.data) != (entry.term, data):
             self._broken(
                 "a committed entry is never changed",
                 f"{index} is {show(known.data)} of term {known.term} on {known.member} "
-                f"and {show(data)} of term {term} on {member}",
+                f"and {show(data)} of term {entry.term} on {member}",
             )
-        elif known.chain != chain:
+        elif known.chain != entry.chain:
             self._broken(
                 "applied prefixes are equal",
                 f"{member} and {known.member} differ after {index}",

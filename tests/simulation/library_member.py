@@ -251,7 +251,8 @@ def _make_register(modules: Any) -> Any:
         def put(self, data: bytes) -> int:
             index = self._syncObj.raftLastApplied + 1
             log = self._syncObj._SyncObj__raftLog
-            self.port.applied(index, log[index - log[0][1]][2], data)
+            term, now = log[index - log[0][1]][2], self._syncObj._SyncObj__raftCurrentTerm
+            self.port.applied(index, term, data, in_term=now)
             return int(index)
 
     return Consumer
@@ -263,7 +264,7 @@ def _make_journal(modules: Any) -> Any:
 
         def deleteEntriesFrom(self, entryFrom: int) -> None:  # noqa: N803
             for _, index, term in self[entryFrom:]:
-                STAGE.port.cut(index, term)
+                STAGE.port.cut(index, term, in_term=self.getCurrentTerm())
             super().deleteEntriesFrom(entryFrom)
 
     return Journal

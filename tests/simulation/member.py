@@ -83,8 +83,8 @@ class Port(Protocol):
     def later(self, delay_s: float, action: Callable[[], None]) -> None:
         """Run something of this life after a true delay (a disk, a thread)."""
 
-    def applied(self, index: int, term: int, data: bytes) -> None:
-        """A committed entry reached the state machine."""
+    def applied(self, index: int, term: int, data: bytes, *, in_term: int) -> None:
+        """A committed entry reached the state machine, while the member was in a term."""
 
     def loaded(self, index: int) -> None:
         """The register now holds the state of a snapshot."""
@@ -104,8 +104,8 @@ class Port(Protocol):
     def promised(self, term: int, index: int) -> None:
         """An acknowledgement of the log up to `index` left the process."""
 
-    def cut(self, index: int, term: int) -> None:
-        """An entry was taken off the end of the log."""
+    def cut(self, index: int, term: int, *, in_term: int) -> None:
+        """An entry was taken off the end of the log, while the member was in a term."""
 
     def restart(self) -> None:
         """End this life; the supervisor starts the next at once (after an installed snapshot)."""

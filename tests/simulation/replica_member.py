@@ -212,7 +212,7 @@ class _ReplicaMember:
         port = self._port
         for entry in out.committed:
             if entry.data:
-                port.applied(entry.index, entry.term, entry.data)
+                port.applied(entry.index, entry.term, entry.data, in_term=self._replica.term)
             self._handed = SnapshotMark(entry.index, entry.term)
         for settled in out.settled:
             port.settled(settled.ticket, settled.index, definite=settled.failure == "definite")
@@ -336,4 +336,5 @@ class _ReplicaMember:
     def _tell_cut(self, index: int) -> None:
         journal = self._journal
         for lost in range(max(index, journal.head.index + 1), journal.last_index + 1):
-            self._port.cut(lost, journal.log.term_at(lost) or 0)
+            term = journal.log.term_at(lost) or 0
+            self._port.cut(lost, term, in_term=self._replica.term)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.simulation.invariants import Checker
+from tests.simulation.invariants import Checker, Entry
 from tests.simulation.member import Role, View
 from tests.simulation.register import NOTHING, Outcome
 
@@ -20,7 +20,7 @@ def a_view(
 def apply(checker: Checker, member: str, index: int, data: bytes = b"a", **other: object) -> None:
     outcome = other.get("outcome", NOTHING)
     assert isinstance(outcome, Outcome)
-    checker.applied(member, index, 1, data, chain=bytes([index]) + data, outcome=outcome)
+    checker.applied(index, Entry(1, data, bytes([index]) + data, member, 2), outcome)
 
 
 def _good(checker: Checker) -> None:
@@ -33,7 +33,9 @@ def _good(checker: Checker) -> None:
         apply(checker, TWO, index)
     checker.promised(TWO, 3)
     checker.counted(ONE, TWO, 3, own=1, theirs=1)
-    checker.cut(THREE, 3, 2)
+    checker.cut(THREE, 3, 2, in_term=2)
+    # It still hears the leader before the one that committed this entry.
+    checker.cut(THREE, 3, 1, in_term=1)
     checker.read(ONE, 3, 3)
     checker.starting(TWO)
     checker.started(TWO, a_view())
@@ -68,7 +70,7 @@ def _applied_entry_cut(checker: Checker) -> None:
 
 
 def _committed_entry_cut(checker: Checker) -> None:
-    checker.cut(THREE, 3, 1)
+    checker.cut(THREE, 3, 1, in_term=2)
 
 
 def _acknowledged_log_gone(checker: Checker) -> None:
@@ -99,7 +101,7 @@ def _skipped_entry(checker: Checker) -> None:
 
 
 def _other_state(checker: Checker) -> None:
-    checker.applied(TWO, 3, 1, b"a", chain=b"another", outcome=NOTHING)
+    checker.applied(3, Entry(1, b"a", b"another", TWO, 2), NOTHING)
 
 
 def _other_snapshot(checker: Checker) -> None:
