@@ -58,6 +58,7 @@ class DocumentDisk:
                 self._create()
             self._connection = self._opened()
             schema.sync_folder(folder)
+            schema.sync_folder(folder.parent)
 
     def close(self) -> None:
         """Give it back."""
