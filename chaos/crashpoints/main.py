@@ -24,7 +24,9 @@ POINTS_MIN: Final[Mapping[str, int]] = {
     "journal": 100,
     "data-folder": 150,
     "documents": 180,
+    "outbox": 60,
     "state": 180,
+    "voter": 300,
 }
 """Fewer points prove nothing: then the record misses calls, or the script lost steps."""
 

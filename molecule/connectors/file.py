@@ -57,10 +57,15 @@ class File:
     async def close(self) -> None:
         """Nothing to give back."""
 
+    @property
+    def real_root(self) -> Path:
+        """The root with its links followed."""
+        return Path(os.path.realpath(self.root))
+
     def below(self, name: str) -> Path:
         """The real path of a name below the root. Raises `StepError` (data) for any other."""
         check_name(name)
-        root = Path(os.path.realpath(self.root))
+        root = self.real_root
         path = Path(os.path.realpath(root / name))
         if root not in path.parents:
             raise data_error(f"path: {name} leaves the root", field="path")

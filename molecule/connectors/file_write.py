@@ -79,13 +79,14 @@ class FileWrite:
                 )
             call.before_send()
             _rename(waiting, path)
-            await asyncio.to_thread(_sync_folder, path.parent)
+            await asyncio.to_thread(_sync_names, path, client.real_root)
         except OSError as error:
             raise as_step_error(error, name) from None
         return Reply(detail=f"{name}: {len(content)} bytes")
 
 
 def _put(client: File, name: str, content: bytes, key: str) -> tuple[Path, Path]:
+    _make_root(client.real_root)
     path = client.below(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     keyed = hashlib.sha256(key.encode()).hexdigest()[:_KEYED_LENGTH]
@@ -103,6 +104,24 @@ def _put(client: File, name: str, content: bytes, key: str) -> tuple[Path, Path]
 def _rename(waiting: Path, path: Path) -> None:
     # Not in a thread: nothing may come between the fence and the effect.
     waiting.replace(path)
+
+
+def _sync_names(path: Path, root: Path) -> None:
+    """The name of the file and of each folder up to the root, which an earlier try may have made.
+
+    Where the root itself was missing, its name is synced by whoever made it.
+    """
+    for folder in path.parents:
+        _sync_folder(folder)
+        if folder == root:
+            return
+
+
+def _make_root(root: Path) -> None:
+    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        _sync_folder(folder.parent)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ from molecule.node import clock
 from molecule.node.agent_rounds import AgentRounds
 from molecule.node.seats import Seats
 from molecule.raft.generation import DataFolder, open_data_folder
+from molecule.raft.settings import Bounds
 from molecule.storage.documents import DocumentStore
 from molecule.storage.reserve import Reserve
 from molecule.storage.rows import EMPTY_MARK
@@ -87,8 +88,11 @@ def agent_rounds(config: NodeConfig, told: Told) -> AgentRounds:
     )
 
 
-async def open_data(config: NodeConfig) -> Opened:
-    """Lock, check and load. Raises `DamagedData` with what is wrong and what to do."""
+async def open_data(config: NodeConfig, *, bounds: Bounds | None = None) -> Opened:
+    """Lock, check and load. Raises `DamagedData` with what is wrong and what to do.
+
+    `bounds`: of a new journal.
+    """
     folder = await asyncio.to_thread(
         open_data_folder,
         Path(config.data),
@@ -96,6 +100,7 @@ async def open_data(config: NodeConfig) -> Opened:
         node=config.id,
         voters=config.voters,
         new_birth=secrets.token_hex(16),
+        bounds=bounds,
     )
     try:
         # On a full disk even opening needs a little room; it comes out of the reserve.

@@ -5,6 +5,7 @@ segment appears under its name only when it is complete, and every name is durab
 relied on.
 """
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Final
@@ -86,6 +87,21 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """The folder, with those above it that are missing; its name is durable on return.
+
+    Also when an earlier life made it and was killed before it could sync.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+    if not missing:
+        # Who may not even look into the folder above has not made this one.
+        with contextlib.suppress(PermissionError):
+            sync_folder(path.parent)
 
 
 def replace_file(path: Path, content: bytes) -> None:

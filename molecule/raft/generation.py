@@ -22,7 +22,7 @@ from typing import Final
 
 from molecule.model.errors import DamagedData
 from molecule.raft import identity
-from molecule.raft.files import DiskFiles, replace_file, sync_folder
+from molecule.raft.files import DiskFiles, make_folder, replace_file, sync_folder
 from molecule.raft.formation import FormationRecord
 from molecule.raft.identity import Identity
 from molecule.raft.journal import Journal
@@ -159,7 +159,7 @@ def _identity(
 
 def _lock(path: Path) -> int:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         handle = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DamagedData(

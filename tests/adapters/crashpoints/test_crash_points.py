@@ -66,6 +66,13 @@ def test_what_was_told_to_be_durable_outlives_a_loss_of_power(script: str) -> No
         ("state", "/state.db-wal"),
         ("state", "/state.db.creating"),
         ("state", "/files"),
+        ("voter", "/files"),
+        ("voter", "/state.db-wal"),
+        ("voter", "/documents.db-wal"),
+        ("voter", "/journal"),
+        ("outbox", "/outbox"),
+        ("outbox", "/late"),
+        ("outbox", ".part"),
     ],
 )
 def test_a_sync_that_is_forgotten_is_found(script: str, forgotten: str) -> None:
