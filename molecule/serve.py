@@ -322,7 +322,12 @@ async def _main() -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
-    return await supervisor.run()
+    try:
+        return await supervisor.run()
+    finally:
+        # Not empty while another node process has its socket there.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 if __name__ == "__main__":

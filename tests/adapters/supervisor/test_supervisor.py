@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from molecule.config import NodeConfig, TlsFiles
 from molecule.serve import EXIT_CONFIG, EXIT_RESTART, Programs, Supervisor, local_folder
 
 CHILDREN = str(Path(__file__).with_name("children.py"))
@@ -101,6 +103,29 @@ def test_folder_of_the_socket_is_ours_alone_and_the_same_for_the_next_start(
     assert folder.stat().st_mode & 0o777 == 0o700
     assert local_folder(str(tmp_path / "data")) == folder
     assert local_folder(str(tmp_path / "other")) != folder
+
+
+def test_folder_of_the_socket_goes_with_the_supervisor(tmp_path: Path) -> None:
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    data = tmp_path / "data"
+    data.write_text("a file where the folder should be")
+    nothing = TlsFiles(ca="", certificate="", key="")
+    config = NodeConfig(id="n1", data=str(data), tls=nothing, admin_token_file="")
+    ended = subprocess.run(
+        [sys.executable, "-m", "molecule.serve", "n1", str(data)],
+        env={
+            **os.environ,
+            "XDG_RUNTIME_DIR": str(runtime),
+            "MOLECULE_NODE_CONFIG": config.model_dump_json(),
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert ended.returncode == EXIT_CONFIG, ended.stderr
+    assert list(runtime.iterdir()) == []
 
 
 def test_folder_of_the_socket_that_is_a_link_is_refused(
