@@ -2,6 +2,9 @@
 
     ./dev chaos crashpoints     every write, sync and rename, each as the last one before a crash
     ./dev chaos simulate        seeds of the simulator; the same as ./dev simulate
+    ./dev chaos smoke           real processes, all workloads, each kind of fault, 8 minutes
+    ./dev chaos run             the same, as long as asked for
+    ./dev chaos report FILE     judge a history again, and draw it
 
 Each command tells more with --help.
 """
@@ -12,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from chaos.crashpoints import main as crashpoints
+from chaos.report import __main__ as report
+from chaos.runner import main as runner
 
 
 def _simulate(rest: Sequence[str]) -> int:
@@ -23,6 +28,9 @@ def _simulate(rest: Sequence[str]) -> int:
 COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "crashpoints": crashpoints.main,
     "simulate": _simulate,
+    "smoke": runner.smoke,
+    "run": runner.run,
+    "report": report.main,
 }
 
 

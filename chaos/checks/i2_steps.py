@@ -38,7 +38,9 @@ def _committed(timeline: Timeline | None) -> dict[str, int]:
     """How often the timeline tells each step as done."""
     counts: dict[str, int] = defaultdict(int)
     for row in timeline.rows if timeline is not None else ():
-        if row.kind == "step" and not row.facts.get("error_code"):
+        # A step that was retried with success still tells the error of its last failed try.
+        failed = row.facts.get("error_code") and not row.facts.get("documents_out")
+        if row.kind == "step" and not failed:
             counts[str(row.facts.get("step", ""))] += 1
     return counts
 

@@ -21,7 +21,7 @@ from molecule.cli.local_process import Member, ProcessMark
 from molecule.cli.waiting import until
 from molecule.model.execution import PARKED, TERMINAL
 from tests.cluster import processes
-from tests.cluster.links import Links
+from chaos.runner.links import Links
 from tests.cluster.patience import insisted, until_shown
 from tests.cluster.recorder import Recorder
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from molecule.cli.local_files import HOST
-from tests.cluster.links import Links
+from chaos.runner.links import Links
 
 PATIENCE_S = 30.0
 

@@ -27,6 +27,8 @@ class Relay:
         self._upstream: tuple[str, int] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.bytes_passed = 0
+        self.bytes_held = 0
+        """Of what arrived while the link was cut."""
 
     def listen(self) -> str:
         """Start listening; the address to dial."""
@@ -87,6 +89,8 @@ class Relay:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(65_536):
+            if not self._open.is_set():
+                self.bytes_held += len(chunk)
             await self._open.wait()
             self.bytes_passed += len(chunk)
             writer.write(chunk)
@@ -119,6 +123,10 @@ class Links:
         """Separate two nodes, whoever dialled."""
         self._in_loop(self._relays[one, other].cut, self._relays[other, one].cut)
 
+    def heal_link(self, one: str, other: str) -> None:
+        """Join two nodes again, whoever dialled."""
+        self._in_loop(self._relays[one, other].heal, self._relays[other, one].heal)
+
     def isolate(self, node: str) -> None:
         """Separate a node from all others."""
         for other in self._nodes:
@@ -132,6 +140,10 @@ class Links:
     def passed(self, one: str, other: str) -> int:
         """Bytes that went between two nodes so far: shows that a cut was one."""
         return self._relays[one, other].bytes_passed + self._relays[other, one].bytes_passed
+
+    def held(self, one: str, other: str) -> int:
+        """Bytes between two nodes that a cut stopped so far: shows that it hit something."""
+        return self._relays[one, other].bytes_held + self._relays[other, one].bytes_held
 
     async def close(self) -> None:
         """Close every relay and drop all connections."""

@@ -1,0 +1,1 @@
+"""Faults with real means: each begins, is seen to work, and is healed."""

@@ -1,0 +1,109 @@
+"""Links between nodes that carry nothing for a while; what confirms it is what they held back."""
+
+import asyncio
+import itertools
+import random
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed
+from chaos.runner.site import Site
+from molecule.cli.waiting import NotInTime, until
+
+_CUTS_S: Final = (0.5, 2.0, 6.0, 10.0)
+_UNSEATS_FROM_S: Final = 3.0
+_HIT_WITHIN_S: Final = 10.0
+
+
+@dataclass(slots=True)
+class Cut:
+    """Some links of the cluster are cut: bytes wait, connections stay open, nobody is told."""
+
+    kind: str
+    nodes: tuple[str, ...]
+    unseats: bool
+    pairs: tuple[tuple[str, str], ...]
+    seconds: float
+    flaps: int = 1
+    """How often it is cut and healed within the time."""
+    hits_within_s: float = _HIT_WITHIN_S
+    _before: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    async def begin(self, site: Site) -> None:
+        """All at once."""
+        self.pairs = self.pairs or _around(site, self.nodes)
+        self._before = {pair: site.links.held(*pair) for pair in self.pairs}
+        self._cut(site)
+
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """Each of the links has held something back."""
+
+        async def look() -> bool | None:
+            return True if all(self._held(site).values()) else None
+
+        try:
+            await until(
+                look, what="bytes that a cut held", within_s=self.hits_within_s, pause_s=0.05
+            )
+        except NotInTime as error:
+            raise NotConfirmed(f"{error}: {self._held(site)}") from None
+        for _ in range(self.flaps - 1):
+            await asyncio.sleep(self.seconds / self.flaps / 2)
+            self._heal(site)
+            await asyncio.sleep(self.seconds / self.flaps / 2)
+            self._cut(site)
+        await asyncio.sleep(self.seconds / self.flaps)
+        held = sum(self._held(site).values())
+        return {"bytes_held": held, "links": len(self.pairs), "seconds": self.seconds}
+
+    async def end(self, site: Site) -> None:
+        """Let everything through that waited."""
+        self._heal(site)
+        await site.ready(*self.nodes)
+
+    def _held(self, site: Site) -> dict[str, int]:
+        return {"-".join(pair): site.links.held(*pair) - self._before[pair] for pair in self.pairs}
+
+    def _cut(self, site: Site) -> None:
+        for pair in self.pairs:
+            site.links.cut(*pair)
+
+    def _heal(self, site: Site) -> None:
+        for pair in self.pairs:
+            site.links.heal_link(*pair)
+
+
+def _around(site: Site, nodes: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Every link between these nodes and the others."""
+    others = [node for node in site.nodes if node not in nodes]
+    return tuple(itertools.product(nodes, others))
+
+
+def _isolate(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    seconds = rng.choice(_CUTS_S)
+    unseats = aim is Aim.LEADER and seconds >= _UNSEATS_FROM_S
+    return Cut("isolate", nodes, unseats, (), seconds)
+
+
+def _one_link(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
+    """A leader and one follower do not hear each other, and both hear the others."""
+    one, other = nodes
+    return Cut("one_link", nodes, False, ((one, other),), rng.choice(_CUTS_S))
+
+
+def _flap(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
+    return Cut("flapping", nodes, False, (), rng.choice(_CUTS_S[1:3]), flaps=4)
+
+
+def _apart(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
+    """Nobody hears anybody."""
+    pairs = tuple(itertools.combinations(nodes, 2))
+    return Cut("all_apart", nodes, False, pairs, rng.choice(_CUTS_S[:3]))
+
+
+KINDS: Final = (
+    FaultKind("isolate", (Aim.LEADER, Aim.BUSY, Aim.IDLE), _isolate),
+    FaultKind("one_link", (Aim.TWO,), _one_link),
+    FaultKind("flapping", (Aim.LEADER, Aim.BUSY), _flap),
+    FaultKind("all_apart", (Aim.ALL,), _apart),
+)

@@ -1,0 +1,197 @@
+"""Processes that are killed, stopped or frozen; what confirms it is the table of processes."""
+
+import asyncio
+import os
+import random
+import signal
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed
+from chaos.runner.site import Site
+from molecule.cli.waiting import NotInTime, until
+
+_SEEN_WITHIN_S: Final = 10.0
+_DOWN_S: Final = (0.2, 4.0)
+_FREEZES_S: Final = (0.2, 1.0, 5.0, 8.0)
+_UNSEATS_FROM_S: Final = 3.0
+"""Frozen so long, a leader lost its lease of leadership, whatever the machine was busy with."""
+_NODES: Final = (Aim.LEADER, Aim.BUSY, Aim.IDLE)
+
+
+@dataclass(slots=True)
+class Kill:
+    """`kill -9` of every process of some nodes; they are started again after a while."""
+
+    nodes: tuple[str, ...]
+    unseats: bool
+    down_s: float
+    kind: str = "kill"
+
+    async def begin(self, site: Site) -> None:
+        """All at once."""
+        site.down |= set(self.nodes)
+        for node in self.nodes:
+            site.signal(node, signal.SIGKILL)
+
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """No process is left."""
+        for node in self.nodes:
+            await site.gone(node)
+        await asyncio.sleep(self.down_s)
+        return {"processes_left": 0, "down_s": self.down_s}
+
+    async def end(self, site: Site) -> None:
+        """Start them again."""
+        await site.start(*self.nodes)
+
+
+@dataclass(slots=True)
+class Stop:
+    """SIGTERM: a node hands over and ends, and is started again: a rolling restart's step."""
+
+    nodes: tuple[str, ...]
+    unseats: bool
+    kind: str = "stop"
+
+    async def begin(self, site: Site) -> None:
+        """Returns when it has ended."""
+        for node in self.nodes:
+            await site.stop(node)
+
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """No process is left."""
+        for node in self.nodes:
+            await site.gone(node)
+        return {"processes_left": 0}
+
+    async def end(self, site: Site) -> None:
+        """Start it again."""
+        await site.start(*self.nodes)
+
+
+@dataclass(slots=True)
+class KillRole:
+    """`kill -9` of one process of a node: its supervisor starts another, with another number."""
+
+    nodes: tuple[str, ...]
+    unseats: bool
+    role: str
+    kind: str
+    _pid: int = 0
+
+    async def begin(self, site: Site) -> None:
+        """One process."""
+        found = site.members(self.nodes[0], self.role)
+        if found:
+            self._pid = found[0].pid
+            os.kill(self._pid, signal.SIGKILL)
+
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """It is gone and another one is there."""
+
+        async def look() -> int | None:
+            pids = [member.pid for member in site.members(self.nodes[0], self.role)]
+            return pids[0] if pids and self._pid not in pids else None
+
+        if not self._pid:
+            raise NotConfirmed(f"{self.nodes[0]} had no process {self.role}")
+        try:
+            another = await until(look, what=f"another {self.role}", within_s=30.0)
+        except NotInTime as error:
+            raise NotConfirmed(str(error)) from None
+        return {"killed": self._pid, "started": another}
+
+    async def end(self, site: Site) -> None:
+        """The supervisor mends it."""
+        await site.ready(*self.nodes)
+
+
+@dataclass(slots=True)
+class Freeze:
+    """SIGSTOP of a whole node, or of the processes of one role; SIGCONT after a while."""
+
+    nodes: tuple[str, ...]
+    unseats: bool
+    seconds: float
+    role: str = ""
+    kind: str = "freeze"
+
+    async def begin(self, site: Site) -> None:
+        """Every process, twice over, as new ones may be starting."""
+        for _ in range(2):
+            self._send(site, signal.SIGSTOP)
+
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """The kernel tells each of them as stopped, for the whole time."""
+        stopped = 0
+
+        async def look() -> int | None:
+            nonlocal stopped
+            states = [one.state for node in self.nodes for one in site.members(node, self.role)]
+            stopped = len(states)
+            return stopped if states and set(states) == {"T"} else None
+
+        try:
+            await until(look, what="stopped processes", within_s=_SEEN_WITHIN_S, pause_s=0.01)
+        except NotInTime as error:
+            raise NotConfirmed(str(error)) from None
+        await asyncio.sleep(self.seconds)
+        return {"stopped_processes": stopped, "seconds": self.seconds}
+
+    async def end(self, site: Site) -> None:
+        """Let them go on."""
+        self._send(site, signal.SIGCONT)
+        await site.ready(*self.nodes)
+
+    def _send(self, site: Site, number: signal.Signals) -> None:
+        for node in self.nodes:
+            for member in site.members(node, self.role):
+                os.kill(member.pid, number)
+
+
+def _leads(aim: Aim) -> bool:
+    return aim is Aim.LEADER
+
+
+def _kill(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    return Kill(nodes, unseats=_leads(aim), down_s=round(rng.uniform(*_DOWN_S), 1))
+
+
+def _freeze(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    seconds = rng.choice(_FREEZES_S)
+    return Freeze(nodes, unseats=_leads(aim) and seconds >= _UNSEATS_FROM_S, seconds=seconds)
+
+
+def _freeze_node_process(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    seconds = rng.choice(_FREEZES_S)
+    unseats = _leads(aim) and seconds >= _UNSEATS_FROM_S
+    return Freeze(nodes, unseats, seconds, role="node", kind="freeze_node_process")
+
+
+KINDS: Final = (
+    FaultKind("kill", (*_NODES, Aim.TWO, Aim.ALL), _kill),
+    FaultKind("stop", _NODES, lambda _, nodes, aim: Stop(nodes, unseats=_leads(aim))),
+    FaultKind(
+        "kill_node_process",
+        _NODES,
+        lambda _, nodes, __: KillRole(nodes, False, "node", "kill_node_process"),
+    ),
+    FaultKind(
+        "kill_worker", _NODES, lambda _, nodes, __: KillRole(nodes, False, "worker", "kill_worker")
+    ),
+    FaultKind(
+        "kill_gateway",
+        _NODES,
+        lambda _, nodes, __: KillRole(nodes, False, "gateway", "kill_gateway"),
+    ),
+    FaultKind("freeze", (*_NODES, Aim.TWO), _freeze),
+    FaultKind("freeze_node_process", _NODES, _freeze_node_process),
+    FaultKind(
+        "freeze_worker",
+        (Aim.BUSY, Aim.LEADER),
+        lambda rng, nodes, _: Freeze(
+            nodes, False, rng.choice(_FREEZES_S[1:]), role="worker", kind="freeze_worker"
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""What came of runs, for people and for programs: a page and a file of figures."""

@@ -1,0 +1,107 @@
+"""A fault counts when something shows that it worked, and not because it was made."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import httpx2
+import pytest
+
+from chaos.faults.at_target import Moody
+from chaos.faults.fault import NotConfirmed
+from chaos.faults.network import Cut
+from chaos.runner.links import Links
+from chaos.runner.recording import Recording
+from chaos.runner.site import Site
+from chaos.runner.target import Mood, Target
+from molecule.cli.local import LocalCluster
+from molecule.cli.local_files import HOST
+
+NODES = ("n1", "n2")
+SOON_S = 0.2
+
+
+class _Nodes:
+    """Two servers that echo, where nodes would be."""
+
+    async def ready(self, place: str, *, within_s: float) -> None:
+        """Always."""
+
+    def node(self, node: str) -> str:
+        return node
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    target = Target(Recording(), random.Random(1))
+    await target.start()
+    links = Links(NODES)
+    servers = [await asyncio.start_server(echo, HOST, 0) for _ in NODES]
+    dialled = await links.listen()
+    ports = [server.sockets[0].getsockname()[1] for server in servers]
+    links.lead_to({node: f"{HOST}:{port}" for node, port in zip(NODES, ports, strict=True)})
+    async with httpx2.AsyncClient(base_url=target.url, trust_env=False) as http:
+        made = Site(cast("LocalCluster", _Nodes()), links, target, http)
+        made.down = set(dialled["n1"]["n2"].split())
+        yield made
+    await target.stop()
+    for server in servers:
+        server.close()
+    await links.close()
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(100):
+        writer.write(data)
+    writer.close()
+
+
+async def made(fault: Any, site: Site) -> dict[str, Any]:
+    await fault.begin(site)
+    try:
+        return dict(await fault.confirm(site))
+    finally:
+        await fault.end(site)
+
+
+async def test_a_cut_that_nobody_ran_into_is_not_confirmed(site: Site) -> None:
+    cut = Cut("isolate", ("n1",), False, (("n1", "n2"),), 0.0, hits_within_s=SOON_S)
+
+    with pytest.raises(NotConfirmed):
+        await made(cut, site)
+
+
+async def test_a_cut_holds_what_comes_and_lets_it_through_afterwards(site: Site) -> None:
+    (address,) = site.down
+    reader, writer = await asyncio.open_connection(*address.split(":"))
+    writer.write(b"a")
+    assert await reader.readexactly(1) == b"a"
+    cut = Cut("isolate", ("n1",), False, (("n1", "n2"),), 0.0)
+    await cut.begin(site)
+    writer.write(b"bc")
+
+    evidence = await cut.confirm(site)
+
+    assert evidence["bytes_held"] == 2
+    await cut.end(site)
+    assert await reader.readexactly(2) == b"bc"
+    writer.close()
+
+
+async def test_a_mood_that_met_nobody_is_not_confirmed(site: Site) -> None:
+    fault = Moody("target_fails", Mood(fails=1.0), 0.0, hits_within_s=SOON_S)
+
+    with pytest.raises(NotConfirmed):
+        await made(fault, site)
+
+
+async def test_a_mood_counts_those_whom_it_harmed_and_passes(site: Site) -> None:
+    fault = Moody("target_fails", Mood(fails=1.0), 0.0)
+    await fault.begin(site)
+    assert (await site.http.post("/plain/pay/x")).status_code == 503
+
+    assert await fault.confirm(site) == {"calls_harmed": 1}
+
+    await fault.end(site)
+    assert (await site.http.post("/plain/pay/x")).status_code == 201

@@ -1,0 +1,50 @@
+"""Which faults strike, and that the processes of all workloads are ones that the product takes."""
+
+import itertools
+import random
+
+from chaos.faults.fault import Aim
+from chaos.faults.kinds import KINDS
+from chaos.runner.plan import strikes
+from chaos.workloads import all as workloads
+from chaos.workloads.workload import repository
+from molecule.component.registry import discover
+from molecule.config import Limits
+from molecule.definition.calls import Processes
+from molecule.definition.parse import parse_process
+
+
+def planned(seed: int, count: int) -> list[str]:
+    return [str(one) for one in itertools.islice(strikes(random.Random(seed), tuple(KINDS)), count)]
+
+
+def test_a_seed_gives_one_plan() -> None:
+    assert planned(7, 60) == planned(7, 60)
+    assert planned(7, 60) != planned(8, 60)
+
+
+def test_each_round_has_every_kind_and_few_rounds_have_every_aim() -> None:
+    found = list(itertools.islice(strikes(random.Random(1), tuple(KINDS)), 5 * len(KINDS)))
+
+    assert {one.kind.name for one in found[: len(KINDS)]} == set(KINDS)
+    for kind in KINDS.values():
+        assert {one.aim for one in found if one.kind is kind} == set(kind.aims)
+
+
+def test_leaders_and_followers_with_work_are_among_the_victims() -> None:
+    for aim in (Aim.LEADER, Aim.BUSY):
+        assert sum(aim in kind.aims for kind in KINDS.values()) >= 8
+
+
+def test_what_the_workloads_deploy_has_no_findings() -> None:
+    made = workloads.made(workloads.NAMES)
+    files = repository(made, target="http://127.0.0.1:9")
+    texts = {name: text.encode() for name, text in files.items() if name.startswith("processes/")}
+    registry = discover(extensions=False)
+
+    for name, text in texts.items():
+        parsed = parse_process(text, name, registry, Limits(), processes=Processes(texts, Limits()))
+        assert [str(finding) for finding in parsed.findings] == [], name
+    assert {name for one in made for name in one.declared()} == {
+        name.removeprefix("processes/").removesuffix(".yaml") for name in texts
+    }
