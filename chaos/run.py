@@ -5,6 +5,7 @@
     ./dev chaos smoke           real processes, all workloads, each kind of fault, 8 minutes
     ./dev chaos run             the same, as long as asked for
     ./dev chaos report FILE     judge a history again, and draw it
+    ./dev chaos record          keep the figures of full runs for docs/reliability.md
 
 Each command tells more with --help.
 """
@@ -16,6 +17,7 @@ from typing import Final
 
 from chaos.crashpoints import main as crashpoints
 from chaos.report import __main__ as report
+from chaos.report import record
 from chaos.runner import main as runner
 
 
@@ -31,6 +33,7 @@ COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "smoke": runner.smoke,
     "run": runner.run,
     "report": report.main,
+    "record": record.main,
 }
 
 

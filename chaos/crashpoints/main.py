@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from chaos.commit import commit
 from chaos.crashpoints import campaign
 from chaos.crashpoints.scripts import SCRIPTS
 
@@ -45,7 +46,8 @@ def main(argv: Sequence[str]) -> int:
         with ThreadPoolExecutor(given.processes) as pool:
             results = list(pool.map(_apart, scripts))
     if given.json is not None:
-        given.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        told = {"commit": commit(), "scripts": results}
+        given.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     faults = [
         fault for result in results for fault in _faults(result, is_whole=given.point is None)
     ]

@@ -53,6 +53,8 @@ class FaultKind:
     name: str
     aims: tuple[Aim, ...]
     make: Callable[[random.Random, tuple[str, ...], Aim], Fault]
+    why_not: Callable[[], str] = str
+    """Why it cannot be made on this machine; empty: it can."""
 
 
 async def victims(site: Site, aim: Aim, rng: random.Random) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ import asyncio
 import random
 import secrets
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from chaos import records as r
+from chaos.commit import commit
 from chaos.declared import Bounds, DeclaredProcess, Demands, Header
 from chaos.faults.fault import Fault, NotConfirmed, victims
 from chaos.history import History
@@ -36,6 +36,8 @@ _CALM_S: Final = 5.0
 _BETWEEN_S: Final = (0.5, 3.0)
 _RECOVERED_WITHIN_S: Final = 60.0
 _LOOK_S: Final = 0.1
+_PAIRS: Final = 0.2
+"""So often two faults strike at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Run:
         self.recording.add(
             Header,
             seed=self.order.seed,
-            commit=_commit(),
+            commit=commit(),
             workload=",".join(workload.name for workload in workloads),
             nodes=tuple(f"n{number}" for number in range(1, self.order.voters + 1)),
             processes=processes,
@@ -136,18 +138,38 @@ class Run:
 
     async def _strike_all(self, site: Site, rng: random.Random) -> None:
         until_s = time.monotonic() + self.order.minutes * 60
-        for count, strike in enumerate(strikes(rng, self.order.faults), start=1):
-            await self._one(site, strike, rng, count)
+        plan, count = strikes(rng, self.order.faults), 0
+        while time.monotonic() < until_s and count != self.order.strikes_max:
+            first, count = next(plan), count + 1
+            fault = await self._aimed(site, first, rng)
+            if rng.random() < _PAIRS and count != self.order.strikes_max:
+                second, count = next(plan), count + 1
+                another = await self._aimed(site, second, rng)
+                if set(fault.nodes) & set(another.nodes):
+                    await self._one(site, first, fault)
+                    await self._accepts_again()
+                    # Whoever was aimed at may not be who is meant any more.
+                    await self._one(site, second, await self._aimed(site, second, rng))
+                else:
+                    await self._two(site, (first, fault), (second, another))
+            else:
+                await self._one(site, first, fault)
             await self._accepts_again()
             await asyncio.sleep(rng.uniform(*_BETWEEN_S))
-            if time.monotonic() >= until_s or count == self.order.strikes_max:
-                return
 
-    async def _one(self, site: Site, strike: Strike, rng: random.Random, count: int) -> None:
-        nodes = await victims(site, strike.aim, rng)
-        fault: Fault = strike.kind.make(rng, nodes, strike.aim)
-        number = self.recording.next_fault()
-        self.say(f"{count}: {strike} {' '.join(nodes)}")
+    async def _two(self, site: Site, *faults: tuple[Strike, Fault]) -> None:
+        """At the same time; then there may be no majority for another leader."""
+        async with asyncio.TaskGroup() as group:
+            for strike, fault in faults:
+                fault.unseats = False
+                group.create_task(self._one(site, strike, fault))
+
+    async def _aimed(self, site: Site, strike: Strike, rng: random.Random) -> Fault:
+        return strike.kind.make(rng, await victims(site, strike.aim, rng), strike.aim)
+
+    async def _one(self, site: Site, strike: Strike, fault: Fault) -> None:
+        number, nodes = self.recording.next_fault(), fault.nodes
+        self.say(f"{number}: {strike} {' '.join(nodes)}")
         self.recording.add(
             r.FaultBegan, fault=number, fault_kind=fault.kind, nodes=nodes, unseats=fault.unseats
         )
@@ -156,7 +178,7 @@ class Run:
             evidence = {**await fault.confirm(site), "aim": str(strike.aim)}
             self.recording.add(r.FaultConfirmed, fault=number, evidence=evidence)
         except NotConfirmed as reason:
-            self.say(f"   not confirmed: {reason}")
+            self.say(f"   {number} not confirmed: {reason}")
         finally:
             await fault.end(site)
             self.recording.add(r.FaultEnded, fault=number)
@@ -201,15 +223,3 @@ def _accepted_since(recording: Recording, since_us: int) -> bool:
         ):
             return True
     return False
-
-
-def _commit() -> str:
-    """Of this tree; empty outside of one."""
-    told = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return told.stdout.strip()

@@ -130,7 +130,7 @@ def _add_changes(routes: APIRouter, surface: Surface) -> None:
             id=f"{environment}/{table}/{key}",
             json=orjson.dumps(body.model_dump(by_alias=True)),
         )
-        return await surface.act(request, asked, repeat_unknown=body.condition == "always")
+        return await surface.act(request, asked, repeat_unknown=False)
 
     @routes.delete(
         "/tables/{environment}/{table}/{key:path}", **answers(RowShape), openapi_extra={}

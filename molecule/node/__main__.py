@@ -15,7 +15,8 @@ import structlog
 import uvloop
 
 from molecule.config import NodeConfig
-from molecule.model.errors import BrokenInvariant, DamagedData, InvalidConfig
+from molecule.model.errors import BrokenInvariant, DamagedData, InvalidConfig, MoleculeError
+from molecule.node import endings
 from molecule.node.clock import wall_off_by
 from molecule.node.opening import Told, open_data
 from molecule.node.runtime import Runtime
@@ -89,7 +90,11 @@ async def _run(config: NodeConfig, told: Told) -> int:
         )
         return await _serve(runtime, ending)
     finally:
-        await opened.close()
+        try:
+            await opened.close()
+        except MoleculeError as error:
+            # The journal has all of it; the next life reads it from there.
+            _log.error("storage_not_closed", reason=error.message)
 
 
 def _worker_node(config: NodeConfig, told: Told, ending: _Ending) -> WorkerRuntime:
@@ -124,23 +129,13 @@ def main() -> int:
     try:
         return uvloop.run(_run(config, told))
     except _FOR_A_PERSON as error:
-        _say(config, error)
+        endings.say(config.id, error)
         return EXIT_CONFIG
     except BaseExceptionGroup as group:
-        configured, rest = group.split(_FOR_A_PERSON)
-        if configured is not None and rest is None:
-            for each in configured.exceptions:
-                _say(config, each)
-            return EXIT_CONFIG
-        _log.error("node_failed", exc_info=group)
-        return 1
+        return endings.code_of(config.id, group)
     except (Exception, BrokenInvariant) as error:  # noqa: BLE001  # logged once, here
         _log.error("node_failed", exc_info=error)
         return 1
-
-
-def _say(config: NodeConfig, error: BaseException) -> None:
-    print(f"molecule: node {config.id} cannot run: {error}", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

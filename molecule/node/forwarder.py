@@ -85,11 +85,15 @@ class Forwarder:
         self._wake.set()
         return await said.result
 
-    async def insist(self, commands: Commands, *, within_s: float) -> GroupResult:
+    async def insist(
+        self, commands: Commands, *, within_s: float, repeat_unknown: bool = True
+    ) -> GroupResult:
         """Again and again until there is an outcome, through elections, for at most `within_s`.
 
-        Raises `OutcomeUnknown` when any try ended unknown or was under way at the end, because a
-        later definite refusal does not undo an earlier try; else what the last try raised.
+        Not `repeat_unknown`: only while nothing happened. For what would undo the work of others
+        if it took effect once more. Raises `OutcomeUnknown` when any try ended unknown or was
+        under way at the end, because a later definite refusal does not undo an earlier try; else
+        what the last try raised.
         """
         unknown = False
         refused: MoleculeError = NoLeader("no node led in time")
@@ -100,7 +104,8 @@ class Forwarder:
                     try:
                         return await self.propose(commands)
                     except OutcomeUnknown:
-                        pass
+                        if not repeat_unknown:
+                            raise
                     except NoLeader as error:
                         unknown, refused = was_unknown, error
                     except MoleculeError as error:

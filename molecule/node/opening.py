@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from molecule import __version__
 from molecule.cluster.apply import StateMachine
@@ -47,6 +48,10 @@ class Opened:
     store: StateStore
     documents: DocumentStore
     machine: StateMachine
+
+    async def failed(self) -> NoReturn:
+        """Raise what broke the document store, once something did: only a new life mends it."""
+        raise await self.documents.failed()
 
     async def close(self) -> None:
         """Give everything back; the folder last, so that nobody else opens it too early."""

@@ -335,7 +335,7 @@ class Runtime:
                 group.create_task(self._members.membership.run(self._members.joining))
                 for part in (self._agent.run(), self._save(), self._watching.run()):
                     group.create_task(part)
-                for part in (self._volatile.run(), self._keeping.run()):
+                for part in (self._volatile.run(), self._keeping.run(), self._opened.failed()):
                     group.create_task(part)
                 group.create_task(self._payloads.repair(self._live_documents.lacking))
                 group.create_task(self._payloads.collect(self._live_documents.is_referenced))

@@ -30,10 +30,7 @@ class TableActions:
     async def put(
         self, actor: Actor, name: str, fields: Mapping[str, Any], *, within_s: float
     ) -> None:
-        """Write a row, if it is as `if` says; else `Conflict`.
-
-        With a condition it is said once only: a repeat would be refused because of the first one.
-        """
+        """Write a row, if it is as `if` says; else `Conflict`. `OutcomeUnknown` as it is."""
         policy.check(actor, Action.EDIT_TABLE)
         environment, table, key = name.split("/", 2)
         condition = str(fields.get("if", "always"))
@@ -63,10 +60,8 @@ class TableActions:
     ) -> None:
         said = c.EditTable(environment=environment, change=change, actor=wire.actor_to_wire(actor))
         commands = [c.Command(version=1, edit_table=said)]
-        if change.condition:
-            result = await self._forwarder.propose(commands)
-        else:
-            result = await self._forwarder.insist(commands, within_s=within_s)
+        # A second time it would take back what somebody wrote behind the first.
+        result = await self._forwarder.insist(commands, within_s=within_s, repeat_unknown=False)
         outcome = result.outcomes[0]
         if isinstance(outcome, Rejected):
             raise self._refused(environment, change, outcome)

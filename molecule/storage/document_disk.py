@@ -257,6 +257,7 @@ class DocumentDisk:
     def _opened(self) -> sqlite3.Connection:
         if self._path.stat().st_size == 0:
             raise DamagedData(f"{self._path} is empty; replace this node", path=str(self._path))
+        schema.write_journal_again(self._path)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         try:
             for setting in schema.settings():

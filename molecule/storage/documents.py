@@ -74,6 +74,7 @@ class DocumentStore:
         self._idle = asyncio.Event()
         self._idle.set()
         self._broken: MoleculeError | None = None
+        self._failed = asyncio.Event()
         self.damaged_total = 0
 
     @classmethod
@@ -104,6 +105,12 @@ class DocumentStore:
         await asyncio.to_thread(self._writer.shutdown)
         self._disk.close()
         self._lock.release()
+
+    async def failed(self) -> MoleculeError:
+        """Why nothing more can be kept here, as soon as that is so."""
+        while self._broken is None:
+            await self._failed.wait()
+        return self._broken
 
     # ---- keeping
 
@@ -227,6 +234,7 @@ class DocumentStore:
         if isinstance(error, MoleculeError) and not isinstance(error, StorageFull):
             # Nobody knows what a failed sync left behind, so nothing more is promised.
             self._broken = error
+            self._failed.set()
         for wish in wishes:
             if wish.done.cancelled():
                 continue

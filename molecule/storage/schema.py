@@ -164,6 +164,8 @@ def check(path: Path) -> None:
         )
     if path.stat().st_size == 0:
         raise DamagedData(f"{path} is empty; {_RESTORE}", path=str(path))
+    with storage_errors(path):
+        write_journal_again(path)
     with storage_errors(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
         version = _version(connection, path)
         fault = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -255,6 +257,24 @@ def told(path: Path, error: sqlite3.Error | OSError) -> MoleculeError:
         case _:
             what = "cannot be used"
     return DamagedData(f"{path} {what} (SQLite: {error})", path=str(path))
+
+
+def write_journal_again(path: Path) -> None:
+    """Make what stands in the journal of a database durable, before anybody reads it from there.
+
+    After a sync that failed the kernel takes pages for clean that never reached the disk: SQLite
+    would find its transactions in them, copy them over the database, and a loss of power would
+    leave half of that. Only new writes of the same bytes make a later sync true.
+    """
+    journal = path.with_name(f"{path.name}-wal")
+    if not journal.exists():
+        return
+    with journal.open("r+b", buffering=0) as file:
+        rest = memoryview(file.read())
+        file.seek(0)
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
 
 
 def sync_file(path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final, Self
 
 import httpx2
 
+from chaos.runner.links import Links
 from molecule.cli import local_files, local_process
 from molecule.cli.local import LocalCluster
 from molecule.cli.local_files import Layout, NodePlace
@@ -21,7 +22,6 @@ from molecule.cli.local_process import Member, ProcessMark
 from molecule.cli.waiting import until
 from molecule.model.execution import PARKED, TERMINAL
 from tests.cluster import processes
-from chaos.runner.links import Links
 from tests.cluster.patience import insisted, until_shown
 from tests.cluster.recorder import Recorder
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from molecule.cli.local_files import HOST
 from chaos.runner.links import Links
+from molecule.cli.local_files import HOST
 
 PATIENCE_S = 30.0
 

@@ -6,16 +6,15 @@ it, and a sum tells whether the runs proved anything.
 
 import itertools
 import logging
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from pathlib import Path
 
 import structlog
 
+from chaos.commit import commit
 from tests.simulation.minimise import minimise
 from tests.simulation.options import VOTER_COUNTS
 from tests.simulation.setups import Setup
@@ -93,7 +92,7 @@ def explain(report: Report, setup: Setup, *, minimises: bool = True) -> str:
         faults = minimise(report, lambda fewer: setup.run(report.seed, fewer))
     lines = [
         str(report.violation),
-        f"seed {report.seed}, commit {_commit()}",
+        f"seed {report.seed}, commit {commit()[:7]}",
         f"replay: {setup.command(report.seed)}",
         f"{len(faults)} of {len(report.plan)} faults are enough:",
         *(f"  {fault}" for fault in faults),
@@ -141,14 +140,3 @@ def run_many(first_seed: int, total_faults: int, *, faults: int, processes: int)
             yield total
         for future in running:
             future.cancel()
-
-
-def _commit() -> str:
-    found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return found.stdout.strip() or "unknown"

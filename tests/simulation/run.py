@@ -9,9 +9,12 @@ printed with the command that replays it, and the exit code says whether there w
 """
 
 import argparse
+import json
 import secrets
 import sys
+from pathlib import Path
 
+from chaos.commit import commit
 from tests.simulation.campaign import explain, hush, run_many
 from tests.simulation.setups import ROWS, Setup
 
@@ -40,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-minimise", action="store_true", help="keep the whole fault list")
     parser.add_argument("--total-faults", type=int, help="run fresh seeds until so many struck")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="write what the fresh seeds came to to a file")
     return parser
 
 
@@ -89,6 +93,17 @@ def _many(asked: argparse.Namespace) -> int:
         sys.stderr.write(f"\r{total.faults} of {asked.total_faults} faults")
         sys.stderr.flush()
     _say("", str(total))
+    if asked.json is not None and total is not None:
+        figures = {
+            "commit": commit(),
+            "first_seed": first_seed,
+            "runs": total.runs,
+            "faults": total.faults,
+            "leader_changes": total.leader_changes,
+            "cpu_s": round(total.cpu_s),
+            "violations": len(total.failures),
+        }
+        asked.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 1 if told else 0
 
 

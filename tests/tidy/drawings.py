@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from chaos.report.record import reliability
 from molecule.component import registry
 from molecule.component.registry import Component
 from molecule.component.spec import ConnectorSpec, Field, FieldKind, Spec
@@ -93,6 +94,7 @@ DRAWINGS: Final[Mapping[str, Callable[[], str]]] = {
     "limits": limits,
     "components": components,
     "performance": performance,
+    "reliability": reliability,
     "performance-slower-machine": partial(performance, "performance-slower-machine"),
 }
 

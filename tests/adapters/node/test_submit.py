@@ -96,7 +96,7 @@ async def test_later_part_of_a_large_call_that_fails_is_refused_alone(node: OneN
             raise OutcomeUnknown("nobody knows")
         return await insist(commands, within_s=within_s)
 
-    node.forwarder.insist = once  # type: ignore[method-assign]
+    node.forwarder.insist = once  # type: ignore[assignment]
     answers, _ = await door.submit(ADMIN, a_request("k1", "k2", "k3"), within_s=WITHIN_S)
     assert [type(answer.refusal) for answer in answers] == [NoneType, NoneType, OutcomeUnknown]
     assert said == [2, 1]

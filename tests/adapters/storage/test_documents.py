@@ -241,6 +241,8 @@ async def test_failed_sync_is_reported_again_and_for_good(
     with pytest.raises(DamagedData, match="Input/output error"):
         await store.put(SMALL)
     assert await store.has([digest_of(LARGE)]) == frozenset()
+    # Whoever owns the store hears of it, and can begin anew.
+    assert "Input/output error" in (await store.failed()).message
 
 
 async def refusal(folder: Path) -> str:

@@ -234,6 +234,19 @@ async def test_cancel_is_not_repeated_when_its_outcome_is_unknown(
     assert len(door.calls) == 1
 
 
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_a_row_is_not_changed_again_when_its_outcome_is_unknown(
+    http: httpx2.AsyncClient, door: FakeDoor, method: str
+) -> None:
+    # A second time it would take back what somebody wrote behind the first.
+    door.troubles.append(OutcomeUnknown("the link broke"))
+    body = {"json": {"value": 1}} if method == "PUT" else {}
+    answer = await http.request(method, "/api/v1/tables/dev/orders/a", **body)  # type: ignore[arg-type]
+
+    assert (answer.status_code, answer.json()["definite"]) == (504, False)
+    assert len(door.calls) == 1
+
+
 @pytest.mark.parametrize("action", ["release", "fail"])
 async def test_second_chance_is_not_repeated_when_its_outcome_is_unknown(
     http: httpx2.AsyncClient, door: FakeDoor, action: str

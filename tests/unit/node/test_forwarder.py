@@ -99,6 +99,18 @@ async def test_insisting_survives_an_election_and_an_unknown_outcome() -> None:
     assert (result.index, cluster.remote) == (9, [1, 1, 1])
 
 
+async def test_what_must_not_take_effect_twice_is_said_again_only_while_nothing_happened() -> None:
+    cluster = Cluster("n2")
+    cluster.forwarder.leader_changed()
+    cluster.fails = [NoLeader("deposed"), OutcomeUnknown("link broke")]
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(cluster.forwarder.run())
+        with pytest.raises(OutcomeUnknown):
+            await cluster.forwarder.insist([a_command()], within_s=30, repeat_unknown=False)
+        running.cancel()
+    assert cluster.remote == [1, 1]
+
+
 async def test_without_a_leader_nothing_is_said_and_the_refusal_is_definite() -> None:
     cluster = Cluster(None)
     with pytest.raises(NoLeader) as refused:

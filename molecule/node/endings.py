@@ -1,0 +1,43 @@
+"""How a life of a node process that broke off ends: with words for a person, or to be begun anew.
+
+What a person must mend is wrong at every start, too. A disk that failed may be well again: the next
+life looks at all that is there, and refuses to begin when it is not.
+"""
+
+import sys
+from collections.abc import Iterator
+
+import structlog
+
+from molecule.model.errors import DamagedData, InvalidConfig
+from molecule.serve import EXIT_CONFIG
+
+_log = structlog.get_logger()
+
+
+def code_of(node: str, group: BaseExceptionGroup[BaseException]) -> int:
+    """The exit code; what happened is told before."""
+    leaves = list(_leaves(group))
+    if all(isinstance(each, InvalidConfig) for each in leaves):
+        for each in leaves:
+            say(node, each)
+        return EXIT_CONFIG
+    if all(isinstance(each, DamagedData) for each in leaves):
+        _log.error("storage_failed", reason="; ".join(str(each) for each in leaves))
+    else:
+        _log.error("node_failed", exc_info=group)
+    return 1
+
+
+def say(node: str, error: BaseException) -> None:
+    """Tell a person what to mend, where the node's output goes."""
+    print(f"molecule: node {node} cannot run: {error}", file=sys.stderr)  # noqa: T201
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors of a group, however deep."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
