@@ -14,3 +14,9 @@ def commit() -> str:
         check=False,
     )
     return told.stdout.strip()
+
+
+def short(told: str) -> str:
+    """For people: 12 digits, and whether the tree was changed."""
+    digits, _, mark = told.partition("-")
+    return f"{digits[:12] or 'unknown'}{' and changes' if mark else ''}"

@@ -38,6 +38,7 @@ class Syncs:
     mark: str
     """How its record marks a call that was changed."""
     seconds: float
+    hits_within_s: float = _HIT_WITHIN_S
     _record: Path | None = None
     _tracer: asyncio.subprocess.Process | None = None
 
@@ -61,7 +62,7 @@ class Syncs:
             return self._changed() or None
 
         try:
-            await until(look, what="a sync that was changed", within_s=_HIT_WITHIN_S)
+            await until(look, what="a sync that was changed", within_s=self.hits_within_s)
         except NotInTime as error:
             raise NotConfirmed(str(error)) from None
         await asyncio.sleep(self.seconds)

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from chaos.commit import short
+
 _WIDTH: Final = 1100
 _HEIGHT: Final = 180
 _BAND: Final = 14
@@ -40,7 +42,7 @@ def page(figures: dict[str, Any]) -> str:
     verdict = "passed" if figures["passed"] else "failed"
     began = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(figures["began_wall_ms"] / 1000))
     about = (
-        f"seed {figures['seed']} · commit {figures['commit'][:12] or 'unknown'} · "
+        f"seed {figures['seed']} · commit {short(figures['commit'])} · "
         f"{figures['voters']} voters · {figures['workload']} · {began} · "
         f"{figures['lasted_ms'] / 1000:.0f} s · Molecule {figures['software']}, "
         f"Python {figures['python']}"

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from chaos.commit import short
+
 ROOT: Final = Path(__file__).parents[2]
 RECORD: Final = ROOT / "docs" / "reference" / "reliability.json"
 _OF_A_RUN: Final = ("passed", "seed", "commit", "voters", "workload", "lasted_ms", "counts")
@@ -73,7 +75,7 @@ def reliability() -> str:
 
 def _simulations(record: Mapping[str, Any]) -> list[str]:
     rows = [
-        f"| {one['commit'][:12]} | {one['first_seed']} | {one['runs']:,} | {one['faults']:,} "
+        f"| {short(one['commit'])} | {one['first_seed']} | {one['runs']:,} | {one['faults']:,} "
         f"| {one['leader_changes']:,} | {one['violations']} |"
         for one in record.get("simulations", ())
     ]
@@ -87,13 +89,13 @@ def _crash_points(record: Mapping[str, Any]) -> list[str]:
         f"| {one['script']} | {one['points']} | {one['judged']} | {len(one['violations'])} |"
         for one in told["scripts"]
     ]
-    head = f"| crash points at commit {told['commit'][:12]} | points | states | violations |"
+    head = f"| crash points at commit {short(told['commit'])} | points | states | violations |"
     return [head, "|---|---|---|---|", *rows, ""]
 
 
 def _runs(record: Mapping[str, Any]) -> list[str]:
     runs = [
-        f"| {one['commit'][:12]} | {one['seed']} | {one['voters']} | {one['counts']['faults']} "
+        f"| {short(one['commit'])} | {one['seed']} | {one['voters']} | {one['counts']['faults']} "
         f"| {one['counts']['submissions']:,} | {one['counts']['moved_executions']} "
         f"| {one['counts']['late_words']} | {'passed' if one['passed'] else 'failed'} |"
         for one in record.get("runs", ())

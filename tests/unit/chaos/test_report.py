@@ -4,6 +4,7 @@ import itertools
 import json
 from html.parser import HTMLParser
 
+from chaos.commit import short
 from chaos.history import History
 from chaos.report import figures
 from chaos.report.page import page
@@ -93,3 +94,9 @@ def test_words_of_a_run_are_text_and_no_markup() -> None:
     found = {**told(good(3)), "trouble": ["<script>alert(1)</script>"]}
 
     assert "<script>" not in page(found)
+
+
+def test_a_tree_that_was_changed_is_not_told_as_its_commit() -> None:
+    assert short("d944731e35f658da7df8fecb4dcb7887a19f36a2") == "d944731e35f6"
+    assert short("d944731e35f658da7df8fecb4dcb7887a19f36a2-dirty") == "d944731e35f6 and changes"
+    assert short("") == "unknown"
