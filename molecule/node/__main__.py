@@ -132,7 +132,7 @@ def main() -> int:
         endings.say(config.id, error)
         return EXIT_CONFIG
     except BaseExceptionGroup as group:
-        return endings.code_of(config.id, group)
+        return EXIT_CONFIG if endings.is_for_a_person(config.id, group) else 1
     except (Exception, BrokenInvariant) as error:  # noqa: BLE001  # logged once, here
         _log.error("node_failed", exc_info=error)
         return 1

@@ -10,23 +10,22 @@ from collections.abc import Iterator
 import structlog
 
 from molecule.model.errors import DamagedData, InvalidConfig
-from molecule.serve import EXIT_CONFIG
 
 _log = structlog.get_logger()
 
 
-def code_of(node: str, group: BaseExceptionGroup[BaseException]) -> int:
-    """The exit code; what happened is told before."""
+def is_for_a_person(node: str, group: BaseExceptionGroup[BaseException]) -> bool:
+    """True when starting again would end the same way; what happened is told."""
     leaves = list(_leaves(group))
     if all(isinstance(each, InvalidConfig) for each in leaves):
         for each in leaves:
             say(node, each)
-        return EXIT_CONFIG
+        return True
     if all(isinstance(each, DamagedData) for each in leaves):
         _log.error("storage_failed", reason="; ".join(str(each) for each in leaves))
     else:
         _log.error("node_failed", exc_info=group)
-    return 1
+    return False
 
 
 def say(node: str, error: BaseException) -> None:

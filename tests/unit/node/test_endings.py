@@ -4,7 +4,6 @@ import pytest
 
 from molecule.model.errors import DamagedData, InvalidConfig
 from molecule.node import endings
-from molecule.serve import EXIT_CONFIG
 
 
 def group(*errors: Exception) -> BaseExceptionGroup[BaseException]:
@@ -14,16 +13,15 @@ def group(*errors: Exception) -> BaseExceptionGroup[BaseException]:
 
 def test_a_disk_that_fails_while_the_node_runs_is_looked_at_by_the_next_life() -> None:
     # Found by runs with faults: one sync that failed stopped the node until a person came.
-    assert endings.code_of("n1", group(DamagedData("could not be synced"))) == 1
+    assert not endings.is_for_a_person("n1", group(DamagedData("could not be synced")))
 
 
 def test_what_is_wrong_at_every_start_is_said_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    code = endings.code_of("n1", group(InvalidConfig("the certificate is of another node")))
+    assert endings.is_for_a_person("n1", group(InvalidConfig("the certificate is of another node")))
 
-    assert code == EXIT_CONFIG
     told = capsys.readouterr().err
     assert told == "molecule: node n1 cannot run: the certificate is of another node\n"
 
 
 def test_anything_else_is_started_again() -> None:
-    assert endings.code_of("n1", group(InvalidConfig("a"), ValueError("b"))) == 1
+    assert not endings.is_for_a_person("n1", group(InvalidConfig("a"), ValueError("b")))
