@@ -43,7 +43,7 @@ class Cut:
 
         try:
             await until(
-                look, what="bytes that a cut held", within_s=self.hits_within_s, pause_s=0.05
+                look, what="something that a cut held", within_s=self.hits_within_s, pause_s=0.05
             )
         except NotInTime as error:
             raise NotConfirmed(f"{error}: {self._held(site)}") from None
@@ -54,7 +54,7 @@ class Cut:
             self._cut(site)
         await asyncio.sleep(self.seconds / self.flaps)
         held = sum(self._held(site).values())
-        return {"bytes_held": held, "links": len(self.pairs), "seconds": self.seconds}
+        return {"bytes_and_callers_held": held, "links": len(self.pairs), "seconds": self.seconds}
 
     async def end(self, site: Site) -> None:
         """Let everything through that waited."""

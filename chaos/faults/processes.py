@@ -1,6 +1,7 @@
 """Processes that are killed, stopped or frozen; what confirms it is the table of processes."""
 
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -85,7 +86,8 @@ class KillRole:
         found = site.members(self.nodes[0], self.role)
         if found:
             self._pid = found[0].pid
-            os.kill(self._pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
 
     async def confirm(self, site: Site) -> dict[str, Any]:
         """It is gone and another one is there."""
@@ -147,7 +149,9 @@ class Freeze:
     def _send(self, site: Site, number: signal.Signals) -> None:
         for node in self.nodes:
             for member in site.members(node, self.role):
-                os.kill(member.pid, number)
+                # One that ends by itself meanwhile needs no signal.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(member.pid, number)
 
 
 def _leads(aim: Aim) -> bool:

@@ -25,6 +25,8 @@ def of(history: History, verdict: Verdict, trouble: tuple[str, ...] = ()) -> dic
     """All figures of a run."""
     header = history.header
     faults = [_fault(history, fault) for fault in history.faults]
+    for fault in faults:
+        fault["is_alone"] = not any(_meet(fault, other) for other in faults if other is not fault)
     return {
         "passed": verdict.has_passed and not trouble,
         "seed": header.seed,
@@ -69,6 +71,15 @@ def _fault(history: History, fault: Fault) -> dict[str, Any]:
     }
 
 
+def _meet(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two faults were there at the same time; one without an end lasts for ever."""
+    ends = [
+        float("inf") if each["lasted_ms"] is None else each["began_ms"] + each["lasted_ms"]
+        for each in (one, other)
+    ]
+    return bool(max(one["began_ms"], other["began_ms"]) <= min(ends))
+
+
 def _accepted(history: History) -> list[int]:
     """When submissions were answered as accepted, in order."""
     return sorted(
@@ -99,7 +110,7 @@ def _new_leader(history: History, fault: Fault) -> int | None:
 
 
 def _kinds(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By kind and aim: how many, and the median and the largest of what they cost."""
+    """By kind and aim: how many, and the median and the largest of what they cost alone."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for fault in faults:
         groups.setdefault((fault["kind"], fault["aim"]), []).append(fault)
@@ -109,8 +120,10 @@ def _kinds(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "aim": aim,
             "count": len(group),
             "confirmed": sum(fault["is_confirmed"] for fault in group),
-            "outage_ms": _spread([fault["outage_ms"] for fault in group]),
-            "new_leader_ms": _spread([fault["new_leader_ms"] for fault in group]),
+            **{
+                name: _spread([fault[name] for fault in group if fault["is_alone"]])
+                for name in ("outage_ms", "new_leader_ms")
+            },
         }
         for (kind, aim), group in sorted(groups.items())
     ]

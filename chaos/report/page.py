@@ -70,7 +70,7 @@ def page(figures: dict[str, Any]) -> str:
             (
                 "<p>Outage: the longest time around the fault in which nothing was accepted by any "
                 "node. New leader: until another node led, where the leader was a victim. One dot "
-                "for each fault.</p>"
+                "for each fault that struck alone.</p>"
             ),
             _kinds(figures["kinds"]),
             "<h2>Faults</h2>",

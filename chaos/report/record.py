@@ -7,6 +7,7 @@ what came out of a run is written, each with the commit that it was a run of.
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -44,22 +45,25 @@ def _read(path: Path) -> Any:
 
 
 def _kinds(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """All faults of all runs by kind, victim and number of voters."""
+    """All faults of all runs by kind and victim; what they cost where they were alone."""
+    counts: Counter[tuple[str, str]] = Counter()
     groups: dict[tuple[str, str], dict[str, list[int]]] = {}
     for report in reports:
         for fault in report["faults"]:
             if not fault["is_confirmed"]:
                 continue
+            counts[fault["kind"], fault["aim"]] += 1
             group = groups.setdefault(
                 (fault["kind"], fault["aim"]), {"outage_ms": [], "new_leader_ms": []}
             )
             for name, values in group.items():
-                if fault[name] is not None:
+                if fault[name] is not None and fault["is_alone"]:
                     values.append(fault[name])
     return [
         {
             "kind": kind,
             "aim": aim,
+            "count": counts[kind, aim],
             **{name: sorted(values) for name, values in group.items()},
         }
         for (kind, aim), group in sorted(groups.items())
@@ -101,7 +105,7 @@ def _runs(record: Mapping[str, Any]) -> list[str]:
         for one in record.get("runs", ())
     ]
     kinds = [
-        f"| {one['kind'].replace('_', ' ')} | {one['aim']} | {len(one['outage_ms'])} "
+        f"| {one['kind'].replace('_', ' ')} | {one['aim']} | {one['count']} "
         f"| {_spread(one['outage_ms'])} | {_spread(one['new_leader_ms'])} |"
         for one in record.get("kinds", ())
     ]

@@ -29,6 +29,8 @@ class Relay:
         self.bytes_passed = 0
         self.bytes_held = 0
         """Of what arrived while the link was cut."""
+        self.callers_held = 0
+        """Connections that were dialled while the link was cut."""
 
     def listen(self) -> str:
         """Start listening; the address to dial."""
@@ -75,6 +77,8 @@ class Relay:
         reader, writer = await asyncio.open_connection(sock=caller)
         onward: asyncio.StreamWriter | None = None
         try:
+            if not self._open.is_set():
+                self.callers_held += 1
             await self._open.wait()
             back, onward = await asyncio.open_connection(*self._upstream)
             async with asyncio.TaskGroup() as group:
@@ -142,8 +146,9 @@ class Links:
         return self._relays[one, other].bytes_passed + self._relays[other, one].bytes_passed
 
     def held(self, one: str, other: str) -> int:
-        """Bytes between two nodes that a cut stopped so far: shows that it hit something."""
-        return self._relays[one, other].bytes_held + self._relays[other, one].bytes_held
+        """Bytes and callers that a cut between two nodes stopped: shows that it hit something."""
+        relays = self._relays[one, other], self._relays[other, one]
+        return sum(relay.bytes_held + relay.callers_held for relay in relays)
 
     async def close(self) -> None:
         """Close every relay and drop all connections."""

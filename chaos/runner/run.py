@@ -180,8 +180,17 @@ class Run:
         except NotConfirmed as reason:
             self.say(f"   {number} not confirmed: {reason}")
         finally:
-            await fault.end(site)
+            await self._heal(site, fault, number)
             self.recording.add(r.FaultEnded, fault=number)
+
+    async def _heal(self, site: Site, fault: Fault, number: int) -> None:
+        """What cannot be healed is told; the run goes on, and its end looks at everything."""
+        try:
+            await fault.end(site)
+        except Exception as error:  # noqa: BLE001  # a node that stays away is a finding
+            text = f"fault {number} ({fault.kind}) is not healed: {_words(error)}"
+            self.trouble.append(text)
+            self.say(text)
 
     async def _accepts_again(self) -> None:
         """Wait until a submission was sent and accepted behind the fault."""
@@ -203,6 +212,13 @@ class Run:
                     if line.get("msg") == "leadership_gained":
                         self.recording.add(r.Led, node=node, term=line["term"], epoch=line["epoch"])
             await asyncio.sleep(_LOOK_S)
+
+
+def _words(error: BaseException) -> str:
+    """The errors of a group, however deep, or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_words(each) for each in error.exceptions)
+    return f"{type(error).__name__}: {error}"
 
 
 def fresh_seed() -> int:

@@ -83,9 +83,23 @@ async def test_a_cut_holds_what_comes_and_lets_it_through_afterwards(site: Site)
 
     evidence = await cut.confirm(site)
 
-    assert evidence["bytes_held"] == 2
+    assert evidence["bytes_and_callers_held"] == 2
     await cut.end(site)
     assert await reader.readexactly(2) == b"bc"
+    writer.close()
+
+
+async def test_a_caller_who_dials_across_a_cut_is_seen(site: Site) -> None:
+    (address,) = site.down
+    cut = Cut("isolate", ("n1",), False, (("n1", "n2"),), 0.0)
+    await cut.begin(site)
+    reader, writer = await asyncio.open_connection(*address.split(":"))
+
+    assert (await cut.confirm(site))["bytes_and_callers_held"] == 1
+
+    await cut.end(site)
+    writer.write(b"a")
+    assert await reader.readexactly(1) == b"a"
     writer.close()
 
 

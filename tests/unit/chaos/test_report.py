@@ -69,6 +69,18 @@ def test_a_new_leader_is_told_where_the_old_one_was_the_victim() -> None:
     assert [fault["new_leader_ms"] for fault in faults] == [10, 10, None, None]
 
 
+def test_the_cost_of_faults_that_struck_together_is_nobodys() -> None:
+    found = told(good(3))
+    faults, kinds = found["faults"], found["kinds"]
+
+    assert isinstance(faults, list)
+    assert isinstance(kinds, list)
+    assert [fault["is_alone"] for fault in faults] == [True, True, False, False]
+    costs = {kind["kind"]: kind["outage_ms"] for kind in kinds}
+    assert costs["freeze"] is None
+    assert costs["kill"]["all"] == [faults[0]["outage_ms"]]
+
+
 def test_the_page_is_whole_and_fetches_nothing() -> None:
     found = told(good(3))
     reader = Reader()
