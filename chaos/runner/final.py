@@ -7,6 +7,7 @@ under way, for answers of different nodes are compared.
 import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from chaos import records as r
@@ -44,7 +45,7 @@ async def read_all(site: Site, recording: Recording) -> None:
     """Probes, states, books and timelines, as every node tells them."""
     stories: dict[str, dict[str, Any]] = {}
     for node in site.nodes:
-        status = await _insisted(lambda node=node: site.get(node, "/api/v1/cluster"))  # type: ignore[misc]
+        status = await _insisted(partial(site.get, node, "/api/v1/cluster"))
         if status is None:
             recording.add(r.Probed, node=node, answered=False)
             continue
@@ -95,7 +96,7 @@ async def _shown(site: Site, node: str) -> list[dict[str, Any]]:
     listed = await _pages(site, node, "/api/v1/executions")
     names = [row["id"] for row in listed]
     return await _each(
-        names, lambda name: _insisted(lambda: site.get(node, f"/api/v1/executions/{name}"))
+        names, lambda name: _insisted(partial(site.get, node, f"/api/v1/executions/{name}"))
     )
 
 
@@ -126,7 +127,7 @@ async def _pages(site: Site, node: str, path: str) -> list[dict[str, Any]]:
     cursor = ""
     while True:
         query = {"limit": _PAGE, **({"cursor": cursor} if cursor else {})}
-        page = await _insisted(lambda query=query: site.get(node, path, **query))  # type: ignore[misc]
+        page = await _insisted(partial(site.get, node, path, **query))
         if page is None:
             raise RuntimeError(f"{node} does not tell {path}")
         found += page["items"]

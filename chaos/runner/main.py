@@ -12,7 +12,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -70,14 +70,14 @@ def run(argv: Sequence[str]) -> int:
     )
 
 
-def _names(known: tuple[str, ...]) -> "type[str]":
+def _names(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
     def read(text: str) -> tuple[str, ...]:
         names = tuple(text.split(","))
         if unknown := [name for name in names if name not in known]:
             raise argparse.ArgumentTypeError(f"no {unknown[0]}; there are {', '.join(known)}")
         return names
 
-    return read  # type: ignore[return-value]
+    return read
 
 
 def _run(

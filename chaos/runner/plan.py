@@ -3,9 +3,12 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from chaos.faults.fault import Aim, FaultKind
 from chaos.faults.kinds import KINDS
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +32,5 @@ def strikes(rng: random.Random, names: Sequence[str]) -> Iterator[Strike]:
         turn += 1
 
 
-def _shuffled(rng: random.Random, items: Sequence) -> list:  # type: ignore[type-arg]
+def _shuffled(rng: random.Random, items: Sequence[_T]) -> list[_T]:
     return rng.sample(items, len(items))
