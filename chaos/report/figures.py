@@ -94,7 +94,8 @@ def _outage(history: History, began_ms: int, ended_ms: int) -> int:
     until_ms = min([ended_ms + _BEHIND_MS, *(other for other in others if other > began_ms)])
     first = max(0, bisect_left(accepted, began_ms) - 1)
     last = bisect_right(accepted, until_ms)
-    around = accepted[first : last + 1]
+    # Silence that goes on behind the last instant is the next fault's, or nobody's.
+    around = [*accepted[first:last], until_ms]
     gaps = (later - earlier for earlier, later in itertools.pairwise(around))
     return max(gaps, default=0)
 
