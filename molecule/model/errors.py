@@ -17,6 +17,7 @@
         ChangeInProgress · LearnerBehind · LeadershipMoving  (definite)
         OutcomeUnknown · DeadlineExceeded                    (not definite)
       DamagedData                the operator: a file is corrupt, foreign, newer or locked
+        DiskFailed               the disk answered with an error; a start may show that all is well
       StepError                  the process designer; its class is an `ErrorClass`
 
 `definite` tells whether we know that nothing happened; the root does not, for it is what nobody
@@ -297,6 +298,10 @@ class DamagedData(MoleculeError):
 
     code = "damaged_data"
     definite = True
+
+
+class DiskFailed(DamagedData):
+    """A disk answered with an error. What it holds may be whole: the next start looks at it."""
 
 
 class StepError(MoleculeError):

@@ -15,7 +15,7 @@ import structlog
 import uvloop
 
 from molecule.config import NodeConfig
-from molecule.model.errors import BrokenInvariant, DamagedData, InvalidConfig, MoleculeError
+from molecule.model.errors import BrokenInvariant, MoleculeError
 from molecule.node import endings
 from molecule.node.clock import wall_off_by
 from molecule.node.opening import Told, open_data
@@ -27,8 +27,6 @@ from molecule.telemetry import logs
 _log = structlog.get_logger()
 
 _PR_SET_PDEATHSIG = 1
-_FOR_A_PERSON = (InvalidConfig, DamagedData)
-"""What starting again does not mend."""
 
 
 class _Ending:
@@ -128,7 +126,7 @@ def main() -> int:
     gc.set_threshold(10_000, 5, 2_000)
     try:
         return uvloop.run(_run(config, told))
-    except _FOR_A_PERSON as error:
+    except endings.FOR_A_PERSON as error:
         endings.say(config.id, error)
         return EXIT_CONFIG
     except BaseExceptionGroup as group:

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from molecule.model.errors import DamagedData, MoleculeError, StorageFull
+from molecule.model.errors import DamagedData, DiskFailed, MoleculeError, StorageFull
 from molecule.storage import row_sums
 
 SUMS_VERSION: Final = 2
@@ -236,7 +236,8 @@ def told(path: Path, error: sqlite3.Error | OSError) -> MoleculeError:
     if isinstance(error, OSError):
         if error.errno in _FULL:
             return StorageFull(f"the disk of {path} is full", path=str(path))
-        return DamagedData(f"{path} cannot be used: {error.strerror or error}", path=str(path))
+        kind = DiskFailed if error.errno == errno.EIO else DamagedData
+        return kind(f"{path} cannot be used: {error.strerror or error}", path=str(path))
     code = getattr(error, "sqlite_errorcode", 0)
     if code == sqlite3.SQLITE_IOERR_SHMSIZE:
         # The shared memory beside the WAL could not grow: nothing was written yet.
@@ -254,6 +255,7 @@ def told(path: Path, error: sqlite3.Error | OSError) -> MoleculeError:
             what = f"is corrupt; {_RESTORE}"
         case sqlite3.SQLITE_IOERR:
             what = "could not be read or synced; check the disk before this node is started again"
+            return DiskFailed(f"{path} {what} (SQLite: {error})", path=str(path))
         case _:
             what = "cannot be used"
     return DamagedData(f"{path} {what} (SQLite: {error})", path=str(path))

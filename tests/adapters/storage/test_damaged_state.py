@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from molecule.config import Limits
-from molecule.model.errors import DamagedData
+from molecule.model.errors import DamagedData, DiskFailed
 from molecule.storage import schema
 from molecule.storage.state_store import StateStore
 from tests.adapters.storage.builders import a_mark, a_payload, a_row, marked
@@ -186,8 +186,8 @@ async def test_failed_flush_is_reported_again_and_for_good(
     store.stage(marked(1))
     with monkeypatch.context() as patch:
         patch.setattr(store, "_write", failing)
-        with pytest.raises(DamagedData, match="could not be read or synced"):
+        with pytest.raises(DiskFailed, match="could not be read or synced"):
             await store.flush()
-    with pytest.raises(DamagedData, match="could not be read or synced"):
+    with pytest.raises(DiskFailed, match="could not be read or synced"):
         await store.flush()
     await store.close()
