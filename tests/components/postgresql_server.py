@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from molecule.cli.waiting import until
@@ -58,12 +59,21 @@ class Server:
         await until(self._answers, what="PostgreSQL answers", within_s=60)
 
     async def kill(self) -> None:
-        """As a power cut would: no goodbye to anybody."""
-        if self.process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.kill()
-            await self.process.wait()
-            self.process = None
+        """As a power cut would: no goodbye to anybody.
+
+        The processes that serve connections first: they would go on until they noticed by
+        themselves that the one that started them is gone.
+        """
+        if self.process is None:
+            return
+        with contextlib.suppress(psutil.NoSuchProcess):
+            first = psutil.Process(self.process.pid)
+            first.suspend()  # so that it starts no others meanwhile
+            for each in (*first.children(recursive=True), first):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
+        await self.process.wait()
+        self.process = None
 
     async def run(self, *statements: str) -> list[list[Any]]:
         """Each statement's rows, as another client of the database."""
