@@ -5,6 +5,7 @@ What confirms it is strace's own record, which marks each call that it changed.
 
 import asyncio
 import contextlib
+import os
 import random
 import shutil
 import signal
@@ -47,7 +48,8 @@ class Syncs:
         found = site.members(self.nodes[0], "node")
         if not found:
             return
-        _, name = tempfile.mkstemp(prefix="molecule-syncs-")
+        descriptor, name = tempfile.mkstemp(prefix="molecule-syncs-")
+        os.close(descriptor)
         self._record = Path(name)
         arguments = ["-f", "-qq", "-o", name, "-e", f"trace={_CALLS}"]
         arguments += ["-e", f"inject={_CALLS}:{self.change}", "-p", str(found[0].pid)]

@@ -57,6 +57,11 @@ class FaultKind:
     """Why it cannot be made on this machine; empty: it can."""
 
 
+def may_strike_together(one: Fault, other: Fault) -> bool:
+    """Not at the same node, and not by the same means: one would confirm or heal the other."""
+    return not set(one.nodes) & set(other.nodes) and type(one) is not type(other)
+
+
 async def victims(site: Site, aim: Aim, rng: random.Random) -> tuple[str, ...]:
     """The nodes that an aim means right now."""
     leader = await site.leader()

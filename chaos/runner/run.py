@@ -18,7 +18,7 @@ from typing import Final
 from chaos import records as r
 from chaos.commit import commit
 from chaos.declared import Bounds, DeclaredProcess, Demands, Header
-from chaos.faults.fault import Fault, NotConfirmed, victims
+from chaos.faults.fault import Fault, NotConfirmed, may_strike_together, victims
 from chaos.history import History
 from chaos.records import Outcome, Phase
 from chaos.runner import disks, final, usage
@@ -145,13 +145,13 @@ class Run:
             if rng.random() < _PAIRS and count != self.order.strikes_max:
                 second, count = next(plan), count + 1
                 another = await self._aimed(site, second, rng)
-                if set(fault.nodes) & set(another.nodes):
+                if may_strike_together(fault, another):
+                    await self._two(site, (first, fault), (second, another))
+                else:
                     await self._one(site, first, fault)
                     await self._accepts_again()
                     # Whoever was aimed at may not be who is meant any more.
                     await self._one(site, second, await self._aimed(site, second, rng))
-                else:
-                    await self._two(site, (first, fault), (second, another))
             else:
                 await self._one(site, first, fault)
             await self._accepts_again()

@@ -3,9 +3,13 @@
 import itertools
 import random
 
-from chaos.faults.fault import Aim
+from chaos.faults.at_target import Moody
+from chaos.faults.fault import Aim, may_strike_together
 from chaos.faults.kinds import KINDS
+from chaos.faults.network import Cut
+from chaos.faults.processes import Kill
 from chaos.runner.plan import strikes
+from chaos.runner.target import Mood
 from chaos.workloads import all as workloads
 from chaos.workloads.workload import repository
 from molecule.component.registry import discover
@@ -29,6 +33,18 @@ def test_each_round_has_every_kind_and_few_rounds_have_every_aim() -> None:
     assert {one.kind.name for one in found[: len(KINDS)]} == set(KINDS)
     for kind in KINDS.values():
         assert {one.aim for one in found if one.kind is kind} == set(kind.aims)
+
+
+def test_faults_that_would_confirm_or_heal_each_other_do_not_strike_together() -> None:
+    one = Cut("isolate", ("n1",), False, (), 1.0)
+    other = Cut("isolate", ("n2",), False, (), 1.0)
+    fails, slow = Moody("fails", Mood(fails=1.0), 1.0), Moody("slow", Mood(delay_s=1.0), 1.0)
+
+    assert not may_strike_together(one, other)
+    assert not may_strike_together(fails, slow)
+    assert not may_strike_together(one, Kill(("n1",), False, 0.0))
+    assert may_strike_together(one, Kill(("n2",), False, 0.0))
+    assert may_strike_together(one, fails)
 
 
 def test_leaders_and_followers_with_work_are_among_the_victims() -> None:
