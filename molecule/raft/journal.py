@@ -158,6 +158,11 @@ class Journal:
         return needed <= self._bounds.segment_bytes - begun
 
     @property
+    def is_crowded(self) -> bool:
+        """Whether the configurations since the last snapshot fill half of a new segment."""
+        return 2 * len(_opening(self.log.configurations, 0)) > self._bounds.segment_bytes
+
+    @property
     def is_at_end(self) -> bool:
         """Whether not even a mark, a doubt and the configurations fit into the segment in use."""
         current = self._segments[-1]

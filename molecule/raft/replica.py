@@ -206,6 +206,9 @@ class Replica(Standing):
         configuration = self._membership.plan(now, change)
         if configuration is None:
             return False
+        if self._parts.journal.is_crowded:
+            # Each segment begins with all of them: one more might leave no room for anything else.
+            raise StorageFull("too many changes of members since the last snapshot")
         self._add(CONFIGURATION + configuration.encode(), ticket, now)
         self._follow_configuration(now)
         return True

@@ -50,6 +50,8 @@ class Stage(Protocol):
         """Those that count."""
 
     operator: Operator
+    draining_max_s: float
+    """How long work that was asked for may take once all is well."""
 
     def heal_all(self) -> None: ...
 
@@ -188,7 +190,7 @@ class CalmPhases:
         """Clients stop; each has its answer, and all members end with the same state."""
         stage = self._stage
         stage.traffic.is_stopping = True
-        if not self._wait(stage.traffic.is_drained, _CONVERGING_MAX_S):
+        if not self._wait(stage.traffic.is_drained, stage.draining_max_s):
             self._missed("what clients ask is answered", "clients still wait")
             return
         if not self._wait(lambda: self._are_equal(members), _CONVERGING_MAX_S):

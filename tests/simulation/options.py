@@ -96,7 +96,7 @@ def with_changes(options: Options, seed: int) -> Options:
         spares=rng.choice((1, 2, 3)),
         changes_every_s=rng.choice((0.1, 0.3, 1.0)),
         changes_wait=rng.random() < 0.7,
-        snapshot_every_s=options.snapshot_every_s or rng.choice((0.0, 0.5)),
+        snapshot_every_s=options.snapshot_every_s or rng.choice((3.0, 0.5)),
     )
 
 

@@ -4,7 +4,9 @@ import random
 
 import pytest
 
+from molecule.raft.configuration import Configuration, Member
 from molecule.raft.journal import Journal
+from molecule.raft.log import CONFIGURATION
 from molecule.raft.outbox import SnapshotMark
 from molecule.raft.recovery import open_journal
 from molecule.raft.settings import Bounds
@@ -106,3 +108,31 @@ def test_a_paused_voter_may_give_up_what_others_committed_without_it() -> None:
     report = Setup(voters=5, faults=150).run(677670688485)
 
     assert report.violation is None, report.violation
+
+
+def test_a_leader_may_count_on_a_voter_whose_disk_was_damaged_since() -> None:
+    # They were cut off from each other meanwhile. What it had said was true when it said it: the
+    # checker's own mistake.
+    report = Setup(voters=3, faults=150).run(4276703890)
+
+    assert report.violation is None, report.violation
+
+
+def test_changes_of_members_leave_room_in_the_journal_for_everything_else() -> None:
+    # Each segment begins with the configurations since the last snapshot. When these had filled
+    # one, no voter could lead any more, for ever (seed 4276707175, before snapshots were a must).
+    files = DiskFiles(a_disk(), "/journal")
+    journal = Journal.create(files, bounds=BOUNDS)
+    _allocate(journal)
+    members = tuple(Member(f"n{number}", f"n{number}:1", "x" * 15) for number in range(4))
+    index = 1
+    while not journal.is_crowded:
+        index += 1
+        configuration = Configuration(voters=members[:1], learners=members[1:], index=index)
+        journal.add((CONFIGURATION + configuration.encode(), index, 1))
+        _write_out(journal)
+        if journal.wants_allocation:
+            _allocate(journal)
+
+    assert index > 3
+    assert journal.has_room(BOUNDS.reserve_bytes, 1)

@@ -9,6 +9,7 @@ import random
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tests.simulation.calm import CalmPhases
 from tests.simulation.clients import Tally, Traffic
@@ -59,6 +60,8 @@ class _Undo:
 class World:
     """One run. Built, run once, thrown away."""
 
+    draining_max_s = 30.0
+
     def __init__(
         self,
         seed: int,
@@ -81,14 +84,7 @@ class World:
         for name in names[options.voters :]:
             self.hosts[name].is_enrolled = False
         self.operator = Operator(self, self._rng("operator"), founders)
-        self.traffic = Traffic(
-            self.queue,
-            self._rng("traffic"),
-            self.hosts,
-            checker=self.checker,
-            profile=options.traffic,
-            connectivity=self,
-        )
+        self.traffic = self._make_traffic()
         self.plan = (
             plan(self._rng("faults"), options.kinds, options.faults, options.fault_every_s)
             if faults is None
@@ -304,12 +300,13 @@ class World:
     def _check_matched(self, host: Host, view: View) -> None:
         """What a leader counts on must be so at every follower of its term."""
         for peer, index in view.matched:
-            follower = self.hosts[peer]
-            if follower.view is None or follower.member is None or host.member is None:
+            theirs, member = self.hosts[peer], host.member
+            # A disk that was damaged lost what it had said; the leader hears of that later.
+            if theirs.view is None or theirs.member is None or peer in self._damages or not member:
                 continue
-            if index and follower.view.term == view.term and index > follower.view.log_first:
-                own, theirs = host.member.log_term(index), follower.member.log_term(index)
-                self.checker.counted(host.name, peer, index, own=own, theirs=theirs)
+            if index and theirs.view.term == view.term and index > theirs.view.log_first:
+                terms = member.log_term(index), theirs.member.log_term(index)
+                self.checker.counted(host.name, peer, index, own=terms[0], theirs=terms[1])
 
     def _strike(self, fault: Fault) -> None:
         self.note("fault", fault)
@@ -342,24 +339,34 @@ class World:
         host.call(_take_snapshot)
         self._snapshot_later()
 
+    def _make_traffic(self) -> Traffic:
+        return Traffic(
+            self.queue,
+            self._rng("traffic"),
+            self.hosts,
+            checker=self.checker,
+            profile=self.options.traffic,
+            connectivity=self,
+        )
+
     def _make_host(self, name: str, founders: tuple[str, ...], factory: MemberFactory) -> Host:
-        options, rng = self.options, self._rng(f"machine {name}")
-        clock = MemberClock(self.queue, rng.random() * 1000.0)
-        clock.rate = 1.0 + options.drift * rng.choice((-1.0, 0.0, 1.0))
         return Host(
             name,
             founders,
-            queue=self.queue,
-            network=self.network,
-            disk=Disk(self._rng(f"disk {name}"), options.disk_profile()),
-            clock=clock,
-            checker=self.checker,
-            events=self,
             factory=factory,
-            make_register=lambda: Register(checks_epoch=options.checks_epoch),
-            rng=rng,
-            forgives=options.forgives,
+            make_register=lambda: Register(checks_epoch=self.options.checks_epoch),
+            **self._host_parts(name),
         )
+
+    def _host_parts(self, name: str) -> dict[str, Any]:
+        """What every kind of machine consists of."""
+        options, rng = self.options, self._rng(f"machine {name}")
+        clock = MemberClock(self.queue, rng.random() * 1000.0)
+        clock.rate = 1.0 + options.drift * rng.choice((-1.0, 0.0, 1.0))
+        disk = Disk(self._rng(f"disk {name}"), options.disk_profile())
+        shared = {"queue": self.queue, "network": self.network, "checker": self.checker}
+        own = {"disk": disk, "clock": clock, "rng": rng}
+        return {**shared, **own, "events": self, "forgives": options.forgives}
 
     def _rng(self, purpose: str) -> random.Random:
         return random.Random(f"{self.seed} {purpose}")
