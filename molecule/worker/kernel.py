@@ -38,11 +38,31 @@ def boottime_us() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000
 
 
+class KernelTimer:
+    """The one-shot timer of this process; it fires although the process is stopped."""
+
+    def prepare(self) -> None:
+        """Give SIGALRM its default action, whatever was inherited; once, at the start."""
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+
+    def set(self, seconds: float) -> None:
+        """Fire so much later, in place of what was set before; more than 0."""
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def fire(self) -> None:
+        """Fire now."""
+        os.kill(os.getpid(), signal.SIGALRM)
+
+
 class Lease:
     """Until when this process may run what it holds. Changed by `renew` only."""
 
-    def __init__(self, now_us: Callable[[], int] = boottime_us) -> None:
+    def __init__(
+        self, now_us: Callable[[], int] = boottime_us, timer: KernelTimer | None = None
+    ) -> None:
         self._now_us = now_us
+        self._timer = timer or KernelTimer()
         self.until_us = 0
 
     @property
@@ -51,9 +71,8 @@ class Lease:
         return self._now_us() < self.until_us
 
     def arm(self) -> None:
-        """Give SIGALRM its default action, whatever was inherited; once, at the start."""
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGALRM})
+        """Make the timer ready; once, at the start."""
+        self._timer.prepare()
 
     def renew(self, until_us: int) -> None:
         """Run until then; an earlier end than the known one changes nothing."""
@@ -62,10 +81,10 @@ class Lease:
         left_us = until_us - self._now_us()
         if left_us <= 0:
             # Zero would disarm the timer instead of firing it.
-            os.kill(os.getpid(), signal.SIGALRM)
+            self._timer.fire()
             return
         self.until_us = until_us
-        signal.setitimer(signal.ITIMER_REAL, left_us / 1_000_000)
+        self._timer.set(left_us / 1_000_000)
 
     def check(self) -> None:
         """Raises `Fenced` when the lease is over."""

@@ -70,6 +70,8 @@ class NodeStream:
             for future in waiting.values():
                 if not future.done():
                     future.set_exception(OutcomeUnknown("the stream to the node process ended"))
+                    # A caller who is being cancelled does not look at it any more.
+                    future.exception()
 
     def _answered(self, answer: w.CallAnswer) -> None:
         future = self._waiting.get(answer.number)
