@@ -5,7 +5,7 @@ import contextlib
 import os
 import random
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed
@@ -80,10 +80,12 @@ class KillRole:
     role: str
     kind: str
     _pid: int = 0
+    _before: frozenset[int] = frozenset()
 
     async def begin(self, site: Site) -> None:
         """One process."""
         found = site.members(self.nodes[0], self.role)
+        self._before = frozenset(member.pid for member in found)
         if found:
             self._pid = found[0].pid
             with contextlib.suppress(ProcessLookupError):
@@ -93,8 +95,9 @@ class KillRole:
         """It is gone and another one is there."""
 
         async def look() -> int | None:
-            pids = [member.pid for member in site.members(self.nodes[0], self.role)]
-            return pids[0] if pids and self._pid not in pids else None
+            pids = {member.pid for member in site.members(self.nodes[0], self.role)}
+            fresh = pids - self._before
+            return min(fresh) if fresh and self._pid not in pids else None
 
         if not self._pid:
             raise NotConfirmed(f"{self.nodes[0]} had no process {self.role}")
@@ -118,40 +121,51 @@ class Freeze:
     seconds: float
     role: str = ""
     kind: str = "freeze"
+    _reached: set[int] = field(default_factory=set)
 
     async def begin(self, site: Site) -> None:
         """Every process, twice over, as new ones may be starting."""
         for _ in range(2):
-            self._send(site, signal.SIGSTOP)
+            self._reached |= self._send(site, signal.SIGSTOP)
 
     async def confirm(self, site: Site) -> dict[str, Any]:
-        """The kernel tells each of them as stopped, for the whole time."""
-        stopped = 0
+        """The kernel tells each of those that the signal reached as stopped.
+
+        Those that ended meanwhile count no more: a worker that is silent for long is killed.
+        """
 
         async def look() -> int | None:
-            nonlocal stopped
-            states = [one.state for node in self.nodes for one in site.members(node, self.role)]
-            stopped = len(states)
-            return stopped if states and set(states) == {"T"} else None
+            states = self._states(site)
+            return len(states) if states and set(states) == {"T"} else None
 
         try:
-            await until(look, what="stopped processes", within_s=_SEEN_WITHIN_S, pause_s=0.01)
+            stopped = await until(
+                look, what="stopped processes", within_s=_SEEN_WITHIN_S, pause_s=0.01
+            )
         except NotInTime as error:
             raise NotConfirmed(str(error)) from None
         await asyncio.sleep(self.seconds)
-        return {"stopped_processes": stopped, "seconds": self.seconds}
+        stayed = self._states(site).count("T")
+        return {"stopped_processes": stopped, "until_the_end": stayed, "seconds": self.seconds}
 
     async def end(self, site: Site) -> None:
         """Let them go on."""
         self._send(site, signal.SIGCONT)
         await site.ready(*self.nodes)
 
-    def _send(self, site: Site, number: signal.Signals) -> None:
+    def _states(self, site: Site) -> list[str]:
+        members = [one for node in self.nodes for one in site.members(node, self.role)]
+        return [one.state for one in members if one.pid in self._reached]
+
+    def _send(self, site: Site, number: signal.Signals) -> set[int]:
+        reached = set()
         for node in self.nodes:
             for member in site.members(node, self.role):
                 # One that ends by itself meanwhile needs no signal.
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(member.pid, number)
+                    reached.add(member.pid)
+        return reached
 
 
 def _leads(aim: Aim) -> bool:
