@@ -7,20 +7,33 @@ it, and a sum tells whether the runs proved anything.
 import itertools
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from typing import Protocol
 
 import structlog
 
 from chaos.commit import commit
+from tests.simulation.faults import Fault
 from tests.simulation.minimise import minimise
 from tests.simulation.options import VOTER_COUNTS
 from tests.simulation.setups import Setup
+from tests.simulation.whole.setups import WholeSetup
 from tests.simulation.world import Report
 
 _BATCH = 8
+
+
+class AnySetup(Protocol):
+    """One kind of run, of consensus alone or of whole nodes."""
+
+    def command(self, seed: int) -> str:
+        """The command that replays a seed."""
+
+    def run(self, seed: int, faults: tuple[Fault, ...] | None = None) -> Report:
+        """Run a seed, or what is left of its faults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +41,7 @@ class Failure:
     """A seed that broke an invariant."""
 
     seed: int
-    setup: Setup
+    setup: AnySetup
     text: str
 
 
@@ -85,7 +98,7 @@ class Sum:
         )
 
 
-def explain(report: Report, setup: Setup, *, minimises: bool = True) -> str:
+def explain(report: Report, setup: AnySetup, *, minimises: bool = True) -> str:
     """Everything a person needs to replay and understand a broken invariant."""
     faults = report.plan
     if minimises:
@@ -105,7 +118,7 @@ def hush() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
-def run_some(setups: tuple[tuple[int, Setup], ...], *, minimises: bool = True) -> Sum:
+def run_some(setups: Iterable[tuple[int, AnySetup]], *, minimises: bool = True) -> Sum:
     """Run some seeds on this core."""
     total = Sum()
     for seed, setup in setups:
@@ -126,10 +139,17 @@ def all_setups(first_seed: int, faults: int) -> Iterator[tuple[int, Setup]]:
         yield seed, Setup(voters=voters, faults=faults, changes=seed // 8 % 3 == 0)
 
 
-def run_many(first_seed: int, total_faults: int, *, faults: int, processes: int) -> Iterator[Sum]:
+def whole_setups(first_seed: int, faults: int) -> Iterator[tuple[int, WholeSetup]]:
+    """Seeds without end, of whole nodes: three and five of them."""
+    for seed in itertools.count(first_seed):
+        yield seed, WholeSetup(voters=VOTER_COUNTS[1 + (seed % 4 == 0)], faults=faults)
+
+
+def run_many(
+    seeds: Iterator[tuple[int, AnySetup]], total_faults: int, *, processes: int
+) -> Iterator[Sum]:
     """Run until that many faults struck; yields the sum so far after each batch."""
     total = Sum()
-    seeds = all_setups(first_seed, faults)
     # Fresh interpreters: a forked one would share what the parent had imported and patched.
     with ProcessPoolExecutor(processes, get_context("spawn"), initializer=hush) as pool:
         running: list[Future[Sum]] = []

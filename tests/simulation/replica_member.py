@@ -44,12 +44,12 @@ def make_replica_factory(
     """Members with these guards, most of the time all of them."""
 
     def factory(port: Port) -> Member:
-        return _ReplicaMember(port, guards or Guards(), timing or Timing())
+        return ReplicaMember(port, guards or Guards(), timing or Timing())
 
     return factory
 
 
-class _ReplicaMember:
+class ReplicaMember:
     """One life of a replica and its shell."""
 
     def __init__(self, port: Port, guards: Guards, timing: Timing) -> None:

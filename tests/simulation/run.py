@@ -3,6 +3,7 @@
     python -m tests.simulation.run --seed 7 --voters 3
     python -m tests.simulation.run --seed 7 --guards-off 3 --trace
     python -m tests.simulation.run --total-faults 100000 --processes 2
+    python -m tests.simulation.run --whole --seed 7
 
 The runs themselves are `setups.py` and `campaign.py`. What must stay true: every failure is
 printed with the command that replays it, and the exit code says whether there was one.
@@ -15,8 +16,17 @@ import sys
 from pathlib import Path
 
 from chaos.commit import commit
-from tests.simulation.campaign import explain, hush, run_many
+from tests.simulation.campaign import (
+    AnySetup,
+    all_setups,
+    explain,
+    hush,
+    run_many,
+    whole_setups,
+)
 from tests.simulation.setups import ROWS, Setup
+from tests.simulation.whole.museum import GUARDS
+from tests.simulation.whole.setups import WholeSetup
 
 _FAULTS = 150
 
@@ -39,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--guards-off", type=_rows, default=(), help="rows, such as 3 or 3,5")
     parser.add_argument("--aim", type=int, choices=ROWS, help="options directed at this row")
     parser.add_argument("--changes", action="store_true", help="members join and leave")
+    parser.add_argument("--whole", action="store_true", help="whole nodes, not consensus alone")
+    parser.add_argument("--guard-off", default="", choices=("", *GUARDS), help="with --whole")
     parser.add_argument("--trace", action="store_true", help="print the last events of the run")
     parser.add_argument("--no-minimise", action="store_true", help="keep the whole fault list")
     parser.add_argument("--total-faults", type=int, help="run fresh seeds until so many struck")
@@ -55,7 +67,7 @@ def _rows(text: str) -> tuple[int, ...]:
 
 
 def _one(asked: argparse.Namespace) -> int:
-    setup = Setup(
+    setup: AnySetup = Setup(
         voters=asked.voters,
         faults=asked.faults,
         member=asked.member,
@@ -63,6 +75,8 @@ def _one(asked: argparse.Namespace) -> int:
         aim=asked.aim,
         changes=asked.changes,
     )
+    if asked.whole:
+        setup = WholeSetup(voters=asked.voters, faults=asked.faults, guard_off=asked.guard_off)
     seed = secrets.randbits(32) if asked.seed is None else asked.seed
     report = setup.run(seed)
     if asked.trace:
@@ -84,9 +98,9 @@ def _many(asked: argparse.Namespace) -> int:
     _say(f"first seed {first_seed}")
     total = None
     told = 0
-    for total in run_many(
-        first_seed, asked.total_faults, faults=asked.faults, processes=asked.processes
-    ):
+    setups = whole_setups if asked.whole else all_setups
+    seeds = setups(first_seed, asked.faults)
+    for total in run_many(seeds, asked.total_faults, processes=asked.processes):
         for failure in total.failures[told:]:
             _say("", failure.text)
         told = len(total.failures)
@@ -96,6 +110,7 @@ def _many(asked: argparse.Namespace) -> int:
     if asked.json is not None and total is not None:
         figures = {
             "commit": commit(),
+            "whole_nodes": asked.whole,
             "first_seed": first_seed,
             "runs": total.runs,
             "faults": total.faults,

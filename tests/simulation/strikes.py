@@ -62,7 +62,7 @@ def strike(scene: Scene, fault: Fault) -> bool:
     return did
 
 
-def _choose(scene: Scene, fault: Fault, rng: random.Random) -> Host | None:
+def choose(scene: Scene, fault: Fault, rng: random.Random) -> Host | None:
     awake = [host for host in scene.hosts.values() if host.state is not ProcessState.DOWN]
     leading = [host for host in awake if _leads(host)]
     among = awake
@@ -74,7 +74,7 @@ def _choose(scene: Scene, fault: Fault, rng: random.Random) -> Host | None:
 
 
 def _kill(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None:
         return False
     scene.crash(host, power=None, restart_s=fault.seconds * rng.choice((0.1, 1.0)))
@@ -82,7 +82,7 @@ def _kill(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _kill_in_write(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None or host.disk.dies_after is not None:
         return False
     host.disk.dies_after = rng.choice((0, 1, 2, 3, 5, 8, 20, 60))
@@ -90,7 +90,7 @@ def _kill_in_write(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _power_loss(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None:
         return False
     scene.crash(host, power=rng.choice(scene.survivals), restart_s=fault.seconds)
@@ -109,7 +109,7 @@ def _power_loss_many(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _pause(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None or host.state is not ProcessState.RUNNING:
         return False
     _stop_for(scene, host, fault.seconds)
@@ -135,7 +135,7 @@ def _resume(scene: Scene, host: Host) -> None:
 
 
 def _isolate(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None:
         return False
     ways = [way for peer in scene.hosts if peer != host.name for way in _both(host.name, peer)]
@@ -167,7 +167,7 @@ def _bridge(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _one_way(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None:
         return False
     peers = [peer for peer in scene.hosts if peer != host.name]
@@ -190,7 +190,7 @@ def _flap(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _reset(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None or len(scene.hosts) < 2:
         return False
     peers = [peer for peer in scene.hosts if peer != host.name]
@@ -202,7 +202,7 @@ def _reset(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 def _held_words(scene: Scene, fault: Fault, rng: random.Random) -> bool:
     """A leader's only follower is heard late, after others led and perhaps it again."""
-    host = _choose(scene, replace(fault, target="leader"), rng)
+    host = choose(scene, replace(fault, target="leader"), rng)
     if host is None or len(scene.hosts) < 2:
         return False
     peers = [peer for peer in scene.hosts if peer != host.name]
@@ -241,7 +241,7 @@ def _slow_link(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _slow_disk(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None:
         return False
     host.disk.profile.sync_max_s = rng.choice((0.15, 0.5, SLOWEST_SYNC_S))
@@ -251,7 +251,7 @@ def _slow_disk(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 def _sync_error(scene: Scene, fault: Fault, rng: random.Random) -> bool:
     """The disk refuses to sync; mended after a while, when the operator has seen to it."""
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None or host.disk.is_failing:
         return False
     host.disk.is_failing = True
@@ -260,7 +260,7 @@ def _sync_error(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _disk_full(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None or host.disk.is_full:
         return False
     host.disk.is_full = True
@@ -270,7 +270,7 @@ def _disk_full(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 def _flipped_byte(scene: Scene, fault: Fault, rng: random.Random) -> bool:
     """A journal is damaged while its machine is off; a majority keeps sound disks."""
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     damaged = sum(scene.is_damaged(other) for other in scene.hosts.values() if other is not host)
     if host is None or damaged >= (len(scene.hosts) - 1) // 2:
         return False
@@ -285,7 +285,7 @@ def _flipped_byte(scene: Scene, fault: Fault, rng: random.Random) -> bool:
 
 
 def _drift(scene: Scene, fault: Fault, rng: random.Random) -> bool:
-    host = _choose(scene, fault, rng)
+    host = choose(scene, fault, rng)
     if host is None:
         return False
     host.clock.drift_to(rng.choice((0.9, 1.0, 1.1)))

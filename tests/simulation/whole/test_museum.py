@@ -1,0 +1,30 @@
+"""Each guard of the execution contract is needed: without it a promise breaks, with fresh seeds."""
+
+import secrets
+
+import pytest
+
+from tests.simulation.campaign import hush
+from tests.simulation.whole.museum import GUARDS
+from tests.simulation.whole.setups import WholeSetup
+
+hush()
+SEEDS_MAX = 60
+"""The rarest one breaks in one run of four: so many in a row do not fail by chance."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GUARDS)
+def test_without_a_guard_a_promise_breaks(name: str) -> None:
+    setup = WholeSetup(guard_off=name)
+
+    broken = next(
+        (
+            report.violation
+            for report in (setup.run(secrets.randbits(40)) for _ in range(SEEDS_MAX))
+            if report.violation is not None
+        ),
+        None,
+    )
+
+    assert broken is not None, f"nobody noticed that {GUARDS[name].promise} no longer holds"
