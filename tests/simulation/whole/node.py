@@ -316,10 +316,12 @@ class Node:
         put = w.DocumentPut.FromString(content)
         if put.execution:
             self.replica.check_writer(put.execution, put.token)
-        await self._around.documents.put(put.content)
+        # As of the check: while the disk syncs the execution may be given to another one.
         known = self.replica.state.executions.get(ExecutionId(put.execution))
-        if known is not None:
-            self._around.on_put(put.execution, put.token, int(known.token))
+        token = int(known.token) if known is not None else 0
+        await self._around.documents.put(put.content)
+        if put.execution:
+            self._around.on_put(put.execution, put.token, token)
         return b""
 
     async def _get_from(self, voter: str, digest: str) -> bytes | None:
