@@ -53,7 +53,9 @@ class Target:
         self.received.append((call.effect_key, payload.encode_value(request.body)))
 
 
-class _Sending:
+class Sending:
+    """What is sent, and how; the effect is its subclass's."""
+
     effect: Effect
     default_output = "keep"
 
@@ -83,12 +85,12 @@ _SPEC = Spec(
 
 
 @operation("target.tell", _SPEC)
-class Tell(_Sending):
+class Tell(Sending):
     effect = Effect.ONCE
 
 
 @operation("target.put", _SPEC)
-class Put(_Sending):
+class Put(Sending):
     effect = Effect.IDEMPOTENT
 
 

@@ -65,17 +65,11 @@ class Outcome:
 NOTHING = Outcome()
 
 
-class Register:
-    """One member's copy of the state; changed by `apply` and replaced by `load` only."""
+class StateCopy:
+    """What the world asks of a copy of the state, whatever is built on it."""
 
-    __slots__ = ("_checks_epoch", "_machine", "job", "minted")
-
-    def __init__(self, *, checks_epoch: bool = True) -> None:
-        self._checks_epoch = checks_epoch
-        self._machine = StateMachine()
-        self.job = 0
-        # Epochs minted in this life, by the index of their claim.
-        self.minted: dict[int, int] = {}
+    __slots__ = ("_machine",)
+    _machine: StateMachine
 
     @property
     def applied(self) -> int:
@@ -95,6 +89,19 @@ class Register:
     def state_hash(self) -> bytes:
         """The hash of the whole state."""
         return self._machine.state_hash()
+
+
+class Register(StateCopy):
+    """One member's copy of the state; changed by `apply` and replaced by `load` only."""
+
+    __slots__ = ("_checks_epoch", "job", "minted")
+
+    def __init__(self, *, checks_epoch: bool = True) -> None:
+        self._checks_epoch = checks_epoch
+        self._machine = StateMachine()
+        self.job = 0
+        # Epochs minted in this life, by the index of their claim.
+        self.minted: dict[int, int] = {}
 
     def apply(self, index: int, term: int, data: bytes) -> Outcome:
         """Apply one committed entry."""

@@ -17,20 +17,18 @@ from molecule.model.ids import Digest
 from tests.simulation.disk import Disk
 
 _FOLDER = "/documents"
+_KEPT_S = 30.0
+"""What nothing refers to is kept so long; the product keeps it for an hour."""
 
 
 class Documents:
     """One per life of a node process."""
 
-    def __init__(
-        self, disk: Disk, *, syncs: bool, kept_s: float, failed: Callable[[str], None]
-    ) -> None:
+    def __init__(self, disk: Disk, *, failed: Callable[[str], None]) -> None:
         self._failed = failed
-        self._kept_s = kept_s
         self._touched_s: dict[str, float] = {}
         self._began_s = asyncio.get_running_loop().time()
         self._disk = disk
-        self._syncs = syncs
         self._numbers = itertools.count(1)
         for path in disk.paths(_FOLDER):
             if path.endswith(".new"):
@@ -47,17 +45,15 @@ class Documents:
             try:
                 disk.create(temporary)
                 disk.write(temporary, 0, content)
-                if self._syncs:
-                    syncing = disk.begin_sync(temporary)
-                    await asyncio.sleep(disk.sync_delay_s())
-                    disk.finish_sync(syncing)
+                syncing = disk.begin_sync(temporary)
+                await asyncio.sleep(disk.sync_delay_s())
+                disk.finish_sync(syncing)
                 disk.rename(temporary, path)
-                if self._syncs:
-                    await asyncio.sleep(disk.sync_delay_s())
-                    disk.sync_folder(_FOLDER)
+                await asyncio.sleep(disk.sync_delay_s())
+                disk.sync_folder(_FOLDER)
             except OSError as error:
                 self._raise(error)
-        elif self._syncs:
+        else:
             # Another put may have named it a moment ago and not synced the folder yet.
             await asyncio.sleep(disk.sync_delay_s())
             try:
@@ -86,7 +82,7 @@ class Documents:
 
     async def collect(self, is_referenced: Callable[[str], bool]) -> int:
         """Delete what nothing refers to and nobody touched for a while; how many."""
-        before_s = asyncio.get_running_loop().time() - self._kept_s
+        before_s = asyncio.get_running_loop().time() - _KEPT_S
         unwanted = [
             digest
             for path in self._disk.paths(_FOLDER)

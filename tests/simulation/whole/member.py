@@ -33,7 +33,6 @@ class NodeMember(ReplicaMember):
         guards: Guards,
         *,
         limits: Limits,
-        timing: Timing,
         make_node: MakeNode,
         soon: Callable[[], None],
     ) -> None:
@@ -47,7 +46,7 @@ class NodeMember(ReplicaMember):
         self._applied_last = 0
         # The seam is typed for consensus alone; whole worlds give this.
         self.copy: Replicated = cast("Any", port.register)
-        super().__init__(port, guards, timing)
+        super().__init__(port, guards, Timing())
         with loop.entered():
             self.node = make_node(self)
             self._tell_role()

@@ -73,7 +73,6 @@ class Around:
     consensus: Consensus
     copy: Replicated
     documents: Documents
-    pins_documents: bool
     calls: Calls
     control: Control
     on_fatal: Callable[[str], None]
@@ -206,10 +205,7 @@ class Node:
             for part in (self.workers.run(), self.agent.run()):
                 group.create_task(part)
             group.create_task(self._payloads.repair(self._live_documents.lacking))
-            group.create_task(self._payloads.collect(self._is_referenced))
-
-    def _is_referenced(self, digest: str) -> bool:
-        return self._around.pins_documents and self._live_documents.is_referenced(digest)
+            group.create_task(self._payloads.collect(self._live_documents.is_referenced))
 
     def role_changed(self, role: Role) -> None:
         """Consensus has another leader or term."""

@@ -13,7 +13,7 @@ from molecule.cluster.outcome import Outcome as Said
 from molecule.config import Limits
 from molecule.node.replica import Replica
 from molecule.storage.rows import Batch, Mark, PayloadRow
-from tests.simulation.register import NOTHING, Outcome
+from tests.simulation.register import NOTHING, Outcome, StateCopy
 
 PayloadName = tuple[str, str]
 
@@ -46,7 +46,7 @@ class Rows:
         return {name: self.kept[name] for name in names if name in self.kept}
 
 
-class Replicated:
+class Replicated(StateCopy):
     """One life's copy; changed by `apply` and replaced by `load` only."""
 
     def __init__(self, limits: Limits) -> None:
@@ -66,25 +66,6 @@ class Replicated:
 
     def _keep_last(self, result: EntryResult) -> None:
         self.last = result
-
-    @property
-    def applied(self) -> int:
-        """Index of the last entry applied."""
-        return self._machine.index
-
-    @property
-    def epoch(self) -> int:
-        """The current epoch."""
-        return self._machine.state.epoch
-
-    @property
-    def chain(self) -> bytes:
-        """The rolling hash over all entries and outcomes so far."""
-        return self._machine.rolling_hash
-
-    def state_hash(self) -> bytes:
-        """The hash of the whole state."""
-        return self._machine.state_hash()
 
     def apply(self, index: int, term: int, data: bytes) -> Outcome:
         """Apply one committed entry."""

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from molecule.component.config import Config
 from molecule.component.contract import CallContext, Emit, Reply, Request, StepContext
@@ -17,6 +18,7 @@ from molecule.model import payload
 from molecule.model.document import Document
 from molecule.model.effect import Effect, ErrorClass
 from molecule.model.errors import StepError
+from tests.fakes import target as fakes
 from tests.simulation.clock import EventQueue
 from tests.simulation.whole.loop import ProcessLoop
 
@@ -154,20 +156,8 @@ class Client:
         return await answered
 
 
-class _Sending:
-    effect: Effect
-    default_output = "keep"
-
-    def __init__(self, config: Config) -> None:
-        self._body = config.optional_expression("body")
-
-    def prepare(self, document: Document, context: StepContext) -> Request:
-        body = document.value
-        if self._body is not None:
-            body = self._body.value(document, context.names)
-        return Request(f"target {context.step}", body)
-
-    async def perform(self, client: Client, request: Request, call: CallContext) -> Reply:
+class _Sending(fakes.Sending):
+    async def perform(self, client: Any, request: Request, call: CallContext) -> Reply:
         await client.send(self.effect, request, call)
         return Reply(({"stored": True},), "taken")
 
@@ -205,20 +195,10 @@ class Put(_Sending):
         errors="None.",
     ),
 )
-class Ask:
+class Ask(fakes.Ask):
     """For `verify`."""
 
-    effect = Effect.PURE
-    default_output = "replace"
-
-    def __init__(self, config: Config) -> None:
-        self._of = config.text("of")
-
-    def prepare(self, document: Document, context: StepContext) -> Request:
-        del context
-        return Request("target", f"{self._of}/{document.id}")
-
-    async def perform(self, client: Client, request: Request, call: CallContext) -> Reply:
+    async def perform(self, client: Any, request: Request, call: CallContext) -> Reply:
         # The question has a key of its own; the effect asked for is named by its origin and step.
         origin = call.effect_key.split("/", 1)[0]
         return Reply(({"count": await client.count(f"{origin}/{request.body}", call)},))

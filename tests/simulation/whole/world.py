@@ -12,7 +12,6 @@ from typing import Any
 from molecule.config import Limits, Timing
 from molecule.model.errors import NoLeader
 from molecule.raft.settings import Guards
-from molecule.raft.settings import Timing as RaftTiming
 from molecule.wire.v1 import worker_pb2 as w
 from tests.simulation.clients import Traffic
 from tests.simulation.faults import Fault
@@ -36,8 +35,6 @@ from tests.simulation.world import Report, World
 
 _REPORT_EVERY_S = 0.1
 _REPORT_TRIES = 100
-_KEPT_S = 30.0
-"""Documents that nothing refers to are kept so long; the product keeps them for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +52,6 @@ class WholeOptions:
     leaving_s: float = 0.0
     """Up to so long after the check the first byte leaves: what the kernel holds back."""
     enforces_leases: bool = True
-    syncs_documents: bool = True
-    pins_documents: bool = True
-    step_down_s: float = 0.6
 
 
 class WholeHost(Host):
@@ -135,6 +129,8 @@ class WholeWorld(World):
         self.timing = Timing()
         self.machines: dict[str, Machine] = {}
         self._loops: list[ProcessLoop] = []
+        self._controls: dict[str, Control] = {}
+        self._workers = 0
         self.guards = guards
         self.seed = seed
         self.promises = Promises(self._missed, self._arrived)
@@ -201,7 +197,6 @@ class WholeWorld(World):
                 loop,
                 self.guards,
                 limits=self.limits,
-                timing=RaftTiming(step_down=self.whole.step_down_s),
                 make_node=lambda member: self._make_node(host, member),
                 soon=host.round_soon,
             )
@@ -231,11 +226,8 @@ class WholeWorld(World):
                 copy=member.copy,
                 documents=Documents(
                     host.disk,
-                    syncs=self.whole.syncs_documents,
-                    kept_s=_KEPT_S if self.whole.pins_documents else 0.5,
                     failed=host.documents_failed,
                 ),
-                pins_documents=self.whole.pins_documents,
                 calls=member.calls,
                 control=control,
                 on_fatal=fatal,
@@ -274,12 +266,6 @@ class WholeWorld(World):
 
     def _wall_off_s(self, name: str) -> float:
         return self.whole.wall_off_s * (int(name[1:]) - 2)
-
-    @property
-    def _controls(self) -> dict[str, Control]:
-        return self.__dict__.setdefault("controls", {})  # type: ignore[no-any-return]
-
-    _workers = 0
 
     # Faults.
 
