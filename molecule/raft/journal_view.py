@@ -39,7 +39,8 @@ class JournalView:
         size = 0
         for count, entry in enumerate(chosen, start=1):
             size += len(entry[0])
-            if size >= self._bounds.append_bytes_max:
+            # Two at least: the core asks for all behind an entry to see whether there is anything.
+            if count > 1 and size >= self._bounds.append_bytes_max:
                 return chosen[:count]
         return chosen
 

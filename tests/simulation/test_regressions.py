@@ -1,11 +1,13 @@
 """What the simulator found in `molecule.raft`, each told again in its shortest form."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from molecule.raft.configuration import Configuration, Member
 from molecule.raft.journal import Journal
+from molecule.raft.journal_view import JournalView
 from molecule.raft.log import CONFIGURATION
 from molecule.raft.outbox import SnapshotMark
 from molecule.raft.recovery import open_journal
@@ -14,6 +16,7 @@ from tests.simulation.disk import Disk, DiskProfile, Survival
 from tests.simulation.faults import Fault, FaultKind
 from tests.simulation.generations import DiskFiles
 from tests.simulation.setups import Setup
+from tests.simulation.whole.setups import WholeSetup
 
 BOUNDS = Bounds(segment_bytes=4_096, reserve_bytes=256, entries_kept=0)
 
@@ -136,3 +139,21 @@ def test_changes_of_members_leave_room_in_the_journal_for_everything_else() -> N
 
     assert index > 3
     assert journal.has_room(BOUNDS.reserve_bytes, 1)
+
+
+def test_a_tail_behind_a_large_entry_is_cut_when_another_leader_wrote_over_it() -> None:
+    # What lies behind an entry as large as an append was not seen, so it was not cut, and the new
+    # leader's entry did not follow: the voter ended, in every life anew.
+    journal = Journal.create(DiskFiles(a_disk(), "/journal"), bounds=BOUNDS)
+    _allocate(journal)
+    journal.add((b"\0" + b"x" * 999, 2, 1))
+    journal.add((b"\0", 3, 1))
+    view = JournalView(journal, replace(BOUNDS, append_bytes_max=500))
+
+    assert [entry[1] for entry in view[1:]] == [2, 3]
+
+
+def test_whole_nodes_outlive_a_new_leader_that_writes_over_a_tail() -> None:
+    report = WholeSetup(voters=3, faults=30).run(1004296392427)
+
+    assert report.violation is None, report.violation
