@@ -8,7 +8,7 @@ from tests.simulation.campaign import explain
 from tests.simulation.whole.setups import WholeSetup, run
 from tests.simulation.whole.world import WholeWorld
 
-PARTS = 3
+PARTS = 2
 RUNS_OF_A_PART = 3
 FAULTS = 30
 
