@@ -61,9 +61,10 @@ class Forwarder:
         link is found dead, long after another node leads.
         """
         leader = self._leader()
-        for bound, asked in self._under_way.items():
-            if asked != leader:
-                bound.reschedule(asyncio.get_running_loop().time())
+        # Taken out, for the next change may come before they ended, and must not end them again.
+        for bound in [bound for bound, asked in self._under_way.items() if asked != leader]:
+            del self._under_way[bound]
+            bound.reschedule(asyncio.get_running_loop().time())
         if leader is not None:
             self._leader_known.set()
         else:
@@ -180,4 +181,4 @@ class Forwarder:
         except TimeoutError:
             raise OutcomeUnknown(f"{leader} lost its leadership before it answered") from None
         finally:
-            del self._under_way[bound]
+            self._under_way.pop(bound, None)

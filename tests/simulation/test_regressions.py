@@ -157,3 +157,9 @@ def test_whole_nodes_outlive_a_new_leader_that_writes_over_a_tail() -> None:
     report = WholeSetup(voters=3, faults=30).run(1004296392427)
 
     assert report.violation is None, report.violation
+
+
+def test_whole_nodes_outlive_leaders_that_change_faster_than_a_try_ends() -> None:
+    report = WholeSetup(voters=3, faults=30).run(775663205471)
+
+    assert report.violation is None, report.violation

@@ -177,3 +177,18 @@ async def test_groups_that_travel_together_fit_into_one_entry() -> None:
     cluster.forwarder.leader_changed()
     await with_running(cluster, *[[a_command("e" * 40)] for _ in range(3)])
     assert cluster.remote == [1, 1, 1]
+
+
+async def test_leaders_that_change_faster_than_a_try_ends_give_it_up_once() -> None:
+    cluster = Cluster("n2")
+    cluster.forwarder.leader_changed()
+    cluster.frozen = True
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(cluster.forwarder.run())
+        call = asyncio.ensure_future(cluster.forwarder.propose([a_command()]))
+        await cluster.asked.wait()
+        while not call.done():
+            cluster.lead("n3" if cluster.leader is None else None)
+            await asyncio.sleep(0)
+        running.cancel()
+    assert isinstance(call.exception(), OutcomeUnknown)
