@@ -267,6 +267,8 @@ class TimelineRow(Value):
     """One line of a timeline, as `docs/reference/timeline.md` tells it."""
 
     index: int
+    at_ms: int = 0
+    """Time of the cluster: that of the voters' clocks, as `wall_ms` is that of the writer's."""
     kind: str
     node: str = ""
     token: int = 0

@@ -13,18 +13,25 @@ from typing import Any, Final
 
 from chaos.history import Fault, History
 from chaos.records import Led, Outcome, Phase
+from chaos.report.moving import moved
 from chaos.verdict import Verdict
 from molecule import __version__
 
 _BEHIND_MS: Final = 3_000
 """So long behind the end of a fault silence still counts as its outage, unless another begins."""
 _SECOND_MS: Final = 1_000
+COSTS: Final = ("outage_ms", "new_leader_ms", "moved_ms", "placed_ms")
+"""What a fault is said to have cost, in this order."""
 
 
 def of(history: History, verdict: Verdict, trouble: tuple[str, ...] = ()) -> dict[str, Any]:
     """All figures of a run."""
     header = history.header
     faults = [_fault(history, fault) for fault in history.faults]
+    for fault, cost in zip(faults, moved(history), strict=True):
+        fault["moved"] = cost.executions
+        fault["moved_ms"] = cost.since_fault_ms
+        fault["placed_ms"] = cost.since_known_ms
     for fault in faults:
         fault["is_alone"] = not any(_meet(fault, other) for other in faults if other is not fault)
     return {
@@ -123,7 +130,7 @@ def _kinds(faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "confirmed": sum(fault["is_confirmed"] for fault in group),
             **{
                 name: _spread([fault[name] for fault in group if fault["is_alone"]])
-                for name in ("outage_ms", "new_leader_ms")
+                for name in COSTS
             },
         }
         for (kind, aim), group in sorted(groups.items())

@@ -173,6 +173,10 @@ def _kinds(kinds: Sequence[dict[str, Any]]) -> str:
             (f"0 to {largest:,} ms", False),
             ("new leader, median", True),
             ("largest", True),
+            ("work elsewhere, median", True),
+            ("largest", True),
+            ("since it was taken, median", True),
+            ("largest", True),
         ),
         (
             (
@@ -182,6 +186,8 @@ def _kinds(kinds: Sequence[dict[str, Any]]) -> str:
                 *_middle_and_end(kind["outage_ms"]),
                 _dots(kind["outage_ms"], largest),
                 *_middle_and_end(kind["new_leader_ms"]),
+                *_middle_and_end(kind["moved_ms"]),
+                *_middle_and_end(kind["placed_ms"]),
             )
             for kind in kinds
         ),

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from chaos.commit import short
+from chaos.report import goals
+from chaos.report.figures import COSTS
 
 ROOT: Final = Path(__file__).parents[2]
 RECORD: Final = ROOT / "docs" / "reference" / "reliability.json"
@@ -53,9 +55,7 @@ def _kinds(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             if not fault["is_confirmed"]:
                 continue
             counts[fault["kind"], fault["aim"]] += 1
-            group = groups.setdefault(
-                (fault["kind"], fault["aim"]), {"outage_ms": [], "new_leader_ms": []}
-            )
+            group = groups.setdefault((fault["kind"], fault["aim"]), {name: [] for name in COSTS})
             for name, values in group.items():
                 if fault[name] is not None and fault["is_alone"]:
                     values.append(fault[name])
@@ -106,7 +106,10 @@ def _runs(record: Mapping[str, Any]) -> list[str]:
     ]
     kinds = [
         f"| {one['kind'].replace('_', ' ')} | {one['aim']} | {one['count']} "
-        f"| {_spread(one['outage_ms'])} | {_spread(one['new_leader_ms'])} |"
+        f"| {_beside(one['outage_ms'], goals.of_outage(one['kind'], one['aim']))} "
+        f"| {_spread(one['new_leader_ms'])} "
+        f"| {_beside(one['moved_ms'], goals.of_work(one['kind'], one['aim']))} "
+        f"| {_beside(one['placed_ms'], goals.of_known_work(one['kind'], one['aim']))} |"
         for one in record.get("kinds", ())
     ]
     return [
@@ -114,10 +117,17 @@ def _runs(record: Mapping[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|---|",
         *runs,
         "",
-        "| fault | victim | faults | outage, median / longest | new leader, the same |",
-        "|---|---|---|---|---|",
+        "| fault | victim | faults | outage | new leader | work elsewhere | since it was taken |",
+        "|---|---|---|---|---|---|---|",
         *kinds,
     ]
+
+
+def _beside(values: Sequence[int], goal: goals.Goal | None) -> str:
+    """Measured, and the goal where there is one."""
+    if goal is None or not values:
+        return _spread(values)
+    return f"{_spread(values)} ({goal}{'' if goal.is_met(values) else ': missed'})"
 
 
 def _spread(values: Sequence[int]) -> str:

@@ -19,6 +19,7 @@ from molecule.model.execution import ExecutionState
 
 NODES = ("n1", "n2", "n3")
 LATE_EFFECT_MS = 50
+BEGAN_WALL_MS = 1_700_000_000_000
 PROCESSES = {
     "orders": DeclaredProcess(
         steps=(
@@ -54,7 +55,7 @@ class Story:
 
     def add(self, kind: type[Record], at_us: int, **fields: Any) -> None:
         """Write a record down; the order of the file is made at the end."""
-        self.records.append(kind(at_us=at_us, wall_ms=1_700_000_000_000 + at_us // 1000, **fields))
+        self.records.append(kind(at_us=at_us, wall_ms=BEGAN_WALL_MS + at_us // 1000, **fields))
 
     def some(self, low_us: int = 100, high_us: int = 900) -> int:
         """A while."""
@@ -99,7 +100,8 @@ class Told:
 
     def row(self, kind: str, at_us: int, **fields: Any) -> None:
         """A line of the timeline."""
-        self.rows.append(r.TimelineRow(index=log_index(at_us), kind=kind, **fields))
+        at_ms = BEGAN_WALL_MS + at_us // 1000
+        self.rows.append(r.TimelineRow(index=log_index(at_us), at_ms=at_ms, kind=kind, **fields))
 
 
 def submitted(
