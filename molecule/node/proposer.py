@@ -11,7 +11,13 @@ from dataclasses import dataclass
 
 from molecule.cluster.outcome import Outcome
 from molecule.config import Limits
-from molecule.model.errors import LimitExceeded, MoleculeError, OutcomeUnknown, Overloaded
+from molecule.model.errors import (
+    LimitExceeded,
+    MoleculeError,
+    NoLeader,
+    OutcomeUnknown,
+    Overloaded,
+)
 from molecule.wire.v1 import commands_pb2 as c
 
 
@@ -28,6 +34,10 @@ class _Waiting:
     commands: Sequence[c.Command]
     size_bytes: int
     result: asyncio.Future[GroupResult]
+
+
+def _needs_time(command: c.Command) -> bool:
+    return command.WhichOneof("kind") != "claim_leadership"
 
 
 def check_size(commands: Sequence[c.Command], limits: Limits) -> int:
@@ -50,10 +60,13 @@ class Proposer:
         *,
         commit: Callable[[bytes], Awaitable[tuple[int, tuple[Outcome, ...]]]],
         now_ms: Callable[[], int],
+        has_time: Callable[[], bool],
         limits: Limits,
     ) -> None:
+        """`has_time`: whether the cluster's time has begun, which the first claim of all begins."""
         self._commit = commit
         self._now_ms = now_ms
+        self._has_time = has_time
         self._limits = limits
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
@@ -90,6 +103,9 @@ class Proposer:
     def _enqueue(self, commands: Sequence[c.Command]) -> asyncio.Future[GroupResult]:
         size = check_size(commands, self._limits)
         self._check_room(len(commands))
+        if not self._has_time() and any(_needs_time(command) for command in commands):
+            # What is stamped before would stand in the log as of 1970.
+            raise NoLeader("the first leader of this cluster has not begun to lead yet")
         waiting = _Waiting(commands, size, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._queued += len(commands)

@@ -236,7 +236,9 @@ class WorkerLinks:
 
         A worker whose stream ends, ends: what it held is told as with any death.
         """
-        first = await anext(incoming)
+        first = await anext(incoming, None)
+        if first is None:
+            return  # it died before it said who it is
         link = WorkerLink(
             first.hello.worker,
             self._packages,

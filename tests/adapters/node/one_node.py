@@ -48,7 +48,12 @@ class OneNode:
 
     def __post_init__(self) -> None:
         self.replica = Replica(StateMachine(), self.store, self.limits)
-        self.proposer = Proposer(commit=self._commit, now_ms=lambda: self.at_ms, limits=self.limits)
+        self.proposer = Proposer(
+            commit=self._commit,
+            now_ms=lambda: self.at_ms,
+            has_time=lambda: True,
+            limits=self.limits,
+        )
         self.forwarder = Forwarder(
             me="n1",
             leader=lambda: "n1",

@@ -21,6 +21,7 @@ from tests.simulation.clients import Tally
 from tests.simulation.clock import EventQueue
 from tests.simulation.host import Host, ProcessState
 from tests.simulation.whole import processes
+from tests.simulation.whole.firings import Switch
 from tests.simulation.whole.member import NodeMember
 from tests.simulation.whole.node import Node
 from tests.simulation.whole.promises import Promises
@@ -61,6 +62,7 @@ class Users:
         clients: int,
         pause_s: float,
         input_bytes: int,
+        scheduled: bool,
     ) -> None:
         self._queue = queue
         self._rng = rng
@@ -72,6 +74,8 @@ class Users:
         self._input_bytes = input_bytes
         self._clients = [_Client(number) for number in range(clients)]
         self._deployed = False
+        self._scheduled = scheduled
+        self._switch = Switch(promises.firings, self._say)
         self._released: dict[str, int] = {}
         self.tally = Tally()
         self.is_stopping = False
@@ -111,7 +115,10 @@ class Users:
             return
         self._queue.after(1.0, self._deploy)
         host = self._choose()
-        commands = [c.Command.FromString(content) for content in processes.deployment()]
+        commands = [
+            c.Command.FromString(content)
+            for content in processes.deployment(scheduled=self._scheduled)
+        ]
 
         def told(found: Any, error: MoleculeError | None) -> None:
             del found
@@ -208,6 +215,8 @@ class Users:
     def _on_duty(self) -> None:
         """Look at what is parked, as some node shows it, and decide."""
         self._queue.after(_DUTY_S * (0.5 + self._rng.random()), self._on_duty)
+        if self.is_stopping and self._scheduled:
+            self._switch.look()
         host = self._choose()
         if host is None or not isinstance(host.member, NodeMember) or host.member.node is None:
             return
@@ -222,6 +231,18 @@ class Users:
                 self._answer(host, name, answers)
             elif execution.state in PARKED:
                 self._decide(host, name)
+
+    def _say(self, command: c.Command, done: Callable[[], None]) -> None:
+        """Anywhere; `done` when it was heard to be applied."""
+        host = self._choose()
+
+        def told(found: Any, error: MoleculeError | None) -> None:
+            del found
+            if error is None:
+                done()
+
+        if host is not None:
+            self._ask(host, lambda node: node.propose([command], within_s=_WITHIN_S), told)
 
     def _answer(self, host: Host, name: str, answers: list[dict[str, str]]) -> None:
         self._ask(host, lambda node: node.resolve(name, answers, within_s=_WITHIN_S), _ignore)
@@ -241,6 +262,8 @@ class Users:
 
     def is_drained(self) -> bool:
         """Has every client its answer, and is everything at its end."""
+        if self._scheduled and not self._switch.is_off:
+            return False
         return not any(client.waiting for client in self._clients) and not self._promises.open()
 
     def burst(self, host: Host, count: int) -> None:

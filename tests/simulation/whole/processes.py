@@ -37,6 +37,14 @@ def _process(name: str, steps: str, options: str = "") -> str:
 
 
 POISON = "poison"
+TICKS = "ticks"
+TICK_MS = 1000
+_SCHEDULED = (
+    f"molecule: 1\nprocess: {TICKS}\n"
+    f"trigger: {{type: schedule, every: {TICK_MS}ms, missed: all}}\n"
+    f"steps:\n{_put('tick')}"
+)
+"""Submitted by its schedule alone; only in runs that have one."""
 LEGS = (1, 2, 3, 4)
 ORDERED = "{concurrency: {by: lane, limit: 1, on_park: block}}"
 PROCESSES = {
@@ -66,6 +74,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "waits": ("begin", "end"),
     "many": ("each/say", "close"),
     POISON: ("never",),
+    TICKS: ("tick",),
     "journey": tuple(f"{step}{number}" for number in LEGS for step in ("leg", "toll")),
 }
 """The steps of each process that must have had their effect once it completed."""
@@ -78,9 +87,10 @@ def registry() -> Registry:
 
 
 @functools.cache
-def deployment() -> tuple[bytes, ...]:
+def deployment(*, scheduled: bool) -> tuple[bytes, ...]:
     """The commands that make all of them active, as `molecule apply` would say them."""
-    files = {f"processes/{name}.yaml": text.encode() for name, text in PROCESSES.items()}
+    texts = {**PROCESSES, **({TICKS: _SCHEDULED} if scheduled else {})}
+    files = {f"processes/{name}.yaml": text.encode() for name, text in texts.items()}
     files["connections/desk.yaml"] = b"connection: desk\nconnector: target\n"
     files[f"environments/{ENVIRONMENT}.yaml"] = (
         b"environment: sim\nconnections:\n  desk: {name: target}\n"
@@ -103,7 +113,10 @@ def deployment() -> tuple[bytes, ...]:
             package=c.Payload(inline=one.package),
         )
         activate = c.ActivateVersion(
-            environment=ENVIRONMENT, process=one.process, version=one.version, trigger_on=False
+            environment=ENVIRONMENT,
+            process=one.process,
+            version=one.version,
+            trigger_on=one.process == TICKS,
         )
         commands += [
             c.Command(version=1, put_version=version),
@@ -112,11 +125,22 @@ def deployment() -> tuple[bytes, ...]:
     return tuple(command.SerializeToString() for command in commands)
 
 
+def silence() -> c.Command:
+    """The command that switches the schedule off."""
+    for content in deployment(scheduled=True):
+        command = c.Command.FromString(content)
+        if command.activate_version.process == TICKS:
+            command.activate_version.trigger_on = False
+            return command
+    raise AssertionError("no schedule is deployed")
+
+
 MANY = 4
 """Documents of a submission of `many`."""
 
 
-def documents_of(process: str, step: str) -> tuple[str, ...]:
-    """The documents of a submission that go through a step, by id."""
-    del step
+def documents_of(process: str, key: str) -> tuple[str, ...]:
+    """The documents of a submission of this key that go through each step, by id."""
+    if process == TICKS:
+        return (f"{key}/0",)
     return tuple(str(number) for number in range(MANY if process == "many" else 1))

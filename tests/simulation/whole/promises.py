@@ -16,6 +16,7 @@ from molecule.model.execution import TERMINAL, ExecutionState
 from molecule.model.ids import ExecutionId
 from molecule.wire.v1 import commands_pb2 as c
 from tests.simulation.whole import processes
+from tests.simulation.whole.firings import Firings
 from tests.simulation.whole.target import Sent
 
 _RECOUNT_EVERY = 40
@@ -44,7 +45,9 @@ class Known:
 class Promises:
     """One per run. `missed` records the first broken promise."""
 
-    def __init__(self, missed: Missed, arrived: Callable[[str], int]) -> None:
+    def __init__(
+        self, missed: Missed, arrived: Callable[[str], int], latest_ms: Callable[[], int]
+    ) -> None:
         self._missed = missed
         self._arrived = arrived
         self._seen = 0
@@ -54,6 +57,7 @@ class Promises:
         self._acknowledged: dict[str, str] = {}
         self._lanes: dict[str, list[str]] = {}
         self._bodies: dict[str, bytes] = {}
+        self.firings = Firings(missed, latest_ms)
         self.late_words: dict[str, int] = {}
         self.failed: dict[str, str] = {}
         self.moved = 0
@@ -82,8 +86,13 @@ class Promises:
         }
         given: set[tuple[str, int]] = set(before.items())
         for command, outcome in zip(commands, said, strict=True):
-            if isinstance(outcome, Applied) and command.WhichOneof("kind") == "submit_execution":
-                self._submitted(command.submit_execution, outcome)
+            if not isinstance(outcome, Applied):
+                continue
+            match command.WhichOneof("kind"):
+                case "submit_execution":
+                    self._submitted(command.submit_execution, outcome)
+                case "activate_version":
+                    self.firings.switched(command.activate_version)
         for transition in result.changes.transitions:
             self._moves(transition.execution, transition.source, transition.target, state)
             if transition.target is ExecutionState.ASSIGNED:
@@ -125,6 +134,8 @@ class Promises:
                 word.process, word.idempotency_key, word.concurrency_key, ExecutionState.PENDING
             )
             self.executions[name] = known
+            if word.process == processes.TICKS:
+                self.firings.fired(word.idempotency_key)
             if known.lane:
                 self._lanes.setdefault(known.lane, []).append(name)
 
@@ -177,7 +188,7 @@ class Promises:
 
     def _all_steps(self, name: str, known: Known) -> None:
         for step in processes.STEPS[known.process]:
-            documents = processes.documents_of(known.process, step)
+            documents = processes.documents_of(known.process, known.key)
             for document in documents:
                 key = f"{name}/{step}/{document}"
                 if not self._arrived(key):

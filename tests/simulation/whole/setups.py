@@ -30,6 +30,8 @@ from tests.simulation.world import Report
 
 _ELECTION_S = 0.6
 _SAFETY_MAX_S = 40.0
+_SCHEDULED = 0.5
+"""So many of the runs have a schedule."""
 
 
 def draw(seed: int, voters: int, faults: int) -> tuple[Options, WholeOptions]:
@@ -69,6 +71,8 @@ def draw(seed: int, voters: int, faults: int) -> tuple[Options, WholeOptions]:
         leaving_s=rng.choice((0.0, 0.02)),
         slow=rng.choice((0.0, 0.0, 0.3)),
         wall_off_s=rng.choice((0.0, 0.0, 0.5, -0.5)),
+        # Drawn apart, so that seeds that were recorded before remain what they were.
+        scheduled=random.Random(f"whole schedule {seed}").random() < _SCHEDULED,
     )
     return options, whole
 

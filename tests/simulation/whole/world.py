@@ -26,6 +26,7 @@ from tests.simulation.whole.faults import WholeKind
 from tests.simulation.whole.loop import ProcessLoop
 from tests.simulation.whole.machine import Control, Machine
 from tests.simulation.whole.member import NodeMember
+from tests.simulation.whole.moments import WALL_EPOCH_S
 from tests.simulation.whole.node import Around, Node
 from tests.simulation.whole.promises import Promises
 from tests.simulation.whole.replicated import Replicated
@@ -52,6 +53,8 @@ class WholeOptions:
     leaving_s: float = 0.0
     """Up to so long after the check the first byte leaves: what the kernel holds back."""
     enforces_leases: bool = True
+    scheduled: bool = False
+    """A schedule submits, too."""
 
 
 class WholeHost(Host):
@@ -133,7 +136,7 @@ class WholeWorld(World):
         self._workers = 0
         self.guards = guards
         self.seed = seed
-        self.promises = Promises(self._missed, self._arrived)
+        self.promises = Promises(self._missed, self._arrived, self._latest_ms)
         super().__init__(seed, options, self._make_member, election_s=election_s, faults=faults)
 
     def _missed(self, invariant: str, detail: str) -> None:
@@ -141,6 +144,10 @@ class WholeWorld(World):
 
     def _arrived(self, key: str) -> int:
         return self.target.arrived.get(key, 0)
+
+    def _latest_ms(self) -> int:
+        foremost_s = max(self._wall_off_s(name) for name in self.hosts)
+        return int((WALL_EPOCH_S + self.queue.now_s + foremost_s) * 1000)
 
     # Parts.
 
@@ -170,6 +177,7 @@ class WholeWorld(World):
             clients=whole.clients,
             pause_s=whole.pause_s,
             input_bytes=whole.input_bytes,
+            scheduled=whole.scheduled,
         )
         return users  # type: ignore[no-any-return]
 

@@ -29,7 +29,9 @@ class Cluster:
         self.local = 0
         self.frozen = False
         self.asked = asyncio.Event()
-        self.proposer = Proposer(commit=self._commit, now_ms=lambda: 0, limits=Limits())
+        self.proposer = Proposer(
+            commit=self._commit, now_ms=lambda: 0, has_time=lambda: True, limits=Limits()
+        )
         self.forwarder = Forwarder(
             me="n1",
             leader=lambda: self.leader,

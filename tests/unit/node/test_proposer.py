@@ -35,7 +35,9 @@ def a_command(name: str = "e") -> c.Command:
 
 
 def a_proposer(log: Log, limits: Limits | None = None) -> Proposer:
-    return Proposer(commit=log.commit, now_ms=lambda: 42, limits=limits or Limits())
+    return Proposer(
+        commit=log.commit, now_ms=lambda: 42, has_time=lambda: True, limits=limits or Limits()
+    )
 
 
 async def test_groups_said_during_a_commit_share_the_next_entry() -> None:
@@ -143,3 +145,25 @@ async def test_groups_of_which_only_some_committed_are_not_called_refused() -> N
         with pytest.raises(OutcomeUnknown):
             await proposer.propose_all([[a_command()], [a_command()]])
         running.cancel()
+
+
+async def test_nothing_but_a_claim_is_said_before_the_time_of_the_cluster_has_begun() -> None:
+    log = Log()
+    begun = False
+    proposer = Proposer(
+        commit=log.commit, now_ms=lambda: 42, has_time=lambda: begun, limits=Limits()
+    )
+    claim = c.Command(version=1, claim_leadership=c.ClaimLeadership(node="n1"))
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(proposer.run())
+        with pytest.raises(NoLeader) as refused:
+            await proposer.propose([a_command()])
+        await proposer.propose([claim])
+        begun = True
+        await proposer.propose([a_command()])
+        running.cancel()
+    assert refused.value.definite
+    assert [entry.commands[0].WhichOneof("kind") for entry in log.entries] == [
+        "claim_leadership",
+        "cancel_execution",
+    ]

@@ -81,6 +81,20 @@ async def test_a_worker_that_dies_while_it_is_written_to_ends_its_stream_without
         running.cancel()
 
 
+async def test_a_worker_that_dies_before_it_says_who_it_is_is_nobody() -> None:
+    node = Node()
+
+    async def silent() -> AsyncIterator[w.FromWorker]:
+        return
+        yield
+
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(node.links.run())
+        await node.links.serve(silent(), node.write)
+        running.cancel()
+    assert not node.ready.is_set()
+
+
 async def with_worker(node: Node, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
     tasks = [
         group.create_task(node.links.run()),
