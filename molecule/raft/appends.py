@@ -358,7 +358,10 @@ class Appends:
         log = self.parts.journal.log
         if self.parts.guards.one_append_in_flight and next_index <= log.last_index:
             # Skip a whole term of entries that contradict the leader's, not one entry a turn.
-            next_index = max(log.first_of_term(next_index), log.head.index + 1)
+            # What is committed does not contradict it, and its journal may no longer hold it:
+            # it would offer a snapshot that is here already, for ever.
+            first = max(log.head.index, self.parts.core.commit_index) + 1
+            next_index = max(log.first_of_term(next_index), first)
         self._answer(
             leader,
             AppendAnswer(id=self._answering, next_index=next_index, moves_next=message["reset"]),

@@ -16,6 +16,9 @@ from tests.simulation.network import NetworkProfile
 
 VOTER_COUNTS = (1, 3, 5)
 _SAFETY_MAX_S = 40.0
+_LARGE_BYTES = 20_000
+_LARGE_BANDWIDTH_BYTES_S = 2_000_000.0
+"""Four clients write up to 320,000 a second; a voter alone does not wait for its learners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def draw(seed: int, voters: int, faults: int) -> Options:
     kinds = tuple(kind for kind in FaultKind if rng.random() < 0.45)
     every_s = rng.choice((0.1, 0.1, 0.2, 0.2, 0.4, 0.4, 1.0))
     sync_max_s = rng.choice((0.001, 0.001, 0.002, 0.02, 0.2))
-    return Options(
+    drawn = Options(
         voters=voters,
         faults=min(faults, int(_SAFETY_MAX_S / every_s)),
         kinds=kinds or (FaultKind.KILL, FaultKind.ISOLATE),
@@ -74,15 +77,27 @@ def draw(seed: int, voters: int, faults: int) -> Options:
             clients=rng.choice((1, 2, 4)),
             pause_s=rng.choice((0.05, 0.1, 0.3)),
             reads=rng.choice((0.1, 0.5)),
-            padding_max_bytes=_padding_max_bytes(seed, rng.choice((50, 200, 5_000))),
+            padding_max_bytes=rng.choice((50, 200, 5_000)),
         ),
         troubles_minority=rng.random() < 0.5,
     )
+    return _with_large_entries(drawn) if _has_large_entries(seed) else drawn
 
 
-def _padding_max_bytes(seed: int, most: int) -> int:
-    """Now and then entries that fill an append alone; from numbers of their own, as seeds last."""
-    return 20_000 if random.Random(f"large entries {seed}").random() < 0.2 else most
+def _has_large_entries(seed: int) -> bool:
+    """Now and then entries fill an append alone; from numbers of their own, as seeds last."""
+    return random.Random(f"large entries {seed}").random() < 0.2
+
+
+def _with_large_entries(options: Options) -> Options:
+    """Entries that fill an append alone, on links that can carry all that is written."""
+    network = options.network
+    bandwidth = max(network.bandwidth_bytes_s, _LARGE_BANDWIDTH_BYTES_S)
+    return replace(
+        options,
+        network=replace(network, bandwidth_bytes_s=bandwidth),
+        traffic=replace(options.traffic, padding_max_bytes=_LARGE_BYTES),
+    )
 
 
 def directed(options: Options, row: int, seed: int) -> Options:

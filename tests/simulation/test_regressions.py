@@ -163,3 +163,18 @@ def test_whole_nodes_outlive_leaders_that_change_faster_than_a_try_ends() -> Non
     report = WholeSetup(voters=3, faults=30).run(775663205471)
 
     assert report.violation is None, report.violation
+
+
+def test_a_follower_that_has_the_leaders_snapshot_is_sent_what_follows_it() -> None:
+    # It asked for the whole term of an entry that contradicted, also for what was committed of it;
+    # the leader no longer held that, and offered a snapshot that was there already, for ever.
+    report = Setup(voters=5, faults=150).run(3182525819)
+
+    assert report.violation is None, report.violation
+
+
+def test_a_copy_from_before_a_damage_may_lack_what_an_earlier_one_took() -> None:
+    # The disks of a majority were counted as sound, one of them being a copy of a damaged one.
+    report = Setup(voters=5, faults=150).run(3182526513)
+
+    assert report.violation is None, report.violation

@@ -181,7 +181,9 @@ class World:
         self.traffic.burst(host, count)
 
     def damage(self, host: Host, path: str, offset: int) -> None:
-        self._damages[host.name] = host.disk.image()
+        if self._damages.get(host.name) is None:
+            # Damaged again before anybody looked: the copy is still from before.
+            self._damages[host.name] = host.disk.image()
         host.disk.flip(path, offset)
         self.checker.damaged(host.name)
 
@@ -281,7 +283,8 @@ class World:
         if before is not None and restart_s is None:
             # It refused, as it may: the operator has a copy from before the damage.
             host.disk.restore(before)
-            del self._damages[host.name]
+            # The copy itself may lack what an earlier damage took, and nobody gave back yet.
+            self._damages[host.name] = None
         if restart_s is None:
             # Nobody knows what a disk that failed holds: the operator restarts the machine.
             power = self._chance.choice(self.survivals)
