@@ -1,4 +1,7 @@
-"""Links between nodes that carry nothing for a while; what confirms it is what they held back."""
+"""Links between nodes that carry nothing for a while, or nothing in one direction.
+
+What confirms it is what they held back.
+"""
 
 import asyncio
 import itertools
@@ -73,6 +76,74 @@ class Cut:
             site.links.heal_link(*pair)
 
 
+@dataclass(slots=True)
+class OneWay:
+    """What some nodes say reaches some others no more; what those say arrives."""
+
+    nodes: tuple[str, ...]
+    unseats: bool
+    is_mute: bool
+    """Nobody hears the node; otherwise it hears nobody."""
+    seconds: float
+    kind: str = "one_way"
+    hits_within_s: float = _HIT_WITHIN_S
+    _ways: tuple[tuple[str, str], ...] = ()
+    _held_before: tuple[int, ...] = ()
+    _passed_before: tuple[int, ...] = ()
+
+    async def begin(self, site: Site) -> None:
+        """All ways at once."""
+        pairs = _around(site, self.nodes)
+        self._ways = pairs if self.is_mute else tuple((other, node) for node, other in pairs)
+        self._held_before = self._held(site)
+        self._passed_before = self._passed(site)
+        for way in self._ways:
+            site.links.cut_way(*way)
+
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """Each way has held something back, and the other direction of one carried something."""
+
+        async def look() -> bool | None:
+            return (min(self._news(site)) > 0) or None
+
+        try:
+            await until(
+                look, what="something that each way held", within_s=self.hits_within_s, pause_s=0.05
+            )
+        except NotInTime as error:
+            raise NotConfirmed(f"{error}: {self._news(site)}") from None
+        await asyncio.sleep(self.seconds)
+        passed = [
+            now - before
+            for now, before in zip(self._passed(site), self._passed_before, strict=True)
+        ]
+        if not any(passed):
+            raise NotConfirmed("nothing came the other way")
+        return {
+            "silent": "to others" if self.is_mute else "from others",
+            "bytes_held": sum(self._news(site)),
+            "bytes_the_other_way": sum(passed),
+            "seconds": self.seconds,
+        }
+
+    async def end(self, site: Site) -> None:
+        """Let everything through that waited."""
+        for way in self._ways:
+            site.links.heal_way(*way)
+        await site.ready(*self.nodes)
+
+    def _held(self, site: Site) -> tuple[int, ...]:
+        return tuple(site.links.held_way(*way) for way in self._ways)
+
+    def _passed(self, site: Site) -> tuple[int, ...]:
+        return tuple(site.links.passed_way(target, source) for source, target in self._ways)
+
+    def _news(self, site: Site) -> list[int]:
+        return [
+            now - before for now, before in zip(self._held(site), self._held_before, strict=True)
+        ]
+
+
 def _around(site: Site, nodes: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Every link between these nodes and the others."""
     others = [node for node in site.nodes if node not in nodes]
@@ -101,9 +172,52 @@ def _apart(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
     return Cut("all_apart", nodes, False, pairs, rng.choice(_CUTS_S[:3]))
 
 
+def _one_way(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    seconds = rng.choice(_CUTS_S)
+    unseats = aim is Aim.LEADER and seconds >= _UNSEATS_FROM_S
+    return OneWay(nodes, unseats, rng.random() < 0.5, seconds)
+
+
+@dataclass(slots=True)
+class Halves(Cut):
+    """The cluster falls apart: its victims are in the smaller part, with others beside them."""
+
+    async def begin(self, site: Site) -> None:
+        """All links between both parts at once."""
+        others = [node for node in site.nodes if node not in self.nodes]
+        count = (len(site.nodes) - 1) // 2 - len(self.nodes)
+        self.pairs = _around(site, (*self.nodes, *others[: max(0, count)]))
+        await Cut.begin(self, site)
+
+
+@dataclass(slots=True)
+class Bridge(Cut):
+    """Two parts of the cluster see each other no more, and both see the one in the middle."""
+
+    async def begin(self, site: Site) -> None:
+        """All links between both parts at once."""
+        others = [node for node in site.nodes if node not in self.nodes]
+        half = len(others) // 2
+        self.pairs = tuple(itertools.product(others[:half], others[half:]))
+        await Cut.begin(self, site)
+
+
+def _halves(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    seconds = rng.choice(_CUTS_S)
+    unseats = aim is Aim.LEADER and seconds >= _UNSEATS_FROM_S
+    return Halves("halves", nodes, unseats, (), seconds)
+
+
+def _bridge(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
+    return Bridge("bridge", nodes, False, (), rng.choice(_CUTS_S))
+
+
 KINDS: Final = (
     FaultKind("isolate", (Aim.LEADER, Aim.BUSY, Aim.IDLE), _isolate),
     FaultKind("one_link", (Aim.TWO,), _one_link),
+    FaultKind("one_way", (Aim.LEADER, Aim.BUSY, Aim.IDLE), _one_way),
+    FaultKind("halves", (Aim.LEADER, Aim.BUSY), _halves),
+    FaultKind("bridge", (Aim.LEADER, Aim.BUSY), _bridge),
     FaultKind("flapping", (Aim.LEADER, Aim.BUSY), _flap),
     FaultKind("all_apart", (Aim.ALL,), _apart),
 )

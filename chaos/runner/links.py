@@ -1,4 +1,4 @@
-"""Links between nodes that can be cut: a TCP relay for each direction of dialling.
+"""Links between nodes that can be cut or slowed: a TCP relay for each direction of dialling.
 
 A cut is what a network does: bytes under way wait, connections stay open, nothing says so. Healing
 lets everything go on in order, as retransmission would. Needs no right that users lack.
@@ -10,27 +10,92 @@ again and again.
 
 import asyncio
 import contextlib
+import random
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from functools import partial
+from typing import Final
 
 from molecule.cli.local_files import HOST
+
+_CHUNK_BYTES: Final = 65_536
+_TURN_S: Final = 0.05
+"""Of a narrow way one connection takes no more at once."""
+_UNDER_WAY_MAX: Final = 256
+"""Chunks of one connection that are late; whoever sends more waits, as for a full window."""
+
+
+class Way:
+    """One direction of a relay: whether it carries anything, how late and how much."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+        self._delay_s = (0.0, 0.0)
+        self._bytes_per_s = 0.0
+        self._free_at_s = 0.0
+        self.bytes_passed = 0
+        self.bytes_held = 0
+        """Of what arrived while it was cut."""
+        self.bytes_slowed = 0
+        """Of what was passed later than it could have been."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it carries anything."""
+        return self._open.is_set()
+
+    def cut(self) -> None:
+        """Pass nothing more, and tell nobody."""
+        self._open.clear()
+
+    def heal(self) -> None:
+        """Pass what waited, then everything."""
+        self._open.set()
+
+    def slow(self, *, delay_s: tuple[float, float] = (0.0, 0.0), bytes_per_s: float = 0.0) -> None:
+        """Pass everything this much later, drawn between two bounds, and only so much; 0: all."""
+        self._delay_s = delay_s
+        self._bytes_per_s = bytes_per_s
+        self._free_at_s = 0.0
+
+    async def opened(self) -> None:
+        """Wait until it carries."""
+        await self._open.wait()
+
+    @property
+    def chunk_bytes(self) -> int:
+        """How much to take at once: little where little passes, so that others get their turn."""
+        return max(1, min(_CHUNK_BYTES, int(self._bytes_per_s * _TURN_S) or _CHUNK_BYTES))
+
+    def due_s(self, size_bytes: int, now_s: float, not_before_s: float) -> float:
+        """When so many bytes that arrive now may go on, behind those before them."""
+        due_s = now_s + random.uniform(*self._delay_s)
+        if self._bytes_per_s:
+            # All connections share what the way can carry.
+            self._free_at_s = max(self._free_at_s, now_s) + size_bytes / self._bytes_per_s
+            due_s += self._free_at_s - now_s
+        if due_s > now_s:
+            self.bytes_slowed += size_bytes
+        return max(due_s, not_before_s)
 
 
 class Relay:
     """Takes connections on a port of its own and passes bytes to one address, both ways."""
 
     def __init__(self) -> None:
-        self._open = asyncio.Event()
-        self._open.set()
+        self.there = Way()
+        """From the caller on."""
+        self.back = Way()
         self._upstream: tuple[str, int] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self.bytes_passed = 0
-        self.bytes_held = 0
-        """Of what arrived while the link was cut."""
+        self._ends: set[asyncio.StreamWriter] = set()
         self.callers_held = 0
         """Connections that were dialled while the link was cut."""
+        self.connections_reset = 0
 
     def listen(self) -> str:
         """Start listening; the address to dial."""
@@ -46,11 +111,23 @@ class Relay:
 
     def cut(self) -> None:
         """Pass nothing more, in either direction, and tell nobody."""
-        self._open.clear()
+        self.there.cut()
+        self.back.cut()
 
     def heal(self) -> None:
         """Pass what waited, then everything."""
-        self._open.set()
+        self.there.heal()
+        self.back.heal()
+
+    def reset(self) -> None:
+        """Break every connection, as a machine on the way does that forgot them all."""
+        for end in self._ends:
+            self.connections_reset += 1
+            # Without lingering the kernel says so to the other end at once.
+            end.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            end.transport.abort()
 
     async def close(self) -> None:
         """Stop listening and drop all connections."""
@@ -77,29 +154,51 @@ class Relay:
         reader, writer = await asyncio.open_connection(sock=caller)
         onward: asyncio.StreamWriter | None = None
         try:
-            if not self._open.is_set():
+            if not (self.there.is_open and self.back.is_open):
                 self.callers_held += 1
-            await self._open.wait()
+            # Whoever dials needs an answer.
+            await self.there.opened()
+            await self.back.opened()
             back, onward = await asyncio.open_connection(*self._upstream)
+            self._ends |= {writer, onward}
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pass(reader, onward))
-                group.create_task(self._pass(back, writer))
+                group.create_task(_carry(reader, onward, self.there))
+                group.create_task(_carry(back, writer, self.back))
         except* OSError:
             pass  # either end went away: so does the other
         finally:
             for each in (writer, onward):
                 if each is not None:
+                    self._ends.discard(each)
                     each.close()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while chunk := await reader.read(65_536):
-            if not self._open.is_set():
-                self.bytes_held += len(chunk)
-            await self._open.wait()
-            self.bytes_passed += len(chunk)
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
+    """Pass bytes on in their order, each when it is due; `ConnectionResetError` at their end."""
+    loop = asyncio.get_running_loop()
+    under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_UNDER_WAY_MAX)
+
+    async def arrive() -> None:
+        due_s = 0.0
+        while chunk := await reader.read(way.chunk_bytes):
+            due_s = way.due_s(len(chunk), loop.time(), due_s)
+            await under_way.put((due_s, chunk))
+        raise ConnectionResetError
+
+    async def leave() -> None:
+        while True:
+            due_s, chunk = await under_way.get()
+            await asyncio.sleep(max(0.0, due_s - loop.time()))
+            if not way.is_open:
+                way.bytes_held += len(chunk)
+            await way.opened()
+            way.bytes_passed += len(chunk)
             writer.write(chunk)
             await writer.drain()
-        raise ConnectionResetError
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(arrive())
+        group.create_task(leave())
 
 
 class Links:
@@ -131,6 +230,30 @@ class Links:
         """Join two nodes again, whoever dialled."""
         self._in_loop(self._relays[one, other].heal, self._relays[other, one].heal)
 
+    def cut_way(self, source: str, target: str) -> None:
+        """Let nothing that `source` says reach `target`, whoever dialled."""
+        self._in_loop(*(way.cut for way in self._ways(source, target)))
+
+    def heal_way(self, source: str, target: str) -> None:
+        """Let it reach it again, after what waited."""
+        self._in_loop(*(way.heal for way in self._ways(source, target)))
+
+    def slow(
+        self,
+        one: str,
+        other: str,
+        *,
+        delay_s: tuple[float, float] = (0.0, 0.0),
+        bytes_per_s: float = 0.0,
+    ) -> None:
+        """As `Way.slow`, both ways; without bounds: as before."""
+        for way in (*self._ways(one, other), *self._ways(other, one)):
+            self._in_loop(partial(way.slow, delay_s=delay_s, bytes_per_s=bytes_per_s))
+
+    def reset(self, one: str, other: str) -> None:
+        """Break every connection between two nodes."""
+        self._in_loop(self._relays[one, other].reset, self._relays[other, one].reset)
+
     def isolate(self, node: str) -> None:
         """Separate a node from all others."""
         for other in self._nodes:
@@ -143,12 +266,33 @@ class Links:
 
     def passed(self, one: str, other: str) -> int:
         """Bytes that went between two nodes so far: shows that a cut was one."""
-        return self._relays[one, other].bytes_passed + self._relays[other, one].bytes_passed
+        return self.passed_way(one, other) + self.passed_way(other, one)
+
+    def passed_way(self, source: str, target: str) -> int:
+        """Those of them that `source` said."""
+        return sum(way.bytes_passed for way in self._ways(source, target))
 
     def held(self, one: str, other: str) -> int:
         """Bytes and callers that a cut between two nodes stopped: shows that it hit something."""
-        relays = self._relays[one, other], self._relays[other, one]
-        return sum(relay.bytes_held + relay.callers_held for relay in relays)
+        callers = sum(self._relays[pair].callers_held for pair in ((one, other), (other, one)))
+        return callers + self.held_way(one, other) + self.held_way(other, one)
+
+    def held_way(self, source: str, target: str) -> int:
+        """Those of the bytes that `source` said."""
+        return sum(way.bytes_held for way in self._ways(source, target))
+
+    def slowed(self, one: str, other: str) -> int:
+        """Bytes between two nodes that were passed later than they could have been."""
+        ways = (*self._ways(one, other), *self._ways(other, one))
+        return sum(way.bytes_slowed for way in ways)
+
+    def resets(self, one: str, other: str) -> int:
+        """Connections between two nodes that were broken."""
+        pairs = ((one, other), (other, one))
+        return sum(self._relays[pair].connections_reset for pair in pairs)
+
+    def _ways(self, source: str, target: str) -> tuple[Way, Way]:
+        return self._relays[source, target].there, self._relays[target, source].back
 
     async def close(self) -> None:
         """Close every relay and drop all connections."""
