@@ -55,6 +55,8 @@ class FaultKind:
     make: Callable[[random.Random, tuple[str, ...], Aim], Fault]
     why_not: Callable[[], str] = str
     """Why it cannot be made on this machine; empty: it can."""
+    is_long: bool = False
+    """It takes so long that a short run has no time for it."""
 
 
 def may_strike_together(one: Fault, other: Fault) -> bool:

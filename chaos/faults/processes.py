@@ -1,8 +1,6 @@
 """Processes that are killed, stopped or frozen; what confirms it is the table of processes."""
 
 import asyncio
-import contextlib
-import os
 import random
 import signal
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from molecule.cli.waiting import NotInTime, until
 _SEEN_WITHIN_S: Final = 10.0
 _DOWN_S: Final = (0.2, 4.0)
 _FREEZES_S: Final = (0.2, 1.0, 5.0, 8.0)
+_LONG_FREEZE_S: Final = 40.0
 _UNSEATS_FROM_S: Final = 3.0
 """Frozen so long, a leader lost its lease of leadership, whatever the machine was busy with."""
 _NODES: Final = (Aim.LEADER, Aim.BUSY, Aim.IDLE)
@@ -88,8 +87,7 @@ class KillRole:
         self._before = frozenset(member.pid for member in found)
         if found:
             self._pid = found[0].pid
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+            site.signal_one(self.nodes[0], self._pid, signal.SIGKILL)
 
     async def confirm(self, site: Site) -> dict[str, Any]:
         """It is gone and another one is there."""
@@ -145,8 +143,14 @@ class Freeze:
         except NotInTime as error:
             raise NotConfirmed(str(error)) from None
         await asyncio.sleep(self.seconds)
-        stayed = self._states(site).count("T")
-        return {"stopped_processes": stopped, "until_the_end": stayed, "seconds": self.seconds}
+        states = self._states(site)
+        if set(states) - {"T"} or not (states or self.role):
+            raise NotConfirmed(f"not stopped to the end: {stopped} were, {states} at the end")
+        return {
+            "stopped_processes": stopped,
+            "until_the_end": len(states),
+            "seconds": self.seconds,
+        }
 
     async def end(self, site: Site) -> None:
         """Let them go on."""
@@ -162,10 +166,43 @@ class Freeze:
         for node in self.nodes:
             for member in site.members(node, self.role):
                 # One that ends by itself meanwhile needs no signal.
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(member.pid, number)
+                if site.signal_one(node, member.pid, number):
                     reached.add(member.pid)
         return reached
+
+
+@dataclass(slots=True)
+class RollingRestart:
+    """Node after node is ended by SIGTERM and started again, as an upgrade does it."""
+
+    nodes: tuple[str, ...]
+    unseats: bool = False
+    """Whoever leads hands over, to one of those whose turn comes later."""
+    kind: str = "rolling_restart"
+    _before: dict[str, set[int]] = field(default_factory=dict)
+
+    async def begin(self, site: Site) -> None:
+        """Returns when the last one takes work again."""
+        for node in self.nodes:
+            self._before[node] = {member.pid for member in site.members(node)}
+            await site.stop(node)
+            await site.start(node)
+
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """No process is left of those that were there before."""
+        left = {
+            node: sorted(before & {member.pid for member in site.members(node)})
+            for node, before in self._before.items()
+        }
+        if any(left.values()) or not all(self._before.values()):
+            raise NotConfirmed(f"not all processes were replaced: {left}")
+        return {"processes_replaced": sum(len(before) for before in self._before.values())}
+
+    async def end(self, site: Site) -> None:
+        """Those run again that were ended."""
+        for node in self.nodes:
+            if not site.members(node):
+                await site.start(node)
 
 
 def _leads(aim: Aim) -> bool:
@@ -187,6 +224,10 @@ def _freeze_node_process(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -
     return Freeze(nodes, unseats, seconds, role="node", kind="freeze_node_process")
 
 
+def _long_freeze(_rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    return Freeze(nodes, unseats=_leads(aim), seconds=_LONG_FREEZE_S, kind="long_freeze")
+
+
 KINDS: Final = (
     FaultKind("kill", (*_NODES, Aim.TWO, Aim.ALL), _kill),
     FaultKind("stop", _NODES, lambda _, nodes, aim: Stop(nodes, unseats=_leads(aim))),
@@ -203,7 +244,11 @@ KINDS: Final = (
         _NODES,
         lambda _, nodes, __: KillRole(nodes, False, "gateway", "kill_gateway"),
     ),
+    FaultKind(
+        "rolling_restart", (Aim.ALL,), lambda _, nodes, __: RollingRestart(nodes), is_long=True
+    ),
     FaultKind("freeze", (*_NODES, Aim.TWO), _freeze),
+    FaultKind("long_freeze", _NODES, _long_freeze, is_long=True),
     FaultKind("freeze_node_process", _NODES, _freeze_node_process),
     FaultKind(
         "freeze_worker",

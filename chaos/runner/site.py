@@ -65,6 +65,11 @@ class Site:
         found = local_process.members(mark) if mark is not None else []
         return [one for one in found if not role or MODULES[role] in one.command.split()]
 
+    def signal_one(self, node: str, pid: int, number: signal.Signals) -> bool:
+        """Signal one process of a node; False when it is gone."""
+        mark = self.mark(node)
+        return mark is not None and local_process.send(mark, pid, number)
+
     def signal(self, node: str, number: signal.Signals) -> int:
         """Signal every process of a node; how many were reached."""
         mark = self.mark(node)

@@ -96,19 +96,34 @@ def signal_all(mark: ProcessMark, number: signal.Signals) -> int:
     """Send a signal to every process of the session, twice over, as new ones may be starting."""
     reached: set[int] = set()
     for _ in range(2):
-        for member in members(mark):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(member.pid, number)
-                reached.add(member.pid)
+        reached |= {each.pid for each in members(mark) if send(mark, each.pid, number)}
     return len(reached)
+
+
+def send(mark: ProcessMark, pid: int, number: signal.Signals) -> bool:
+    """Signal one process of the session; False when it is gone, whoever has its number now."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        # Looked at behind the opening: what is seen now is what the signal goes to.
+        stat = _stat(pid)
+        if stat is None or stat.session != mark.pid or stat.state in "ZX":
+            return False
+        signal.pidfd_send_signal(process, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(process)
+    return True
 
 
 async def stop(mark: ProcessMark, *, grace_s: float) -> None:
     """Ask the leader to end; kill what is left of the session when it does not in time."""
     if is_running(mark):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(mark.pid, signal.SIGCONT)
-            os.kill(mark.pid, signal.SIGTERM)
+        send(mark, mark.pid, signal.SIGCONT)
+        send(mark, mark.pid, signal.SIGTERM)
     with contextlib.suppress(NotInTime):
         await until_gone(mark, within_s=grace_s)
     signal_all(mark, signal.SIGKILL)

@@ -76,3 +76,17 @@ async def test_a_frozen_session_is_stopped_and_wakes(tmp_path: Path) -> None:
     local_process.signal_all(mark, signal.SIGCONT)
     await until(lambda: all_are("RS"), what="awake", within_s=20)
     await local_process.stop(mark, grace_s=5)
+
+
+async def test_a_signal_to_one_process_reaches_no_other_session(tmp_path: Path) -> None:
+    mark, other = started(tmp_path, PARENT_OF_ONE), started(tmp_path, WAITING)
+    await members_become(mark, 2)
+    child = next(each.pid for each in local_process.members(mark) if each.pid != mark.pid)
+
+    assert not local_process.send(mark, other.pid, signal.SIGKILL)
+    assert local_process.send(mark, child, signal.SIGKILL)
+
+    await local_process.until_gone(mark, within_s=20)
+    assert not local_process.send(mark, child, signal.SIGKILL)
+    assert local_process.is_running(other)
+    await local_process.stop(other, grace_s=5)
