@@ -1,10 +1,28 @@
 """All kinds of faults by name."""
 
+from collections.abc import Collection
 from typing import Final
 
-from chaos.faults import at_target, disk, network, processes
+from chaos.faults import at_target, damage, disk, network, processes
 from chaos.faults.fault import Kinds
 
-KINDS: Final[Kinds] = {
-    kind.name: kind for kind in (*processes.KINDS, *network.KINDS, *disk.KINDS, *at_target.KINDS)
-}
+_GROUPS: Final = (
+    processes.KINDS,
+    network.KINDS,
+    disk.KINDS,
+    damage.KINDS,
+    at_target.KINDS,
+)
+KINDS: Final[Kinds] = {kind.name: kind for group in _GROUPS for kind in group}
+_CUT_LINKS: Final = frozenset(kind.name for kind in network.KINDS)
+_MOVE_LINKS: Final = frozenset({damage.JOINS_AGAIN})
+
+
+def why_not(name: str, among: Collection[str]) -> str:
+    """Why a kind cannot be made on this machine, in a run of these kinds; empty: it can.
+
+    Who joined is dialled where it says that it is, so past the relays that others cut.
+    """
+    if name in _MOVE_LINKS and (cut := sorted(_CUT_LINKS & set(among))):
+        return f"it changes the members, and {cut[0]} needs the links of those who were first"
+    return KINDS[name].why_not()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from chaos.faults.kinds import KINDS
+from chaos.faults.kinds import KINDS, why_not
 from chaos.history import History
 from chaos.report import figures
 from chaos.report.page import page
@@ -95,7 +95,7 @@ def _run(
     strikes_max: int | None = None,
 ) -> int:
     seed = fresh_seed() if seed is None else seed
-    left_out = {name: why for name in faults if (why := KINDS[name].why_not())}
+    left_out = {name: why for name in faults if (why := why_not(name, faults))}
     faults = tuple(name for name in faults if name not in left_out)
     for name, why in left_out.items():
         _say(f"left out: {name}: {why}")

@@ -1,0 +1,144 @@
+"""A node is killed and its disk damaged while it is down: it mends that itself, or does not start.
+
+What confirms it is what the node says then: a refusal in its log, or a doubt in its journal. What
+was refused is healed as the message advises, by a copy of the same moment or, where the links of
+the run are not cut by others, by letting the node join again with an empty folder.
+"""
+
+import random
+import shutil
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from chaos.faults import wounds
+from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed
+from chaos.faults.wounds import MENDED, REFUSED, NothingToDamage, Wound
+from chaos.runner import members
+from chaos.runner.site import Site
+from molecule.cli.waiting import NotInTime, until
+
+_SEEN_WITHIN_S: Final = 60.0
+_REFUSAL: Final = "cannot run:"
+_KEPT: Final = "data.kept"
+JOINS_AGAIN: Final = "damage_and_rejoin"
+"""The kind that changes the members of the cluster."""
+
+
+@dataclass(slots=True)
+class Damage:
+    """One file of one node is not what it was when the node comes back."""
+
+    kind: str
+    nodes: tuple[str, ...]
+    unseats: bool
+    what: str
+    """A name in `MENDED` or `REFUSED`."""
+    rng: random.Random
+    joins_again: bool = False
+    """What was refused is emptied and let in anew; otherwise it gets its files back."""
+    seen_within_s: float = _SEEN_WITHIN_S
+    _is_refused: bool = False
+    _done: str = ""
+    _why_not: str = ""
+    _doubts: int = 0
+    _log_bytes: int = field(default=0)
+
+    async def begin(self, site: Site) -> None:
+        """Kill it, keep a copy, damage the original."""
+        (node,) = self.nodes
+        site.down.add(node)
+        site.signal(node, signal.SIGKILL)
+        await site.gone(node)
+        place = site.local.node(node)
+        shutil.copytree(place.data, place.folder / _KEPT)
+        try:
+            self._doubts = wounds.doubts(place.data)
+            self._done = self._wound(self.rng, place.data)
+        except NothingToDamage as reason:
+            self._why_not = str(reason)
+        self._log_bytes = place.log.stat().st_size
+
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """The node starts and says what it found."""
+        (node,) = self.nodes
+        if not self._done:
+            raise NotConfirmed(f"nothing was damaged: {self._why_not}")
+        site.local.start(site.local.node(node))
+        look = self._mended if self.what in MENDED else self._refused
+
+        async def found() -> str | None:
+            return look(site)
+
+        try:
+            told = await until(found, what=f"a word of {self.what}", within_s=self.seen_within_s)
+        except NotInTime as error:
+            raise NotConfirmed(f"{error}: {self._done}") from None
+        if self._is_refused:
+            await site.gone(node)
+        return {"damage": self._done, "told": told, "joined_again": self.joins_again}
+
+    async def end(self, site: Site) -> None:
+        """Nothing but what an operator is told to do."""
+        (node,) = self.nodes
+        place = site.local.node(node)
+        kept = place.folder / _KEPT
+        if self._is_refused and self.joins_again:
+            await members.join_again(site, node)
+        elif self._is_refused or not self._done:
+            # A copy half made is only there when nothing was damaged yet.
+            if self._done:
+                put_back(kept, place.data)
+            await site.start(node)
+        else:
+            await site.ready(node)
+        site.down.discard(node)
+        shutil.rmtree(kept, ignore_errors=True)
+
+    @property
+    def _wound(self) -> Wound:
+        return {**MENDED, **REFUSED}[self.what]
+
+    def _refused(self, site: Site) -> str | None:
+        with site.local.node(self.nodes[0]).log.open(encoding="utf-8", errors="replace") as log:
+            log.seek(self._log_bytes)
+            told = [line.strip() for line in log if _REFUSAL in line]
+        if told:
+            self._is_refused = True
+        return told[0] if told else None
+
+    def _mended(self, site: Site) -> str | None:
+        try:
+            found = wounds.doubts(site.local.node(self.nodes[0]).data)
+        except OSError:
+            return None  # a segment was let go of meanwhile
+        return f"a doubt at position {found}" if found > self._doubts else None
+
+
+def put_back(kept: Path, data: Path) -> None:
+    """The folder as it was; it stays the same folder, for it may be a volume."""
+    for path in data.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    shutil.copytree(kept, data, dirs_exist_ok=True)
+
+
+def _damage(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    what = rng.choice((*MENDED, *MENDED, *REFUSED))
+    return Damage("damage", nodes, aim is Aim.LEADER, what, random.Random(rng.random()))
+
+
+def _rejoin(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    what = rng.choice(tuple(REFUSED))
+    own = random.Random(rng.random())
+    return Damage(JOINS_AGAIN, nodes, aim is Aim.LEADER, what, own, joins_again=True)
+
+
+_AIMS: Final = (Aim.LEADER, Aim.BUSY, Aim.IDLE)
+KINDS: Final = (
+    FaultKind("damage", _AIMS, _damage),
+    FaultKind(JOINS_AGAIN, _AIMS, _rejoin),
+)

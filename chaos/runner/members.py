@@ -1,0 +1,98 @@
+"""A node whose disk is lost leaves as dead and joins again, as an operator is told to do it.
+
+What must stay true: it leaves only when the cluster calls it lost, and counts as healed only when
+it votes.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from chaos.runner.site import READY_WITHIN_S, Site
+from molecule.cli import joining
+from molecule.cli.joining import JoinToken
+from molecule.cli.local_files import NodePlace
+from molecule.cli.waiting import NotInTime, until
+
+_PAUSE_S: Final = 0.2
+
+
+async def join_again(site: Site, node: str) -> None:
+    """Take a node that does not run out of the cluster, empty its folder, let it in, start it."""
+    await _is_lost(site, node)
+    await _said(site, node, f"/api/v1/cluster/leave/{node}", {"dead": True})
+    told = await _said(site, node, "/api/v1/cluster/tokens", {})
+    token = JoinToken.parse(told["token"])
+    place = site.local.node(node)
+    at = next(site.local.node(other).http for other in site.nodes if other not in site.down)
+    await asyncio.to_thread(_make_new, place, token, at, site.local.place.folder)
+    await site.start(node)
+
+    async def votes() -> bool | None:
+        answer = await site.get(node, "/readyz")
+        return (isinstance(answer, dict) and answer.get("role") == "voter") or None
+
+    await until(votes, what=f"{node} to vote", within_s=READY_WITHIN_S, pause_s=_PAUSE_S)
+
+
+def _make_new(place: NodePlace, token: JoinToken, at: str, cluster: Path) -> None:
+    """Certificates and configuration of a newcomer, in the folder of the one that was lost.
+
+    Its log stays: who reads it goes on.
+    """
+    for path in place.data.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    with tempfile.TemporaryDirectory(dir=cluster) as name:
+        folder = Path(name)
+        # Those who hold the key of the authority let others in.
+        (folder / "ca.key").symlink_to(cluster / "ca.key")
+        made = replace(place, folder=folder / place.id)
+        joining.obtain(at, token, node=made, folder=folder)
+        for path in made.folder.iterdir():
+            path.replace(place.folder / path.name)
+
+
+async def _is_lost(site: Site, node: str) -> None:
+    async def look() -> bool | None:
+        for other in site.nodes:
+            if other != node:
+                told = await site.get(other, f"/api/v1/nodes/{node}")
+                if isinstance(told, dict):
+                    return (not told["up"]) or None
+        return None
+
+    await until(look, what=f"{node} to be lost", within_s=READY_WITHIN_S, pause_s=_PAUSE_S)
+
+
+async def _said(site: Site, node: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Ask another node until one has done it."""
+    refused = ""
+
+    async def look() -> dict[str, Any] | None:
+        nonlocal refused
+        for other in site.nodes:
+            if other == node:
+                continue
+            try:
+                answer = await site.http.post(f"{site.url(other)}{path}", json=body)
+            except httpx2.TransportError as error:
+                refused = str(error)
+                continue
+            if answer.is_success:
+                told: dict[str, Any] = answer.json()
+                return told
+            refused = answer.text
+        return None
+
+    try:
+        return await until(look, what=path, within_s=READY_WITHIN_S, pause_s=_PAUSE_S)
+    except NotInTime as error:
+        raise NotInTime(f"{error}: {refused}") from None
