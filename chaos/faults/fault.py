@@ -55,6 +55,8 @@ class FaultKind:
     make: Callable[[random.Random, tuple[str, ...], Aim], Fault]
     why_not: Callable[[], str] = str
     """Why it cannot be made on this machine; empty: it can."""
+    on_volumes: bool = False
+    """Needs a disk of its own for each node."""
 
 
 def may_strike_together(one: Fault, other: Fault) -> bool:

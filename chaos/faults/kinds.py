@@ -3,13 +3,15 @@
 from collections.abc import Collection
 from typing import Final
 
-from chaos.faults import at_target, damage, disk, network, processes
+from chaos.faults import at_target, damage, disk, network, processes, resources, room
 from chaos.faults.fault import Kinds
 
 _GROUPS: Final = (
     processes.KINDS,
     network.KINDS,
     disk.KINDS,
+    room.KINDS,
+    resources.KINDS,
     damage.KINDS,
     at_target.KINDS,
 )

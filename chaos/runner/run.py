@@ -19,6 +19,7 @@ from chaos import records as r
 from chaos.commit import commit
 from chaos.declared import Bounds, DeclaredProcess, Demands, Header
 from chaos.faults.fault import Fault, NotConfirmed, may_strike_together, victims
+from chaos.faults.kinds import KINDS
 from chaos.history import History
 from chaos.records import Outcome, Phase
 from chaos.runner import disks, final, usage
@@ -74,7 +75,10 @@ class Run:
         self._declare(workloads)
         await target.start()
         try:
-            async with open_site(order.folder, target, voters=order.voters) as site:
+            on_volumes = any(KINDS[name].on_volumes for name in order.faults)
+            async with open_site(
+                order.folder, target, voters=order.voters, on_volumes=on_volumes
+            ) as site:
                 await self._play_on(site, workloads, rng)
         finally:
             await target.stop()

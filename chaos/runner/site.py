@@ -5,6 +5,7 @@ and only processes of this cluster are ever signalled.
 """
 
 import asyncio
+import contextlib
 import json
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -15,16 +16,19 @@ from typing import Any, Final
 
 import httpx2
 
+from chaos.runner import volumes
 from chaos.runner.links import Links
 from chaos.runner.target import Target
+from chaos.runner.volumes import Volume
 from molecule.cli import local_files, local_process
-from molecule.cli.local import LocalCluster
+from molecule.cli.local import LocalCluster, LocalError
 from molecule.cli.local_files import Layout
 from molecule.cli.local_process import Member, ProcessMark
 from molecule.cli.waiting import until
 
 READY_WITHIN_S: Final = 90.0
 GONE_WITHIN_S: Final = 20.0
+_STARTS: Final = 2
 MODULES: Final[Mapping[str, str]] = {
     "supervisor": "molecule.serve",
     "node": "molecule.node",
@@ -41,6 +45,8 @@ class Site:
     links: Links
     target: Target
     http: httpx2.AsyncClient
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    """The disk of each node, in a run that asked for disks of their own."""
     down: set[str] = field(default_factory=set)
     """Nodes that a fault ended; who asks the cluster asks the others."""
 
@@ -95,6 +101,17 @@ class Site:
                 place = self.local.node(node)
                 group.create_task(self.local.ready(place, within_s=READY_WITHIN_S))
 
+    async def back(self, node: str) -> None:
+        """Wait until a node takes work that may have ended, or may just be ending."""
+        for _ in range(_STARTS):
+            self.local.start(self.local.node(node))
+            with contextlib.suppress(LocalError):
+                await self.ready(node)
+                break
+        else:
+            await self.start(node)
+        self.down.discard(node)
+
     async def stop(self, node: str) -> None:
         """End a node gracefully."""
         self.down.add(node)
@@ -108,6 +125,7 @@ class Site:
             await self.gone(node)
         await self.http.aclose()
         await self.links.close()
+        await volumes.unmount_all(list(self.volumes.values()))
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -144,8 +162,13 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(folder: Path, target: Target, *, voters: int) -> AsyncIterator[Site]:
-    """A cluster in an empty folder, started, with links that can be cut."""
+async def open_site(
+    folder: Path, target: Target, *, voters: int, on_volumes: bool = False
+) -> AsyncIterator[Site]:
+    """A cluster in an empty folder, started, with links that can be cut.
+
+    `on_volumes`: each node has a disk of its own.
+    """
     names = tuple(f"n{number}" for number in range(1, voters + 1))
     links = Links(names)
     peers = await links.listen()
@@ -154,6 +177,10 @@ async def open_site(folder: Path, target: Target, *, voters: int) -> AsyncIterat
     local = LocalCluster(place)
     site = Site(local, links, target, local.client(timeout_s=20.0))
     try:
+        if on_volumes:
+            volumes.sweep()
+            for node in place.nodes:
+                site.volumes[node.id] = volumes.make(node.folder)
         await site.start(*site.nodes)
         yield site
     finally:
