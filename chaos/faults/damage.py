@@ -5,6 +5,8 @@ was refused is healed as the message advises, by a copy of the same moment or, w
 the run are not cut by others, by letting the node join again with an empty folder.
 """
 
+import asyncio
+import contextlib
 import random
 import shutil
 import signal
@@ -22,6 +24,8 @@ from molecule.cli.waiting import NotInTime, until
 _SEEN_WITHIN_S: Final = 60.0
 _REFUSAL: Final = "cannot run:"
 _KEPT: Final = "data.kept"
+_RESERVE: Final = "reserve"
+_OLDER_S: Final = (1.0, 4.0)
 JOINS_AGAIN: Final = "damage_and_rejoin"
 """The kind that changes the members of the cluster."""
 
@@ -52,7 +56,7 @@ class Damage:
         site.signal(node, signal.SIGKILL)
         await site.gone(node)
         place = site.local.node(node)
-        shutil.copytree(place.data, place.folder / _KEPT)
+        await asyncio.to_thread(copied, place.data, place.folder / _KEPT)
         try:
             self._doubts = wounds.doubts(place.data)
             self._done = self._wound(self.rng, place.data)
@@ -65,7 +69,7 @@ class Damage:
         (node,) = self.nodes
         if not self._done:
             raise NotConfirmed(f"nothing was damaged: {self._why_not}")
-        site.local.start(site.local.node(node))
+        site.launch(node)
         look = self._mended if self.what in MENDED else self._refused
 
         async def found() -> str | None:
@@ -89,7 +93,7 @@ class Damage:
         elif self._is_refused or not self._done:
             # A copy half made is only there when nothing was damaged yet.
             if self._done:
-                put_back(kept, place.data)
+                await asyncio.to_thread(put_back, kept, place.data)
             await site.start(node)
         else:
             await site.ready(node)
@@ -116,6 +120,68 @@ class Damage:
         return f"a doubt at position {found}" if found > self._doubts else None
 
 
+@dataclass(slots=True)
+class OlderCopy:
+    """The disk of a node is put back to what it was a while ago, as from a copy of the machine."""
+
+    nodes: tuple[str, ...]
+    unseats: bool
+    seconds: float
+    kind: str = "older_copy"
+    seen_within_s: float = _SEEN_WITHIN_S
+    _doubts: int = 0
+
+    async def begin(self, site: Site) -> None:
+        """A copy, some more work, and the copy in place of what the work left."""
+        (node,) = self.nodes
+        place = site.local.node(node)
+        await self._end(site)
+        await asyncio.to_thread(copied, place.data, place.folder / _KEPT)
+        await site.start(node)
+        await asyncio.sleep(self.seconds)
+        await self._end(site)
+        await asyncio.to_thread(put_back, place.folder / _KEPT, place.data)
+        self._doubts = wounds.doubts(place.data)
+
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """Somebody told it that it had acknowledged more, and it wrote that down."""
+        (node,) = self.nodes
+        place = site.local.node(node)
+        last = wounds.segments(place.data)[-1].records[-1].end
+        site.launch(node)
+
+        async def look() -> int | None:
+            with contextlib.suppress(OSError, NothingToDamage):
+                found = wounds.doubts(place.data)
+                return found if found > self._doubts else None
+            return None
+
+        try:
+            found = await until(
+                look, what="a node that knows of its age", within_s=self.seen_within_s
+            )
+        except NotInTime as error:
+            raise NotConfirmed(str(error)) from None
+        return {"doubt_at": found, "copy_ended_at": last, "older_by_s": self.seconds}
+
+    async def end(self, site: Site) -> None:
+        """The others give it what it lacks."""
+        (node,) = self.nodes
+        await site.back(node)
+        shutil.rmtree(site.local.node(node).folder / _KEPT, ignore_errors=True)
+
+    async def _end(self, site: Site) -> None:
+        (node,) = self.nodes
+        site.down.add(node)
+        site.signal(node, signal.SIGKILL)
+        await site.gone(node)
+
+
+def copied(data: Path, kept: Path) -> None:
+    """All that it holds, but not the room that it keeps free."""
+    shutil.copytree(data, kept, ignore=shutil.ignore_patterns(_RESERVE))
+
+
 def put_back(kept: Path, data: Path) -> None:
     """The folder as it was; it stays the same folder, for it may be a volume."""
     for path in data.iterdir():
@@ -137,8 +203,13 @@ def _rejoin(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
     return Damage(JOINS_AGAIN, nodes, aim is Aim.LEADER, what, own, joins_again=True)
 
 
+def _older(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    return OlderCopy(nodes, aim is Aim.LEADER, rng.choice(_OLDER_S))
+
+
 _AIMS: Final = (Aim.LEADER, Aim.BUSY, Aim.IDLE)
 KINDS: Final = (
     FaultKind("damage", _AIMS, _damage),
     FaultKind(JOINS_AGAIN, _AIMS, _rejoin),
+    FaultKind("older_copy", _AIMS, _older),
 )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chaos.runner.site import Site
+from chaos.runner.site import Need, Site
 
 
 class NotConfirmed(Exception):
@@ -55,8 +55,8 @@ class FaultKind:
     make: Callable[[random.Random, tuple[str, ...], Aim], Fault]
     why_not: Callable[[], str] = str
     """Why it cannot be made on this machine; empty: it can."""
-    on_volumes: bool = False
-    """Needs a disk of its own for each node."""
+    needs: frozenset[Need] = frozenset()
+    """What its nodes must have beside what every cluster has."""
 
 
 def may_strike_together(one: Fault, other: Fault) -> bool:

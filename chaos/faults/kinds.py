@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from chaos.faults import at_target, damage, disk, network, processes, resources, room
+from chaos.faults import at_target, clock, damage, disk, network, processes, resources, room
 from chaos.faults.fault import Kinds
 
 _GROUPS: Final = (
@@ -12,6 +12,7 @@ _GROUPS: Final = (
     disk.KINDS,
     room.KINDS,
     resources.KINDS,
+    clock.KINDS,
     damage.KINDS,
     at_target.KINDS,
 )

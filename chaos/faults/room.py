@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed
 from chaos.runner import volumes
-from chaos.runner.site import READY_WITHIN_S, Site
+from chaos.runner.site import READY_WITHIN_S, Need, Site
 from molecule.cli.waiting import NotInTime, until
 
 _SEEN_WITHIN_S: Final = 20.0
@@ -125,8 +125,9 @@ def _read_only(_rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
     return ReadOnly(nodes, unseats=aim is Aim.LEADER)
 
 
+_NEEDS: Final = frozenset({Need.VOLUMES})
 _NODES: Final = (Aim.LEADER, Aim.BUSY, Aim.IDLE)
 KINDS: Final = (
-    FaultKind("disk_full", (*_NODES, Aim.ALL), _full, volumes.why_not, on_volumes=True),
-    FaultKind("read_only", _NODES, _read_only, volumes.why_not, on_volumes=True),
+    FaultKind("disk_full", (*_NODES, Aim.ALL), _full, volumes.why_not, needs=_NEEDS),
+    FaultKind("read_only", _NODES, _read_only, volumes.why_not, needs=_NEEDS),
 )

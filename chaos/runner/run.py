@@ -75,10 +75,8 @@ class Run:
         self._declare(workloads)
         await target.start()
         try:
-            on_volumes = any(KINDS[name].on_volumes for name in order.faults)
-            async with open_site(
-                order.folder, target, voters=order.voters, on_volumes=on_volumes
-            ) as site:
+            needs = {need for name in order.faults for need in KINDS[name].needs}
+            async with open_site(order.folder, target, voters=order.voters, needs=needs) as site:
                 await self._play_on(site, workloads, rng)
         finally:
             await target.stop()

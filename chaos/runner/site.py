@@ -5,10 +5,11 @@ and only processes of this cluster are ever signalled.
 """
 
 import asyncio
-import contextlib
+import enum
 import json
+import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any, Final
 
 import httpx2
 
-from chaos.runner import volumes
+from chaos.runner import clocks, volumes
+from chaos.runner.clocks import Clock
 from chaos.runner.links import Links
 from chaos.runner.target import Target
 from chaos.runner.volumes import Volume
@@ -28,13 +30,19 @@ from molecule.cli.waiting import until
 
 READY_WITHIN_S: Final = 90.0
 GONE_WITHIN_S: Final = 20.0
-_STARTS: Final = 2
 MODULES: Final[Mapping[str, str]] = {
     "supervisor": "molecule.serve",
     "node": "molecule.node",
     "gateway": "molecule.gateway",
     "worker": "molecule.worker",
 }
+
+
+class Need(enum.StrEnum):
+    """What each node of a site can have beside what every cluster has."""
+
+    VOLUMES = "disks of their own"
+    CLOCKS = "clocks of their own"
 
 
 @dataclass(slots=True)
@@ -47,6 +55,8 @@ class Site:
     http: httpx2.AsyncClient
     volumes: dict[str, Volume] = field(default_factory=dict)
     """The disk of each node, in a run that asked for disks of their own."""
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    """The wall clock of each node, in a run that asked for clocks of their own."""
     down: set[str] = field(default_factory=set)
     """Nodes that a fault ended; who asks the cluster asks the others."""
 
@@ -84,10 +94,22 @@ class Site:
 
         await until(look, what=f"the end of {node}", within_s=GONE_WITHIN_S)
 
+    def launch(self, node: str) -> None:
+        """Start a node that does not run, and go on at once."""
+        more = self.clocks[node].environ if node in self.clocks else {}
+        before = dict(os.environ)
+        os.environ.update(more)
+        try:
+            self.local.start(self.local.node(node))
+        finally:
+            for name in more.keys() - before.keys():
+                del os.environ[name]
+            os.environ.update(before)
+
     async def start(self, *nodes: str) -> None:
         """Start these nodes and wait until each takes work."""
         for node in nodes:
-            self.local.start(self.local.node(node))
+            self.launch(node)
         async with asyncio.TaskGroup() as group:
             for node in nodes:
                 place = self.local.node(node)
@@ -103,14 +125,15 @@ class Site:
 
     async def back(self, node: str) -> None:
         """Wait until a node takes work that may have ended, or may just be ending."""
-        for _ in range(_STARTS):
-            self.local.start(self.local.node(node))
-            with contextlib.suppress(LocalError):
-                await self.ready(node)
-                break
-        else:
+        self.launch(node)
+        place = self.local.node(node)
+        try:
+            await self.local.ready(place, within_s=READY_WITHIN_S)
+            self.down.discard(node)
+        except LocalError:
+            if self.members(node):
+                raise
             await self.start(node)
-        self.down.discard(node)
 
     async def stop(self, node: str) -> None:
         """End a node gracefully."""
@@ -163,12 +186,9 @@ class Site:
 
 @asynccontextmanager
 async def open_site(
-    folder: Path, target: Target, *, voters: int, on_volumes: bool = False
+    folder: Path, target: Target, *, voters: int, needs: Collection[Need] = ()
 ) -> AsyncIterator[Site]:
-    """A cluster in an empty folder, started, with links that can be cut.
-
-    `on_volumes`: each node has a disk of its own.
-    """
+    """A cluster in an empty folder, started, with links that can be cut."""
     names = tuple(f"n{number}" for number in range(1, voters + 1))
     links = Links(names)
     peers = await links.listen()
@@ -177,10 +197,14 @@ async def open_site(
     local = LocalCluster(place)
     site = Site(local, links, target, local.client(timeout_s=20.0))
     try:
-        if on_volumes:
+        if Need.VOLUMES in needs:
             volumes.sweep()
             for node in place.nodes:
                 site.volumes[node.id] = volumes.make(node.folder)
+        if Need.CLOCKS in needs:
+            library = clocks.compiled(folder)
+            for node in place.nodes:
+                site.clocks[node.id] = clocks.make(library, node.folder / "clock")
         await site.start(*site.nodes)
         yield site
     finally:
