@@ -1,7 +1,7 @@
 """A node that lacks processor time, a worker without memory, a process without descriptors.
 
-Made by signals and by limits of living processes, so no right is needed. What confirms them is the
-kernel's count of processor time, a worker that is another one, and a door that takes nobody.
+Made by signals and by limits of living processes, so no right is needed. What confirms them is
+what the kernel tells of the processes, workers that start in vain, and a door that takes nobody.
 """
 
 import asyncio
@@ -27,10 +27,13 @@ _SEEN_WITHIN_S: Final = 30.0
 _STARVED_S: Final = (4.0, 8.0)
 _CYCLE_S: Final = 0.2
 _SHARE: Final = 0.1
-_SHARE_SEEN: Final = 0.3
-"""More than it gets of one processor: whoever counts and stops is late now and then, too."""
-_SPARE_BYTES: Final = 2**20
+_SPARE_BYTES: Final = 2**24
+_STARTED_IN_VAIN: Final = 2
+_LOOK_S: Final = 0.02
 _DOOR_S: Final = 2.0
+
+Limits = tuple[int, int]
+"""What a process may have, and what it may ask for at most."""
 
 
 @dataclass(slots=True)
@@ -47,22 +50,29 @@ class Starved:
         self._send(site, signal.SIGSTOP)
 
     async def confirm(self, site: Site) -> dict[str, Any]:
-        """The kernel counts so much less processor time than there was, and more than none."""
+        """The kernel tells it as stopped again and again, and counts some processor time."""
         before = _ticks(site.members(self.nodes[0]))
         began_s = time.monotonic()
-        cycles = 0
+        cycles = stopped = 0
         while time.monotonic() - began_s < self.seconds:
             await asyncio.sleep(_CYCLE_S * (1 - _SHARE))
+            cycles += 1
+            states = [one.state for one in site.members(self.nodes[0])]
+            stopped += bool(states) and set(states) == {"T"}
             self._send(site, signal.SIGCONT)
             await asyncio.sleep(_CYCLE_S * _SHARE)
             self._send(site, signal.SIGSTOP)
-            cycles += 1
         lasted_s = time.monotonic() - began_s
         after = _ticks(site.members(self.nodes[0]))
         used_s = sum(after[pid] - before.get(pid, 0) for pid in after) / _TICKS_A_SECOND
-        evidence = {"share": round(used_s / lasted_s, 3), "cycles": cycles, "seconds": lasted_s}
-        if not 0 < used_s / lasted_s < _SHARE_SEEN:
-            raise NotConfirmed(f"it used another share than it was given: {evidence}")
+        evidence = {
+            "cycles": cycles,
+            "seen_stopped": stopped,
+            "seconds": round(lasted_s, 1),
+            "share_of_a_processor": round(used_s / lasted_s, 3),
+        }
+        if not used_s or stopped * 2 < cycles:
+            raise NotConfirmed(f"it was not starved: {evidence}")
         return evidence
 
     async def end(self, site: Site) -> None:
@@ -79,44 +89,59 @@ class Starved:
 
 @dataclass(slots=True)
 class OutOfMemory:
-    """The workers of a node get no more memory; those that end of it are replaced."""
+    """The workers of a node are killed, as the kernel does it, and new ones get too little to live.
+
+    What limits them they inherit from their supervisor, which has all that it needs itself.
+    """
 
     nodes: tuple[str, ...]
     unseats: bool = False
     kind: str = "out_of_memory"
     seen_within_s: float = _SEEN_WITHIN_S
-    _before: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _before: dict[int, Limits] = field(default_factory=dict)
+    _killed: set[int] = field(default_factory=set)
 
     async def begin(self, site: Site) -> None:
-        """Each one may have what it has, and a little."""
-        for member in site.members(self.nodes[0], "worker"):
+        """First the limit, so that nobody is started without."""
+        for member in site.members(self.nodes[0], "supervisor"):
             with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-                pages = int((_PROCESSES / str(member.pid) / "statm").read_text().split()[0])
-                has = pages * os.sysconf("SC_PAGE_SIZE")
-                self._before[member.pid] = _limit(
-                    member.pid, resource.RLIMIT_AS, has + _SPARE_BYTES
-                )
+                limit = _address_space(member.pid) + _SPARE_BYTES
+                self._before[member.pid] = _limit(member.pid, resource.RLIMIT_AS, limit)
+        for member in site.members(self.nodes[0], "worker"):
+            self._killed.add(member.pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(member.pid, signal.SIGKILL)
 
     async def confirm(self, site: Site) -> dict[str, Any]:
-        """One of them is gone and another one is there."""
+        """Several new workers were started and are gone again."""
+        seen: set[int] = set()
 
-        async def look() -> tuple[list[int], list[int]] | None:
-            pids = {member.pid for member in site.members(self.nodes[0], "worker")}
-            gone, fresh = sorted(self._before.keys() - pids), sorted(pids - self._before.keys())
-            return (gone, fresh) if gone and fresh else None
+        async def look() -> list[int] | None:
+            living = {member.pid for member in site.members(self.nodes[0], "worker")}
+            seen.update(living - self._killed)
+            ended = sorted(seen - living)
+            return ended if len(ended) >= _STARTED_IN_VAIN else None
 
-        if not self._before:
+        if not self._killed:
             raise NotConfirmed(f"{self.nodes[0]} had no worker")
         try:
-            gone, fresh = await until(look, what="another worker", within_s=self.seen_within_s)
+            ended = await until(
+                look,
+                what="workers that end for lack of memory",
+                within_s=self.seen_within_s,
+                pause_s=_LOOK_S,
+            )
         except NotInTime as error:
-            raise NotConfirmed(str(error)) from None
-        return {"ended": gone, "started": fresh}
+            raise NotConfirmed(f"{error}: {sorted(seen)}") from None
+        return {"killed": sorted(self._killed), "started_in_vain": ended}
 
     async def end(self, site: Site) -> None:
-        """Those that still live may have as much as before."""
+        """As much as before, also for those that were started meanwhile."""
         _restore(self._before, resource.RLIMIT_AS)
-        await site.ready(*self.nodes)
+        for limits in self._before.values():
+            heirs = {member.pid: limits for member in site.members(self.nodes[0])}
+            _restore(heirs, resource.RLIMIT_AS)
+        await site.back(self.nodes[0])
 
 
 @dataclass(slots=True)
@@ -129,7 +154,9 @@ class OutOfDescriptors:
     unseats: bool = False
     kind: str = "out_of_descriptors"
     seen_within_s: float = _SEEN_WITHIN_S
-    _before: dict[int, tuple[int, int]] = field(default_factory=dict)
+    door_s: float = _DOOR_S
+    """A caller who waits longer is not served."""
+    _before: dict[int, Limits] = field(default_factory=dict)
 
     async def begin(self, site: Site) -> None:
         """The lowest number that is free is the first that it may not have."""
@@ -147,7 +174,7 @@ class OutOfDescriptors:
         address = place.http if self.role == "gateway" else place.rpc
 
         async def look() -> str | None:
-            return await _refusal(address)
+            return await _refusal(address, within_s=self.door_s)
 
         try:
             refused = await until(
@@ -175,7 +202,12 @@ def _ticks(members: list[Member]) -> dict[int, int]:
     return found
 
 
-def _limit(pid: int, what: int, soft: int) -> tuple[int, int]:
+def _address_space(pid: int) -> int:
+    pages = (_PROCESSES / str(pid) / "statm").read_text().split()[0]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _limit(pid: int, what: int, soft: int) -> Limits:
     """Set a soft limit of a living process; what the limits were."""
     before = resource.prlimit(pid, what)
     hard = before[1]
@@ -189,7 +221,7 @@ def _now(pid: int) -> int:
     return 0
 
 
-def _restore(before: dict[int, tuple[int, int]], what: int) -> None:
+def _restore(before: dict[int, Limits], what: int) -> None:
     for pid, limits in before.items():
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(pid, what, limits)
@@ -200,7 +232,7 @@ def _lowest_free(pid: int) -> int:
     return next(number for number in range(len(taken) + 1) if number not in taken)
 
 
-async def _refusal(address: str) -> str | None:
+async def _refusal(address: str, *, within_s: float) -> str | None:
     """How a new caller fared who wants to speak TLS; None: it was answered in some way."""
     host, _, port = address.rpartition(":")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -208,13 +240,13 @@ async def _refusal(address: str) -> str | None:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     try:
-        async with asyncio.timeout(_DOOR_S):
+        async with asyncio.timeout(within_s):
             _, writer = await asyncio.open_connection(host, int(port), ssl=context)
             writer.close()
     except ssl.SSLError:
         return None
     except TimeoutError:
-        return f"no answer within {_DOOR_S:.0f} s"
+        return f"no answer within {within_s} s"
     except OSError as error:
         return f"{type(error).__name__}: {error}"
     return None

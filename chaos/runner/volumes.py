@@ -97,11 +97,16 @@ class Volume:
             raise VolumeFailed(str(error)) from None
 
 
-def make(folder: Path) -> Volume:
-    """A new volume in this folder of a node, mounted, with `data` linked into it."""
-    started_ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+def make(folder: Path, *, owner: str = "") -> Volume:
+    """A new volume in this folder of a node, mounted, with `data` linked into it.
+
+    `owner`: number and start of the process that takes it away; this one by default.
+    """
+    if not owner:
+        started_ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        owner = f"{os.getpid()}-{started_ticks}"
     folder.mkdir(parents=True, exist_ok=True)
-    volume = Volume(folder / f"{os.getpid()}-{started_ticks}{_SUFFIX}", folder / "volume")
+    volume = Volume(folder / f"{owner}{_SUFFIX}", folder / "volume")
     volume.root.mkdir()
     with volume.image.open("wb") as file:
         file.truncate(_BYTES)
@@ -124,7 +129,12 @@ def sweep() -> None:
             if image.name.endswith(_SUFFIX):
                 pid, ticks = image.name.removesuffix(_SUFFIX).split("-")
                 if not local_process.is_running(ProcessMark(int(pid), int(ticks))):
-                    _run("umount", "--lazy", root)
+                    take_away(Path(root))
+
+
+def take_away(root: Path) -> None:
+    """Unmount, whoever still uses it."""
+    _run("umount", "--lazy", str(root))
 
 
 def why_not() -> str:

@@ -57,7 +57,7 @@ static int64_t told(int64_t real_ns, const void *caller)
         return real_ns;
     int64_t off = moved->offset_ns;
     if (moved->drift_ppm)
-        off += (real_ns - moved->since_ns) / MILLION * moved->drift_ppm;
+        off += (int64_t)((__int128)(real_ns - moved->since_ns) * moved->drift_ppm / MILLION);
     if (off) {
         __atomic_add_fetch(&moved->reads, 1, __ATOMIC_RELAXED);
         moved->told_off_by_ns = off;

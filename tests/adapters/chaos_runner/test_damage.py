@@ -123,7 +123,7 @@ async def test_a_wound_is_mended_and_told_in_the_journal(folder: Path, what: str
 
 def test_a_disk_without_a_record_cannot_be_wounded(folder: Path) -> None:
     for path in (folder / "data").rglob("*.segment"):
-        path.write_bytes(path.read_bytes()[: HEADER_BYTES])
+        path.write_bytes(path.read_bytes()[:HEADER_BYTES])
     for wound in (wounds.torn_tail, wounds.flipped_in_journal):
         with pytest.raises(NothingToDamage):
             wound(random.Random(1), folder / "data")
