@@ -211,5 +211,5 @@ _AIMS: Final = (Aim.LEADER, Aim.BUSY, Aim.IDLE)
 KINDS: Final = (
     FaultKind("damage", _AIMS, _damage),
     FaultKind(JOINS_AGAIN, _AIMS, _rejoin),
-    FaultKind("older_copy", _AIMS, _older),
+    FaultKind("older_copy", _AIMS, _older, is_alone=True),
 )

@@ -147,7 +147,8 @@ class Run:
             if rng.random() < _PAIRS and count != self.order.strikes_max:
                 second, count = next(plan), count + 1
                 another = await self._aimed(site, second, rng)
-                if may_strike_together(fault, another):
+                is_alone = first.kind.is_alone or second.kind.is_alone
+                if not is_alone and may_strike_together(fault, another):
                     await self._two(site, (first, fault), (second, another))
                 else:
                     await self._one(site, first, fault)
