@@ -89,7 +89,8 @@ class Damage:
         place = site.local.node(node)
         kept = place.folder / _KEPT
         if self._is_refused and self.joins_again:
-            await members.join_again(site, node)
+            await members.leaves_dead(site, node)
+            await members.joins(site, node)
         elif self._is_refused or not self._done:
             # A copy half made is only there when nothing was damaged yet.
             if self._done:

@@ -58,7 +58,7 @@ class FaultKind:
     needs: frozenset[Need] = frozenset()
     """What its nodes must have beside what every cluster has."""
     is_alone: bool = False
-    """Never at the same time as another one: together they can take what nobody promised to keep."""
+    """Never at the same time as another one: both can take what nobody promised to keep."""
 
 
 def may_strike_together(one: Fault, other: Fault) -> bool:

@@ -3,7 +3,17 @@
 from collections.abc import Collection
 from typing import Final
 
-from chaos.faults import at_target, clock, damage, disk, network, processes, resources, room
+from chaos.faults import (
+    at_target,
+    clock,
+    damage,
+    disk,
+    membership,
+    network,
+    processes,
+    resources,
+    room,
+)
 from chaos.faults.fault import Kinds
 
 _GROUPS: Final = (
@@ -14,11 +24,12 @@ _GROUPS: Final = (
     resources.KINDS,
     clock.KINDS,
     damage.KINDS,
+    membership.KINDS,
     at_target.KINDS,
 )
 KINDS: Final[Kinds] = {kind.name: kind for group in _GROUPS for kind in group}
 _CUT_LINKS: Final = frozenset(kind.name for kind in network.KINDS)
-_MOVE_LINKS: Final = frozenset({damage.JOINS_AGAIN})
+_MOVE_LINKS: Final = frozenset({damage.JOINS_AGAIN, membership.LEAVES})
 
 
 def why_not(name: str, among: Collection[str]) -> str:

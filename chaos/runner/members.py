@@ -1,7 +1,7 @@
-"""A node whose disk is lost leaves as dead and joins again, as an operator is told to do it.
+"""A node leaves, alive or as dead, and joins again, as an operator is told to do it.
 
-What must stay true: it leaves only when the cluster calls it lost, and counts as healed only when
-it votes.
+What must stay true: as dead it leaves only when the cluster calls it lost, and it counts as back
+only when it votes.
 """
 
 import asyncio
@@ -20,12 +20,36 @@ from molecule.cli.local_files import NodePlace
 from molecule.cli.waiting import NotInTime, until
 
 _PAUSE_S: Final = 0.2
+_DRAIN_MS: Final = 20_000
 
 
-async def join_again(site: Site, node: str) -> None:
-    """Take a node that does not run out of the cluster, empty its folder, let it in, start it."""
-    await _is_lost(site, node)
+async def leaves_dead(site: Site, node: str) -> None:
+    """Take a node out of the cluster that does not run and never will."""
+    await _becomes(site, node, "up", False)
     await _said(site, node, f"/api/v1/cluster/leave/{node}", {"dead": True})
+
+
+async def leaves(site: Site, node: str) -> None:
+    """Drain a node, take it out of the cluster and end it."""
+    await _said(site, node, f"/api/v1/nodes/{node}/drain", {"timeout_ms": _DRAIN_MS})
+    await _becomes(site, node, "drained", True)
+    await _said(site, node, f"/api/v1/cluster/leave/{node}", {"dead": False})
+    await site.stop(node)
+
+
+async def undrain(site: Site, node: str) -> None:
+    """Let a node take work that did not leave in the end."""
+    await _said(site, node, f"/api/v1/nodes/{node}/undrain", {})
+
+
+async def voters(site: Site) -> list[str]:
+    """Who votes, as a node tells that runs."""
+    found: list[str] = (await site.status()).get("voters", [])
+    return found
+
+
+async def joins(site: Site, node: str) -> None:
+    """Empty the folder of a node that left, let it in, start it; returns when it votes."""
     told = await _said(site, node, "/api/v1/cluster/tokens", {})
     token = JoinToken.parse(told["token"])
     place = site.local.node(node)
@@ -60,16 +84,18 @@ def _make_new(place: NodePlace, token: JoinToken, at: str, cluster: Path) -> Non
             path.replace(place.folder / path.name)
 
 
-async def _is_lost(site: Site, node: str) -> None:
+async def _becomes(site: Site, node: str, what: str, value: bool) -> None:  # noqa: FBT001  # as told
     async def look() -> bool | None:
         for other in site.nodes:
             if other != node:
-                told = await site.get(other, f"/api/v1/nodes/{node}")
+                told = await site.get(other, f"/api/v1/nodes/{node}", fresh="true")
                 if isinstance(told, dict):
-                    return (not told["up"]) or None
+                    return True if told[what] is value else None
         return None
 
-    await until(look, what=f"{node} to be lost", within_s=READY_WITHIN_S, pause_s=_PAUSE_S)
+    await until(
+        look, what=f"{node} to be {what}: {value}", within_s=READY_WITHIN_S, pause_s=_PAUSE_S
+    )
 
 
 async def _said(site: Site, node: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
