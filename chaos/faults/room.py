@@ -99,7 +99,9 @@ class ReadOnly:
         async def look() -> str | None:
             with site.local.node(node).log.open(encoding="utf-8", errors="replace") as log:
                 log.seek(self._log_bytes)
-                lines = [line for line in log if any(word in line for word in _SAYS_READ_ONLY)]
+                lines = [
+                    line for line in log if any(word in line.lower() for word in _SAYS_READ_ONLY)
+                ]
             return lines[0].strip() if lines else None
 
         try:
