@@ -18,6 +18,7 @@ from typing import Final
 from molecule.cli import local_process
 from molecule.cli.local_process import ProcessMark
 from molecule.cli.waiting import NotInTime, until
+from molecule.raft.files import sync_folder
 
 _BYTES: Final = 8 * 2**30
 _BALLAST_BYTES: Final = _BYTES * 11 // 20
@@ -115,6 +116,8 @@ def make(folder: Path, *, owner: str = "") -> Volume:
     with (volume.root / "ballast").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, _BALLAST_BYTES)
     (volume.root / "data").mkdir(mode=0o700)
+    # An operator's folder was there long before; the node's own it makes durable by itself.
+    sync_folder(volume.root)
     (folder / "data").symlink_to(volume.root / "data", target_is_directory=True)
     return volume
 
