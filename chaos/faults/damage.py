@@ -184,12 +184,8 @@ def copied(data: Path, kept: Path) -> None:
 
 
 def put_back(kept: Path, data: Path) -> None:
-    """The folder as it was; it stays the same folder, for it may be a volume."""
-    for path in data.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    """What the folder held."""
+    members.empty(data)
     shutil.copytree(kept, data, dirs_exist_ok=True)
 
 

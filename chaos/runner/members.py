@@ -64,16 +64,21 @@ async def joins(site: Site, node: str) -> None:
     await until(votes, what=f"{node} to vote", within_s=READY_WITHIN_S, pause_s=_PAUSE_S)
 
 
+def empty(data: Path) -> None:
+    """Remove all that a data folder holds; it stays, for it may be a volume."""
+    for path in data.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
 def _make_new(place: NodePlace, token: JoinToken, at: str, cluster: Path) -> None:
     """Certificates and configuration of a newcomer, in the folder of the one that was lost.
 
     Its log stays: who reads it goes on.
     """
-    for path in place.data.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    empty(place.data)
     with tempfile.TemporaryDirectory(dir=cluster) as name:
         folder = Path(name)
         # Those who hold the key of the authority let others in.
