@@ -127,7 +127,5 @@ class Room:
         if level != self._alarmed:
             # Not `level`: a line of the log has one of its own.
             tell = _log.warning if level > self._alarmed else _log.info
-            tell(
-                "disk_level", now=level.name.lower(), before=self._alarmed.name.lower(), node=node
-            )
+            tell("disk_level", now=level.name.lower(), before=self._alarmed.name.lower(), node=node)
             self._alarmed = level
