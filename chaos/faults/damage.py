@@ -1,12 +1,11 @@
 """A node is killed and its disk damaged while it is down: it mends that itself, or does not start.
 
-What confirms it is what the node says then: a refusal in its log, or a doubt in its journal. What
-was refused is healed as the message advises, by a copy of the same moment or, where the links of
-the run are not cut by others, by letting the node join again with an empty folder.
+What confirms it is what the node says then: a refusal in its log, or a doubt in its journal; of an
+older copy the others tell it. What was refused is healed as the message advises, by a copy of the
+same moment or, in runs that cut no links, by letting the node join again with an empty folder.
 """
 
 import asyncio
-import contextlib
 import random
 import shutil
 import signal
@@ -18,11 +17,12 @@ from chaos.faults import wounds
 from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed
 from chaos.faults.wounds import MENDED, REFUSED, NothingToDamage, Wound
 from chaos.runner import members
-from chaos.runner.site import Site
+from chaos.runner.site import Site, log_lines
 from molecule.cli.waiting import NotInTime, until
 
 _SEEN_WITHIN_S: Final = 60.0
 _REFUSAL: Final = "cannot run:"
+_IS_OLDER: Final = "disk_is_older"
 _KEPT: Final = "data.kept"
 _RESERVE: Final = "reserve"
 _OLDER_S: Final = (1.0, 4.0)
@@ -130,7 +130,6 @@ class OlderCopy:
     seconds: float
     kind: str = "older_copy"
     seen_within_s: float = _SEEN_WITHIN_S
-    _doubts: int = 0
 
     async def begin(self, site: Site) -> None:
         """A copy, some more work, and the copy in place of what the work left."""
@@ -142,28 +141,26 @@ class OlderCopy:
         await asyncio.sleep(self.seconds)
         await self._end(site)
         await asyncio.to_thread(put_back, place.folder / _KEPT, place.data)
-        self._doubts = wounds.doubts(place.data)
 
     async def confirm(self, site: Site) -> dict[str, Any]:
-        """Somebody told it that it had acknowledged more, and it wrote that down."""
+        """Somebody told it that it had acknowledged more, and it says so in its log."""
         (node,) = self.nodes
-        place = site.local.node(node)
-        last = wounds.segments(place.data)[-1].records[-1].end
+        log = site.local.node(node).log
+        before = log.stat().st_size
         site.launch(node)
 
-        async def look() -> int | None:
-            with contextlib.suppress(OSError, NothingToDamage):
-                found = wounds.doubts(place.data)
-                return found if found > self._doubts else None
-            return None
+        async def look() -> dict[str, Any] | None:
+            lines, _ = log_lines(log, before)
+            return next((line for line in lines if line.get("msg") == _IS_OLDER), None)
 
         try:
-            found = await until(
+            told = await until(
                 look, what="a node that knows of its age", within_s=self.seen_within_s
             )
         except NotInTime as error:
             raise NotConfirmed(str(error)) from None
-        return {"doubt_at": found, "copy_ended_at": last, "older_by_s": self.seconds}
+        entries = {"acknowledged": told["acknowledged"], "held": told["here"]}
+        return {"told_by": told["peer"], **entries, "older_by_s": self.seconds}
 
     async def end(self, site: Site) -> None:
         """The others give it what it lacks."""

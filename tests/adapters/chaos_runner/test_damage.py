@@ -1,5 +1,6 @@
 """Each wound of a real voter's folder is noticed by it, and what was refused can be put back."""
 
+import json
 import random
 import shutil
 import signal
@@ -11,7 +12,7 @@ import pytest
 
 from chaos.crashpoints.scripts import voter
 from chaos.faults import wounds
-from chaos.faults.damage import Damage
+from chaos.faults.damage import Damage, OlderCopy
 from chaos.faults.fault import NotConfirmed
 from chaos.faults.wounds import MENDED, REFUSED, NothingToDamage
 from chaos.runner.site import Site
@@ -67,10 +68,15 @@ class Started:
         self.signals: list[int] = []
         self.starts = 0
         self.down: set[str] = set()
+        self.works = False
+        self.told: dict[str, Any] = {}
         self.local = SimpleNamespace(node=lambda _: self)
 
     def launch(self, node: str) -> None:
-        """`look` does what it begins."""
+        """Say what others tell it; `look` does the rest."""
+        if self.told:
+            with self.log.open("a") as log:
+                log.write(json.dumps(self.told) + "\n")
 
     def signal(self, node: str, number: int) -> int:
         assert node == "n1"
@@ -85,7 +91,12 @@ class Started:
 
     async def start(self, node: str) -> None:
         await opened(self.data)
+        if self.works:
+            (self.data / "work").touch()
         self.starts += 1
+
+    async def back(self, node: str) -> None:
+        """At once."""
 
     async def look(self) -> None:
         try:
@@ -184,3 +195,23 @@ async def test_a_node_that_had_nothing_to_damage_is_started_again(folder: Path) 
 
     await damage.end(cast("Site", node))
     assert node.starts == 1
+
+
+async def test_an_older_copy_counts_when_the_node_was_told_of_its_age(folder: Path) -> None:
+    node = Started(folder)
+    before = contents(node.data)
+    fault = OlderCopy(("n1",), False, seconds=0.0, seen_within_s=SOON_S)
+
+    node.works = True
+    await fault.begin(cast("Site", node))
+    assert contents(node.data) == before
+    with pytest.raises(NotConfirmed):
+        await fault.confirm(cast("Site", node))
+    told = {"msg": "disk_is_older", "peer": "n2", "acknowledged": 9, "here": 7}
+    node.told = told
+
+    evidence = await fault.confirm(cast("Site", node))
+
+    assert evidence == {"told_by": "n2", "acknowledged": 9, "held": 7, "older_by_s": 0.0}
+    await fault.end(cast("Site", node))
+    assert not list(folder.glob("*.kept"))
