@@ -130,6 +130,7 @@ class OlderCopy:
     seconds: float
     kind: str = "older_copy"
     seen_within_s: float = _SEEN_WITHIN_S
+    _is_half_put_back: bool = False
 
     async def begin(self, site: Site) -> None:
         """A copy, some more work, and the copy in place of what the work left."""
@@ -140,7 +141,9 @@ class OlderCopy:
         await site.start(node)
         await asyncio.sleep(self.seconds)
         await self._end(site)
+        self._is_half_put_back = True
         await asyncio.to_thread(put_back, place.folder / _KEPT, place.data)
+        self._is_half_put_back = False
 
     async def confirm(self, site: Site) -> dict[str, Any]:
         """Somebody told it that it had acknowledged more, and it says so in its log."""
@@ -165,8 +168,11 @@ class OlderCopy:
     async def end(self, site: Site) -> None:
         """The others give it what it lacks."""
         (node,) = self.nodes
+        place = site.local.node(node)
+        if self._is_half_put_back:
+            await asyncio.to_thread(put_back, place.folder / _KEPT, place.data)
         await site.back(node)
-        shutil.rmtree(site.local.node(node).folder / _KEPT, ignore_errors=True)
+        shutil.rmtree(place.folder / _KEPT, ignore_errors=True)
 
     async def _end(self, site: Site) -> None:
         (node,) = self.nodes

@@ -24,31 +24,30 @@ class Leaves:
     seconds: float
     unseats: bool
     kind: str = LEAVES
-    _has_left: bool = False
 
     async def begin(self, site: Site) -> None:
         """Returns when it has ended."""
-        (node,) = self.nodes
-        await members.leaves(site, node)
-        self._has_left = True
+        await members.leaves(site, self.nodes[0])
 
     async def confirm(self, site: Site) -> dict[str, Any]:
         """It votes no more."""
-        (node,) = self.nodes
-        left = await members.voters(site)
-        if not left or node in left:
-            raise NotConfirmed(f"{node} is among those who vote: {left}")
+        if not await self._has_left(site):
+            raise NotConfirmed(f"{self.nodes[0]} is among those who vote")
         await asyncio.sleep(self.seconds)
-        return {"voters_meanwhile": left}
+        return {"voters_meanwhile": await members.voters(site)}
 
     async def end(self, site: Site) -> None:
         """It votes again; where it did not leave, it takes work again."""
         (node,) = self.nodes
-        if self._has_left:
+        if await self._has_left(site):
+            await site.stop(node)
             await members.joins(site, node)
         else:
             await members.undrain(site, node)
             await site.back(node)
+
+    async def _has_left(self, site: Site) -> bool:
+        return self.nodes[0] not in await members.voters(site)
 
 
 def _leaves(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:

@@ -43,9 +43,12 @@ async def undrain(site: Site, node: str) -> None:
 
 
 async def voters(site: Site) -> list[str]:
-    """Who votes, as a node tells that runs."""
-    found: list[str] = (await site.status()).get("voters", [])
-    return found
+    """Who votes, as a node tells that runs; waits until one does."""
+
+    async def look() -> list[str] | None:
+        return (await site.status()).get("voters") or None
+
+    return await until(look, what="the voters", within_s=READY_WITHIN_S, pause_s=_PAUSE_S)
 
 
 async def joins(site: Site, node: str) -> None:

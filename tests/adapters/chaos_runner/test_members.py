@@ -29,6 +29,7 @@ class Cluster:
     down: set[str] = field(default_factory=set)
     nodes: tuple[str, ...] = ("n1", "n2")
     http: Any = None
+    is_back: bool = False
 
     def url(self, node: str) -> str:
         assert node != "n2"
@@ -40,6 +41,9 @@ class Cluster:
 
     async def status(self) -> dict[str, Any]:
         return {"voters": self.voters}
+
+    async def back(self, node: str) -> None:
+        self.is_back = node == "n2"
 
     async def stop(self, node: str) -> None:
         self.stopped.append(node)
@@ -90,6 +94,13 @@ async def test_a_node_that_leaves_is_drained_first_and_stopped_last(cluster: Clu
 async def test_a_node_that_still_votes_has_not_left(cluster: Cluster) -> None:
     with pytest.raises(NotConfirmed):
         await Leaves(("n2",), 0.0, unseats=False).confirm(cluster.site())
+
+
+async def test_a_node_that_did_not_leave_after_all_takes_work_again(cluster: Cluster) -> None:
+    await Leaves(("n2",), 0.0, unseats=False).end(cluster.site())
+
+    assert cluster.asked == ["/api/v1/nodes/n2/undrain {}"]
+    assert cluster.is_back
 
 
 async def test_a_dead_node_leaves_when_it_is_lost(cluster: Cluster) -> None:
