@@ -1,6 +1,7 @@
 """Syncs that fail or take long: strace on the living node process changes what its calls return.
 
-What confirms it is strace's own record, which marks each call that it changed.
+What confirms it is strace's own record, which marks each call that it changed. Where syncs fail for
+good, every process that the supervisor starts meanwhile is traced as well.
 """
 
 import asyncio
@@ -24,7 +25,8 @@ _CALLS: Final = "fsync,fdatasync"
 _HIT_WITHIN_S: Final = 20.0
 _LETS_GO_WITHIN_S: Final = 3.0
 _SECONDS: Final = (1.0, 6.0)
-_SLOW_US: Final = (150_000, 500_000)
+_SLOW_US: Final = (150_000, 500_000, 2_000_000)
+_FOR_GOOD_S: Final = (3.0, 8.0)
 
 
 @dataclass(slots=True)
@@ -39,7 +41,10 @@ class Syncs:
     mark: str
     """How its record marks a call that was changed."""
     seconds: float
+    for_good: bool = False
+    """Of every life of the node process until the end; the first one has to end of it."""
     hits_within_s: float = _HIT_WITHIN_S
+    _pid: int = 0
     _record: Path | None = None
     _tracer: asyncio.subprocess.Process | None = None
 
@@ -52,31 +57,47 @@ class Syncs:
         os.close(descriptor)
         self._record = Path(name)
         arguments = ["-f", "-qq", "-o", name, "-e", f"trace={_CALLS}"]
-        arguments += ["-e", f"inject={_CALLS}:{self.change}", "-p", str(found[0].pid)]
+        self._pid = found[0].pid
+        arguments += ["-e", f"inject={_CALLS}:{self.change}", "-p", str(self._pid)]
+        if self.for_good:
+            for supervisor in site.members(self.nodes[0], "supervisor"):
+                arguments += ["-p", str(supervisor.pid)]
         self._tracer = await asyncio.create_subprocess_exec(
             "strace", *arguments, stderr=asyncio.subprocess.DEVNULL
         )
 
-    async def confirm(self, site: Site) -> dict[str, Any]:  # noqa: ARG002  # as all faults
-        """At least one call was changed."""
+    async def confirm(self, site: Site) -> dict[str, Any]:
+        """At least one call was changed; of it the process ended, if syncs fail for good."""
 
         async def look() -> int | None:
             return self._changed() or None
 
+        async def has_ended() -> bool | None:
+            members = site.members(self.nodes[0], "node")
+            return None if self._pid in [member.pid for member in members] else True
+
         try:
             await until(look, what="a sync that was changed", within_s=self.hits_within_s)
+            if self.for_good:
+                await until(has_ended, what="the end of its process", within_s=self.hits_within_s)
         except NotInTime as error:
             raise NotConfirmed(str(error)) from None
         await asyncio.sleep(self.seconds)
         return {"syncs_changed": self._changed(), "change": self.change}
 
     async def end(self, site: Site) -> None:
-        """Let go of the process; one that ended of it is started again by its supervisor."""
+        """Let go of the process; one that ended of it is started again by its supervisor.
+
+        A node that met the failure while it started has ended as a whole, and a person starts it.
+        """
         if self._tracer is not None:
             await _let_go(self._tracer)
         if self._record is not None:
             self._record.unlink(missing_ok=True)
-        await site.ready(*self.nodes)
+        if self.for_good:
+            await site.back(self.nodes[0])
+        else:
+            await site.ready(*self.nodes)
 
     def _changed(self) -> int:
         if self._record is None:
@@ -124,6 +145,12 @@ def _fails(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
     return Syncs("sync_fails", nodes, unseats, "error=EIO:when=1", "(INJECTED)", 0.0)
 
 
+def _fails_for_good(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    unseats, seconds = aim is Aim.LEADER, rng.choice(_FOR_GOOD_S)
+    kind = "sync_fails_for_good"
+    return Syncs(kind, nodes, unseats, "error=EIO", "(INJECTED)", seconds, for_good=True)
+
+
 def _slow(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
     change = f"delay_enter={rng.choice(_SLOW_US)}"
     return Syncs("sync_slow", nodes, False, change, "(DELAYED)", rng.choice(_SECONDS))
@@ -132,5 +159,6 @@ def _slow(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
 _AIMS: Final = (Aim.LEADER, Aim.BUSY, Aim.IDLE)
 KINDS: Final = (
     FaultKind("sync_fails", _AIMS, _fails, why_not),
+    FaultKind("sync_fails_for_good", _AIMS, _fails_for_good, why_not),
     FaultKind("sync_slow", _AIMS, _slow, why_not),
 )

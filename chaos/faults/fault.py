@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from chaos.runner.site import Site
+from chaos.runner.site import Need, Site
 
 
 class NotConfirmed(Exception):
@@ -57,6 +57,10 @@ class FaultKind:
     """Why it cannot be made on this machine; empty: it can."""
     is_long: bool = False
     """It takes so long that a short run has no time for it."""
+    needs: frozenset[Need] = frozenset()
+    """What its nodes must have beside what every cluster has."""
+    is_alone: bool = False
+    """Never at the same time as another one: both can take what nobody promised to keep."""
 
 
 def may_strike_together(one: Fault, other: Fault) -> bool:

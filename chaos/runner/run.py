@@ -19,6 +19,7 @@ from chaos import records as r
 from chaos.commit import commit
 from chaos.declared import Bounds, DeclaredProcess, Demands, Header
 from chaos.faults.fault import Fault, NotConfirmed, may_strike_together, victims
+from chaos.faults.kinds import KINDS
 from chaos.history import History
 from chaos.records import Outcome, Phase
 from chaos.runner import disks, final, usage
@@ -74,7 +75,8 @@ class Run:
         self._declare(workloads)
         await target.start()
         try:
-            async with open_site(order.folder, target, voters=order.voters) as site:
+            needs = {need for name in order.faults for need in KINDS[name].needs}
+            async with open_site(order.folder, target, voters=order.voters, needs=needs) as site:
                 await self._play_on(site, workloads, rng)
         finally:
             await target.stop()
@@ -145,7 +147,8 @@ class Run:
             if rng.random() < _PAIRS and count != self.order.strikes_max:
                 second, count = next(plan), count + 1
                 another = await self._aimed(site, second, rng)
-                if may_strike_together(fault, another):
+                is_alone = first.kind.is_alone or second.kind.is_alone
+                if not is_alone and may_strike_together(fault, another):
                     await self._two(site, (first, fault), (second, another))
                 else:
                     await self._one(site, first, fault)

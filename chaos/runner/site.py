@@ -5,9 +5,11 @@ and only processes of this cluster are ever signalled.
 """
 
 import asyncio
+import enum
 import json
+import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +17,13 @@ from typing import Any, Final
 
 import httpx2
 
+from chaos.runner import clocks, volumes
+from chaos.runner.clocks import Clock
 from chaos.runner.links import Links
 from chaos.runner.target import Target
+from chaos.runner.volumes import Volume
 from molecule.cli import local_files, local_process
-from molecule.cli.local import LocalCluster
+from molecule.cli.local import LocalCluster, LocalError
 from molecule.cli.local_files import Layout
 from molecule.cli.local_process import Member, ProcessMark
 from molecule.cli.waiting import until
@@ -33,6 +38,13 @@ MODULES: Final[Mapping[str, str]] = {
 }
 
 
+class Need(enum.StrEnum):
+    """What each node of a site can have beside what every cluster has."""
+
+    VOLUMES = "disks of their own"
+    CLOCKS = "clocks of their own"
+
+
 @dataclass(slots=True)
 class Site:
     """Made by `open_site`."""
@@ -41,6 +53,10 @@ class Site:
     links: Links
     target: Target
     http: httpx2.AsyncClient
+    volumes: dict[str, Volume] = field(default_factory=dict)
+    """The disk of each node, in a run that asked for disks of their own."""
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    """The wall clock of each node, in a run that asked for clocks of their own."""
     down: set[str] = field(default_factory=set)
     """Nodes that a fault ended; who asks the cluster asks the others."""
 
@@ -83,10 +99,22 @@ class Site:
 
         await until(look, what=f"the end of {node}", within_s=GONE_WITHIN_S)
 
+    def launch(self, node: str) -> None:
+        """Start a node that does not run, and go on at once."""
+        more = self.clocks[node].environ if node in self.clocks else {}
+        before = dict(os.environ)
+        os.environ.update(more)
+        try:
+            self.local.start(self.local.node(node))
+        finally:
+            for name in more.keys() - before.keys():
+                del os.environ[name]
+            os.environ.update(before)
+
     async def start(self, *nodes: str) -> None:
         """Start these nodes and wait until each takes work."""
         for node in nodes:
-            self.local.start(self.local.node(node))
+            self.launch(node)
         async with asyncio.TaskGroup() as group:
             for node in nodes:
                 place = self.local.node(node)
@@ -99,6 +127,18 @@ class Site:
             for node in nodes:
                 place = self.local.node(node)
                 group.create_task(self.local.ready(place, within_s=READY_WITHIN_S))
+
+    async def back(self, node: str) -> None:
+        """Wait until a node takes work that may have ended, or may just be ending."""
+        self.launch(node)
+        place = self.local.node(node)
+        try:
+            await self.local.ready(place, within_s=READY_WITHIN_S)
+            self.down.discard(node)
+        except LocalError:
+            if self.members(node):
+                raise
+            await self.start(node)
 
     async def stop(self, node: str) -> None:
         """End a node gracefully."""
@@ -113,6 +153,7 @@ class Site:
             await self.gone(node)
         await self.http.aclose()
         await self.links.close()
+        await volumes.unmount_all(list(self.volumes.values()))
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -149,7 +190,9 @@ class Site:
 
 
 @asynccontextmanager
-async def open_site(folder: Path, target: Target, *, voters: int) -> AsyncIterator[Site]:
+async def open_site(
+    folder: Path, target: Target, *, voters: int, needs: Collection[Need] = ()
+) -> AsyncIterator[Site]:
     """A cluster in an empty folder, started, with links that can be cut."""
     names = tuple(f"n{number}" for number in range(1, voters + 1))
     links = Links(names)
@@ -159,6 +202,14 @@ async def open_site(folder: Path, target: Target, *, voters: int) -> AsyncIterat
     local = LocalCluster(place)
     site = Site(local, links, target, local.client(timeout_s=20.0))
     try:
+        if Need.VOLUMES in needs:
+            volumes.sweep()
+            for node in place.nodes:
+                site.volumes[node.id] = volumes.make(node.folder)
+        if Need.CLOCKS in needs:
+            library = clocks.compiled(folder)
+            for node in place.nodes:
+                site.clocks[node.id] = clocks.make(library, node.folder / "clock")
         await site.start(*site.nodes)
         yield site
     finally:

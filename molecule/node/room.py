@@ -125,8 +125,7 @@ class Room:
         if level > self._alarmed:
             self._on_alarm()
         if level != self._alarmed:
+            # Not `level`: a line of the log has one of its own.
             tell = _log.warning if level > self._alarmed else _log.info
-            tell(
-                "disk_level", level=level.name.lower(), before=self._alarmed.name.lower(), node=node
-            )
+            tell("disk_level", now=level.name.lower(), before=self._alarmed.name.lower(), node=node)
             self._alarmed = level

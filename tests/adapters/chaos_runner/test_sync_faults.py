@@ -32,6 +32,7 @@ class Victim:
     """One process where a node would be."""
 
     def __init__(self) -> None:
+        self.is_back = False
         self.process = subprocess.Popen(
             [sys.executable, "-c", _VICTIM],
             stdin=subprocess.PIPE,
@@ -40,11 +41,15 @@ class Victim:
         )
 
     def members(self, node: str, role: str) -> list[Member]:
-        assert (node, role) == ("n1", "node")
-        return [Member(self.process.pid, "", "S")]
+        assert node == "n1"
+        is_there = role == "node" and self.process.poll() is None
+        return [Member(self.process.pid, "", "S")] if is_there else []
 
     async def ready(self, *nodes: str) -> None:
         """Always."""
+
+    async def back(self, node: str) -> None:
+        self.is_back = node == "n1"
 
     def sync(self) -> str:
         assert self.process.stdin is not None
@@ -96,3 +101,32 @@ async def test_a_process_that_syncs_nothing_confirms_nothing(victim: Victim) -> 
         await fault.confirm(site)
     await fault.end(site)
     assert victim.sync() == "ok"
+
+
+async def test_a_process_that_lives_through_failing_syncs_confirms_nothing(victim: Victim) -> None:
+    fault = a_fault(change="error=EIO", for_good=True, hits_within_s=0.5)
+    site = await attached(fault, victim)
+    while victim.sync() == "ok":
+        pass
+
+    with pytest.raises(NotConfirmed, match="the end of its process"):
+        await fault.confirm(site)
+
+    assert victim.sync() == "5"
+    await fault.end(site)
+    assert victim.sync() == "ok"
+    assert victim.is_back
+
+
+async def test_a_process_that_ends_of_failing_syncs_is_started_again(victim: Victim) -> None:
+    fault = a_fault(change="error=EIO", for_good=True)
+    site = await attached(fault, victim)
+    while victim.sync() == "ok":
+        pass
+    victim.process.kill()
+    victim.process.wait()
+
+    assert (await fault.confirm(site))["syncs_changed"] >= 1
+
+    await fault.end(site)
+    assert victim.is_back

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from molecule.access.policy import ADMIN, Actor, ActorKind
 from molecule.cluster.outcome import Outcome
@@ -228,6 +229,27 @@ async def test_each_level_that_is_reached_is_alarmed_once(keeper: Keeper) -> Non
         await keeper.room.measure(let_go=False)
         alarms.append(keeper.alarms)
     assert alarms == [0, 1, 1, 2, 2, 2, 3]
+
+
+async def test_the_log_tells_which_level_was_reached(keeper: Keeper) -> None:
+    with capture_logs() as logs:
+        for level in (2, 0):
+            keeper.heard = (level, "n3")
+            await keeper.room.measure(let_go=False)
+    # Every line of the log has the field `level`: how grave it is.
+    assert logs == [
+        {
+            "event": "disk_level",
+            "log_level": grave,
+            "now": now,
+            "before": before,
+            "node": node,
+        }
+        for grave, now, before, node in (
+            ("warning", "no_documents", "roomy", "n3"),
+            ("info", "roomy", "no_documents", "n1"),
+        )
+    ]
 
 
 async def test_the_first_heartbeat_tells_the_disk(keeper: Keeper) -> None:

@@ -3,9 +3,10 @@
 import itertools
 import random
 
+from chaos.faults import network
 from chaos.faults.at_target import Moody
 from chaos.faults.fault import Aim, may_strike_together
-from chaos.faults.kinds import KINDS
+from chaos.faults.kinds import KINDS, why_not
 from chaos.faults.network import Cut
 from chaos.faults.processes import Kill
 from chaos.runner.plan import strikes
@@ -45,6 +46,12 @@ def test_faults_that_would_confirm_or_heal_each_other_do_not_strike_together() -
     assert not may_strike_together(one, Kill(("n1",), False, 0.0))
     assert may_strike_together(one, Kill(("n2",), False, 0.0))
     assert may_strike_together(one, fails)
+
+
+def test_what_changes_the_members_is_left_out_where_links_are_cut() -> None:
+    assert not why_not("damage_and_rejoin", ["damage_and_rejoin", "kill"])
+    for cut in network.KINDS:
+        assert cut.name in why_not("damage_and_rejoin", ["damage_and_rejoin", "kill", cut.name])
 
 
 def test_leaders_and_followers_with_work_are_among_the_victims() -> None:
