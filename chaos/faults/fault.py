@@ -46,6 +46,12 @@ class Fault(Protocol):
         """Heal it; returns when the victims take work again."""
 
 
+class OnLinks:
+    """A fault of links. Two nodes share one, so two of these would heal or confirm each other."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class FaultKind:
     """A kind of fault: whom it can be aimed at, and how one is made."""
@@ -65,7 +71,9 @@ class FaultKind:
 
 def may_strike_together(one: Fault, other: Fault) -> bool:
     """Not at the same node, and not by the same means: one would confirm or heal the other."""
-    return not set(one.nodes) & set(other.nodes) and type(one) is not type(other)
+    if set(one.nodes) & set(other.nodes) or type(one) is type(other):
+        return False
+    return not (isinstance(one, OnLinks) and isinstance(other, OnLinks))
 
 
 async def victims(site: Site, aim: Aim, rng: random.Random) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed
+from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed, OnLinks
 from chaos.runner.site import Site
 from molecule.cli.waiting import NotInTime, until
 
@@ -19,7 +19,7 @@ _HIT_WITHIN_S: Final = 10.0
 
 
 @dataclass(slots=True)
-class Cut:
+class Cut(OnLinks):
     """Some links of the cluster are cut: bytes wait, connections stay open, nobody is told."""
 
     kind: str
@@ -77,7 +77,7 @@ class Cut:
 
 
 @dataclass(slots=True)
-class OneWay:
+class OneWay(OnLinks):
     """What some nodes say reaches some others no more; what those say arrives."""
 
     nodes: tuple[str, ...]
@@ -85,7 +85,7 @@ class OneWay:
     is_mute: bool
     """Nobody hears the node; otherwise it hears nobody."""
     seconds: float
-    kind: str = "one_way"
+    kind: str
     hits_within_s: float = _HIT_WITHIN_S
     _ways: tuple[tuple[str, str], ...] = ()
     _held_before: tuple[int, ...] = ()
@@ -120,7 +120,6 @@ class OneWay:
         if not any(passed):
             raise NotConfirmed("nothing came the other way")
         return {
-            "silent": "to others" if self.is_mute else "from others",
             "bytes_held": sum(self._news(site)),
             "bytes_the_other_way": sum(passed),
             "seconds": self.seconds,
@@ -152,8 +151,7 @@ def _around(site: Site, nodes: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 def _isolate(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
     seconds = rng.choice(_CUTS_S)
-    unseats = aim is Aim.LEADER and seconds >= _UNSEATS_FROM_S
-    return Cut("isolate", nodes, unseats, (), seconds)
+    return Cut("isolate", nodes, _is_unseated(aim, seconds), (), seconds)
 
 
 def _one_link(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
@@ -172,22 +170,43 @@ def _apart(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
     return Cut("all_apart", nodes, False, pairs, rng.choice(_CUTS_S[:3]))
 
 
-def _one_way(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+def _mute(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
     seconds = rng.choice(_CUTS_S)
-    unseats = aim is Aim.LEADER and seconds >= _UNSEATS_FROM_S
-    return OneWay(nodes, unseats, rng.random() < 0.5, seconds)
+    return OneWay(nodes, _is_unseated(aim, seconds), is_mute=True, seconds=seconds, kind="mute")
+
+
+def _deaf(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
+    seconds = rng.choice(_CUTS_S)
+    return OneWay(nodes, _is_unseated(aim, seconds), is_mute=False, seconds=seconds, kind="deaf")
+
+
+def _is_unseated(aim: Aim, seconds: float) -> bool:
+    """A leader that was not heard, or heard nobody, for so long leads no more."""
+    return aim is Aim.LEADER and seconds >= _UNSEATS_FROM_S
 
 
 @dataclass(slots=True)
 class Halves(Cut):
-    """The cluster falls apart: its victims are in the smaller part, with others beside them."""
+    """The cluster falls apart: its victims are in the smaller part, with others beside them.
+
+    Who leads is among the others, where it is no victim.
+    """
+
+    _smaller: tuple[str, ...] = ()
 
     async def begin(self, site: Site) -> None:
         """All links between both parts at once."""
-        others = [node for node in site.nodes if node not in self.nodes]
-        count = (len(site.nodes) - 1) // 2 - len(self.nodes)
-        self.pairs = _around(site, (*self.nodes, *others[: max(0, count)]))
+        leader = await site.leader()
+        others = [node for node in site.nodes if node not in (*self.nodes, leader)]
+        count = max(0, (len(site.nodes) - 1) // 2 - len(self.nodes))
+        self._smaller = (*self.nodes, *others[:count])
+        self.pairs = _around(site, self._smaller)
         await Cut.begin(self, site)
+
+    async def end(self, site: Site) -> None:
+        """Let everything through that waited."""
+        self._heal(site)
+        await site.ready(*self._smaller)
 
 
 @dataclass(slots=True)
@@ -204,8 +223,7 @@ class Bridge(Cut):
 
 def _halves(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
     seconds = rng.choice(_CUTS_S)
-    unseats = aim is Aim.LEADER and seconds >= _UNSEATS_FROM_S
-    return Halves("halves", nodes, unseats, (), seconds)
+    return Halves("halves", nodes, _is_unseated(aim, seconds), (), seconds)
 
 
 def _bridge(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
@@ -215,7 +233,8 @@ def _bridge(rng: random.Random, nodes: tuple[str, ...], _aim: Aim) -> Fault:
 KINDS: Final = (
     FaultKind("isolate", (Aim.LEADER, Aim.BUSY, Aim.IDLE), _isolate),
     FaultKind("one_link", (Aim.TWO,), _one_link),
-    FaultKind("one_way", (Aim.LEADER, Aim.BUSY, Aim.IDLE), _one_way),
+    FaultKind("mute", (Aim.LEADER, Aim.BUSY, Aim.IDLE), _mute),
+    FaultKind("deaf", (Aim.LEADER, Aim.BUSY, Aim.IDLE), _deaf),
     FaultKind("halves", (Aim.LEADER, Aim.BUSY), _halves),
     FaultKind("bridge", (Aim.LEADER, Aim.BUSY), _bridge),
     FaultKind("flapping", (Aim.LEADER, Aim.BUSY), _flap),

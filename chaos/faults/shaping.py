@@ -1,6 +1,6 @@
 """Links between nodes that are late, narrow, or break again and again.
 
-What confirms it is what the links passed later than they could have, and what they broke.
+What confirms it is how late the links passed things, and what they broke.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed
+from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed, OnLinks
 from chaos.runner.site import Site
 from molecule.cli.waiting import NotInTime, until
 
@@ -16,13 +16,15 @@ _SECONDS: Final = (2.0, 6.0)
 _DELAYS_S: Final = (0.02, 0.1, 0.4)
 _NARROW_BYTES_S: Final = 8_000.0
 """64 kbit/s."""
+_LATE_S: Final = 0.05
+"""Below this lateness is noise."""
 _RESETS: Final = (3, 8)
 _RESET_EVERY_S: Final = 0.4
 _HIT_WITHIN_S: Final = 10.0
 
 
 @dataclass(slots=True)
-class Slow:
+class Slow(OnLinks):
     """All links of a node pass everything later, or only so much of it."""
 
     kind: str
@@ -34,12 +36,12 @@ class Slow:
     unseats: bool = False
     """Heartbeats may come in time all the same."""
     hits_within_s: float = _HIT_WITHIN_S
-    _before: dict[str, int] = field(default_factory=dict)
+    _before: dict[str, float] = field(default_factory=dict)
 
     async def begin(self, site: Site) -> None:
         """One link after the other."""
         (node,) = self.nodes
-        self._before = {other: site.links.slowed(node, other) for other in _others(site, node)}
+        self._before = {other: site.links.late_s(node, other) for other in _others(site, node)}
         for other in self._before:
             site.links.slow(
                 node,
@@ -49,41 +51,42 @@ class Slow:
             )
 
     async def confirm(self, site: Site) -> dict[str, Any]:
-        """Each link has passed something later than it could have."""
+        """Each link has made something wait, for as long as it delays everything."""
 
         async def look() -> bool | None:
-            return all(self._slowed(site).values()) or None
+            least_s = max(self.delay_s, _LATE_S)
+            return all(late_s >= least_s for late_s in self._late_s(site).values()) or None
 
         try:
             await until(
                 look, what="something that was late", within_s=self.hits_within_s, pause_s=0.05
             )
         except NotInTime as error:
-            raise NotConfirmed(f"{error}: {self._slowed(site)}") from None
+            raise NotConfirmed(f"{error}: {self._late_s(site)}") from None
         await asyncio.sleep(self.seconds)
         return {
-            "bytes_late": sum(self._slowed(site).values()),
+            "late_s_in_sum": round(sum(self._late_s(site).values()), 3),
             "delay_ms": round(self.delay_s * 1000),
             "bytes_per_s": self.bytes_per_s,
             "seconds": self.seconds,
         }
 
     async def end(self, site: Site) -> None:
-        """What is under way still comes when it is due."""
+        """What waited goes on at once."""
         (node,) = self.nodes
         for other in self._before:
             site.links.slow(node, other)
         await site.ready(*self.nodes)
 
-    def _slowed(self, site: Site) -> dict[str, int]:
+    def _late_s(self, site: Site) -> dict[str, float]:
         (node,) = self.nodes
         return {
-            other: site.links.slowed(node, other) - before for other, before in self._before.items()
+            other: site.links.late_s(node, other) - before for other, before in self._before.items()
         }
 
 
 @dataclass(slots=True)
-class Resets:
+class Resets(OnLinks):
     """Whatever connection a node has to others is broken, again and again."""
 
     nodes: tuple[str, ...]

@@ -10,6 +10,7 @@ again and again.
 
 import asyncio
 import contextlib
+import itertools
 import random
 import socket
 import struct
@@ -34,14 +35,15 @@ class Way:
     def __init__(self) -> None:
         self._open = asyncio.Event()
         self._open.set()
+        self._changed = asyncio.Event()
         self._delay_s = (0.0, 0.0)
         self._bytes_per_s = 0.0
         self._free_at_s = 0.0
         self.bytes_passed = 0
         self.bytes_held = 0
         """Of what arrived while it was cut."""
-        self.bytes_slowed = 0
-        """Of what was passed later than it could have been."""
+        self.late_s = 0.0
+        """The sum over all that waited because it was slow."""
 
     @property
     def is_open(self) -> bool:
@@ -61,26 +63,34 @@ class Way:
         self._delay_s = delay_s
         self._bytes_per_s = bytes_per_s
         self._free_at_s = 0.0
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def opened(self) -> None:
         """Wait until it carries."""
         await self._open.wait()
 
     @property
-    def chunk_bytes(self) -> int:
-        """How much to take at once: little where little passes, so that others get their turn."""
-        return max(1, min(_CHUNK_BYTES, int(self._bytes_per_s * _TURN_S) or _CHUNK_BYTES))
+    def piece_bytes(self) -> int:
+        """How much to pass at once: little where little passes, so that others get their turn."""
+        return max(1, int(self._bytes_per_s * _TURN_S)) if self._bytes_per_s else _CHUNK_BYTES
 
-    def due_s(self, size_bytes: int, now_s: float, not_before_s: float) -> float:
-        """When so many bytes that arrive now may go on, behind those before them."""
-        due_s = now_s + random.uniform(*self._delay_s)
+    def due_s(self, now_s: float) -> float:
+        """When what arrives now may go on at the earliest."""
+        return now_s + random.uniform(*self._delay_s)
+
+    async def pass_by(self, size_bytes: int, due_s: float) -> None:
+        """Wait until so many bytes are due and have their room; no longer than it stays slow."""
+        began_s = now_s = asyncio.get_running_loop().time()
         if self._bytes_per_s:
             # All connections share what the way can carry.
             self._free_at_s = max(self._free_at_s, now_s) + size_bytes / self._bytes_per_s
-            due_s += self._free_at_s - now_s
+            due_s = max(due_s, self._free_at_s)
         if due_s > now_s:
-            self.bytes_slowed += size_bytes
-        return max(due_s, not_before_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(due_s):
+                    await self._changed.wait()
+            self.late_s += asyncio.get_running_loop().time() - began_s
 
 
 class Relay:
@@ -92,7 +102,7 @@ class Relay:
         self.back = Way()
         self._upstream: tuple[str, int] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ends: set[asyncio.StreamWriter] = set()
+        self._connections: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self.callers_held = 0
         """Connections that were dialled while the link was cut."""
         self.connections_reset = 0
@@ -121,8 +131,8 @@ class Relay:
 
     def reset(self) -> None:
         """Break every connection, as a machine on the way does that forgot them all."""
-        for end in self._ends:
-            self.connections_reset += 1
+        self.connections_reset += len(self._connections)
+        for end in itertools.chain(*self._connections):
             # Without lingering the kernel says so to the other end at once.
             end.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
@@ -160,41 +170,43 @@ class Relay:
             await self.there.opened()
             await self.back.opened()
             back, onward = await asyncio.open_connection(*self._upstream)
-            self._ends |= {writer, onward}
+            self._connections.add((writer, onward))
             async with asyncio.TaskGroup() as group:
                 group.create_task(_carry(reader, onward, self.there))
                 group.create_task(_carry(back, writer, self.back))
         except* OSError:
             pass  # either end went away: so does the other
         finally:
-            for each in (writer, onward):
-                if each is not None:
-                    self._ends.discard(each)
-                    each.close()
+            writer.close()
+            if onward is not None:
+                self._connections.discard((writer, onward))
+                onward.close()
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
-    """Pass bytes on in their order, each when it is due; `ConnectionResetError` at their end."""
+    """Pass bytes on in their order, each when it is due; `ConnectionResetError` behind the last."""
     loop = asyncio.get_running_loop()
     under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_UNDER_WAY_MAX)
 
     async def arrive() -> None:
-        due_s = 0.0
-        while chunk := await reader.read(way.chunk_bytes):
-            due_s = way.due_s(len(chunk), loop.time(), due_s)
-            await under_way.put((due_s, chunk))
-        raise ConnectionResetError
+        while chunk := await reader.read(_CHUNK_BYTES):
+            await under_way.put((way.due_s(loop.time()), chunk))
+        await under_way.put((0.0, b""))
 
     async def leave() -> None:
         while True:
             due_s, chunk = await under_way.get()
-            await asyncio.sleep(max(0.0, due_s - loop.time()))
-            if not way.is_open:
-                way.bytes_held += len(chunk)
-            await way.opened()
-            way.bytes_passed += len(chunk)
-            writer.write(chunk)
-            await writer.drain()
+            if not chunk:
+                raise ConnectionResetError
+            while chunk:
+                piece, chunk = chunk[: way.piece_bytes], chunk[way.piece_bytes :]
+                await way.pass_by(len(piece), due_s)
+                if not way.is_open:
+                    way.bytes_held += len(piece)
+                await way.opened()
+                way.bytes_passed += len(piece)
+                writer.write(piece)
+                await writer.drain()
 
     async with asyncio.TaskGroup() as group:
         group.create_task(arrive())
@@ -281,10 +293,10 @@ class Links:
         """Those of the bytes that `source` said."""
         return sum(way.bytes_held for way in self._ways(source, target))
 
-    def slowed(self, one: str, other: str) -> int:
-        """Bytes between two nodes that were passed later than they could have been."""
+    def late_s(self, one: str, other: str) -> float:
+        """How long all that went between two nodes was late, in sum, because they were slow."""
         ways = (*self._ways(one, other), *self._ways(other, one))
-        return sum(way.bytes_slowed for way in ways)
+        return sum(way.late_s for way in ways)
 
     def resets(self, one: str, other: str) -> int:
         """Connections between two nodes that were broken."""

@@ -56,6 +56,20 @@ def test_a_cut_holds_bytes_back_and_healing_sends_them_on(
     assert there.recv(100) == b"late"
 
 
+def test_the_last_words_of_whoever_closes_arrive(
+    ends: tuple[Links, socket.socket, socket.socket],
+) -> None:
+    links, here, there = ends
+    links.slow("n1", "n2", delay_s=(0.1, 0.1))
+    here.sendall(b"the last")
+    here.close()
+    told = b""
+    while len(told) < 8:
+        told += there.recv(100)
+    assert told == b"the last"
+    assert is_dropped(there)
+
+
 def test_closing_drops_what_is_open_also_behind_a_cut(
     ends: tuple[Links, socket.socket, socket.socket],
 ) -> None:

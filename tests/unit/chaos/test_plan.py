@@ -7,8 +7,9 @@ from chaos.faults import network
 from chaos.faults.at_target import Moody
 from chaos.faults.fault import Aim, may_strike_together
 from chaos.faults.kinds import KINDS, why_not
-from chaos.faults.network import Cut
+from chaos.faults.network import Cut, Halves, OneWay
 from chaos.faults.processes import Kill
+from chaos.faults.shaping import Resets, Slow
 from chaos.runner.plan import strikes
 from chaos.runner.target import Mood
 from chaos.workloads import all as workloads
@@ -46,6 +47,18 @@ def test_faults_that_would_confirm_or_heal_each_other_do_not_strike_together() -
     assert not may_strike_together(one, Kill(("n1",), False, 0.0))
     assert may_strike_together(one, Kill(("n2",), False, 0.0))
     assert may_strike_together(one, fails)
+
+
+def test_faults_of_links_do_not_strike_together_for_two_nodes_share_one() -> None:
+    apart = Cut("isolate", ("n2",), False, (), 1.0)
+    others = (
+        OneWay(("n1",), False, is_mute=True, seconds=1.0, kind="mute"),
+        Halves("halves", ("n1",), False, (), 1.0),
+        Slow("slow_link", ("n1",), 0.1, 0.0, 1.0),
+        Resets(("n1",), 1),
+    )
+    assert not any(may_strike_together(apart, other) for other in others)
+    assert may_strike_together(apart, Kill(("n1",), unseats=False, down_s=1.0))
 
 
 def test_what_changes_the_members_is_left_out_where_links_are_cut() -> None:
