@@ -84,9 +84,10 @@ async def run(command: tuple[str, ...], node: str, *, timeout_s: float) -> None:
     except TimeoutError:
         raise HookFailed(f"{named}: not within {timeout_s:.0f} s") from None
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            if process.returncode is None:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
     if process.returncode:
         tail = said.decode(errors="replace").strip()[-_SAID_CHARACTERS:]
         raise HookFailed(f"{named}: exit code {process.returncode}{': ' if tail else ''}{tail}")
