@@ -39,7 +39,6 @@ class Site:
 
     urls: tuple[str, ...]
     http: httpx2.AsyncClient
-    trouble: list[str] = field(default_factory=list)
 
     async def get(self, url: str, path: str, **query: str) -> dict[str, Any] | None:
         """What an address answers; None when it does not, or not with success and an object."""
@@ -70,11 +69,13 @@ class Site:
         return {str(row["id"]): row for row in rows if isinstance(row, dict) and "id" in row}
 
     async def is_ready(self, url: str) -> bool:
-        """It answers and takes work."""
+        """It answers and takes work, or is drained by a person and in order otherwise."""
         try:
-            return (await self.http.get(f"{url}/readyz")).is_success
+            answer = await self.http.get(f"{url}/readyz")
         except httpx2.TransportError:
             return False
+        found = told(answer)
+        return found is not None and (answer.is_success or found.get("draining") is True)
 
 
 def client(context: Context) -> httpx2.AsyncClient:

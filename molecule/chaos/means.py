@@ -22,6 +22,7 @@ class Members:
     """Whom the cluster consists of, as it tells it now."""
 
     nodes: tuple[str, ...]
+    """Those that are up: at others a fault would show what was so before."""
     voters: tuple[str, ...]
     leader: str
     may_lose: int
@@ -32,7 +33,7 @@ class Members:
         rows = [row for row in status.get("nodes") or () if isinstance(row, dict)]
         lost = status.get("may_lose_voters")
         return cls(
-            nodes=tuple(str(row["id"]) for row in rows if "id" in row),
+            nodes=tuple(str(row["id"]) for row in rows if "id" in row and row.get("up") is True),
             voters=tuple(str(voter) for voter in status.get("voters") or ()),
             leader=str(status.get("leader") or ""),
             may_lose=lost if isinstance(lost, int) else 0,
