@@ -135,7 +135,7 @@ async def outcome(send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, A
         return {"outcome": Outcome.UNKNOWN, "code": "not an answer of Molecule"}
     if answer.is_success:
         execution = found.get("execution")
-        if not isinstance(execution, str) or not execution or _state(found) is None:
+        if not isinstance(execution, str) or not execution or state_of(found) is None:
             return {"outcome": Outcome.UNKNOWN, "code": "not an answer of Molecule"}
         return {"outcome": Outcome.OK, "execution": execution}
     code = str(found.get("code") or f"status {answer.status_code}")
@@ -143,7 +143,8 @@ async def outcome(send: Callable[[], Awaitable[httpx2.Response]]) -> dict[str, A
     return {"outcome": Outcome.REFUSED if is_definite else Outcome.UNKNOWN, "code": code}
 
 
-def _state(found: dict[str, Any]) -> ExecutionState | None:
+def state_of(found: dict[str, Any]) -> ExecutionState | None:
+    """The state that an answer tells; None when it tells none that exists."""
     try:
         return ExecutionState(str(found.get("state")))
     except ValueError:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
+from molecule.chaos import asking
 from molecule.chaos.asking import Site
 from molecule.chaos.history import History, Recording
 from molecule.chaos.records import SIDES, Books, Ending, KeyRead, NodeSeen, Probed
@@ -84,8 +85,9 @@ async def _ended(site: Site, url: str, execution: str, deadline_s: float) -> dic
     reason = ""
     while True:
         found = await site.get(url, f"/api/v1/executions/{execution}")
-        if found is not None and str(found.get("state")) in ExecutionState:
-            state, reason = ExecutionState(found["state"]), str(found.get("reason", ""))
+        known = asking.state_of(found or {})
+        if found is not None and known is not None:
+            state, reason = known, str(found.get("reason", ""))
         if (state is not None and state not in ACTIVE) or time.monotonic() > deadline_s:
             return {"url": url, "execution": execution, "state": state, "reason": reason}
         await asyncio.sleep(_LOOK_S)

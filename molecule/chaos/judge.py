@@ -112,11 +112,11 @@ def _ends(history: History) -> Iterator[str]:
         for execution in sorted(executions):
             endings = told.get(execution, {})
             for url in sorted(answering):
-                ending = endings.get(url)
-                if ending is None or ending.state is None:
+                found = endings.get(url)
+                if found is None or found.state is None:
                     yield f"{execution} (key {key}) was acknowledged and is not known at {url}"
-                elif ending.state in ACTIVE:
-                    yield f"{execution} is stuck: still {ending.state} at {url}"
+                elif found.state in ACTIVE:
+                    yield f"{execution} is stuck: still {found.state} at {url}"
             states = {one.state for one in endings.values() if one.state in TERMINAL}
             if len(states) > 1:
                 named = ", ".join(sorted(str(state) for state in states))

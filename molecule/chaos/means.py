@@ -101,10 +101,8 @@ def strike(means: Means, members: Members, kind: Kind, rng: random.Random) -> St
     if not aims:
         return None
     aim, candidates = rng.choice(aims)
-    if aim is not Aim.MAJORITY:
-        nodes = (rng.choice(candidates),)
-    else:
-        nodes = tuple(sorted(rng.sample(candidates, members.majority)))
+    count = members.majority if aim is Aim.MAJORITY else 1
+    nodes = tuple(sorted(rng.sample(candidates, count)))
     return Strike(kind, aim, nodes, means.by(kind, nodes[0]))
 
 

@@ -32,6 +32,10 @@ svg { width: 100%; height: auto; display: block; } svg text { fill: var(--soft);
 ul.bad li { color: var(--bad); overflow-wrap: anywhere; }
 """
 _CLASSES: Final = {"kept": "kept", "broken": "broken", "proves nothing": "nothing"}
+_COURSE: Final = """<p>Submissions accepted in each second, answers that stayed unknown above them;
+faults as bands.</p>"""
+_OUTAGE: Final = """<p>Outage: the longest time around the fault in which no address accepted
+anything.</p>"""
 _SENTENCES: Final = {
     "kept": "Every promise was kept, and every fault was seen to work.",
     "broken": "A promise was broken.",
@@ -62,14 +66,12 @@ def page(figures: dict[str, Any]) -> str:
             _list("Broken", figures["violations"]),
             _list("What the run lacks", figures["lacks"]),
             "<h2>Course</h2>",
-            "<p>Submissions accepted in each second, answers that stayed unknown above them; "
-            "faults as bands.</p>",
+            _COURSE,
             _course(figures),
             "<h2>What was seen</h2>",
             _shown(figures),
             "<h2>Faults</h2>",
-            "<p>Outage: the longest time around the fault in which no address accepted "
-            "anything.</p>",
+            _OUTAGE,
             _faults(figures["faults"]),
             "</body></html>",
             "",

@@ -1,44 +1,28 @@
 """`molecule chaos`: break a cluster of one's own on purpose, and tell what that showed."""
 
-import asyncio
 import json
 import secrets
-import signal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
-from molecule import __version__
-from molecule.chaos import asking, healing, means
-from molecule.chaos.asking import Site, Work
-from molecule.chaos.faults import ABOUT, NotHealed
+from molecule.chaos import means
+from molecule.chaos.asking import Work
+from molecule.chaos.faults import ABOUT
 from molecule.chaos.figures import figures
-from molecule.chaos.healing import Busy, Sheet, Unhealed
-from molecule.chaos.history import FILE, BrokenHistory, History, Recording
-from molecule.chaos.means import Means, Members
+from molecule.chaos.history import FILE, BrokenHistory, History
+from molecule.chaos.means import Members
 from molecule.chaos.page import page
-from molecule.chaos.records import Header
-from molecule.chaos.run import Order, Run
-from molecule.cli import chaos_guard, context, output
+from molecule.chaos.run import Order
+from molecule.cli import chaos_guard, chaos_play, context, output
 from molecule.cli.calls import Call, Cluster
-from molecule.cli.context import Context
+from molecule.cli.chaos_play import Stage
 from molecule.cli.failures import ExitCode, Failure
-from molecule.cli.local import LocalCluster
 from molecule.cli.options import SHARED, Shared
-from molecule.demo.interrupts import Interrupts
 
 app = App(name="chaos", help="Break a cluster on purpose and see what holds. Not for production.")
 
-ENVIRONMENT: Final = "molecule-chaos"
-PROCESS: Final = "molecule-chaos"
-_FILES: Final = {
-    f"processes/{PROCESS}.yaml": (
-        f"molecule: 1\nprocess: {PROCESS}\ntrigger: {{type: manual}}\n"
-        "steps:\n  - {id: answer, type: map, to: {asked: $}}\n"
-    ),
-    f"environments/{ENVIRONMENT}.yaml": f"environment: {ENVIRONMENT}\n",
-}
 _COLUMNS: Final = ("fault", "possible", "by", "nodes", "is", "why")
 _CODES: Final = {
     "kept": ExitCode.DONE,
@@ -108,22 +92,23 @@ def run(
     asked = context.find(shared.context, start=Path.cwd())
     local = chaos_guard.local_cluster(asked)
     chaos_guard.read_hooks(asked)
-    with Cluster(asked) as there:
-        chaos_guard.allowed(asked, _status(there), production=production, named=cluster)
-    _heal_left(asked, local)
+    # Healing comes first: an earlier run may have left a cluster that answers nothing.
+    chaos_play.heal_left(asked, local)
     found = chaos_guard.here(asked, local, lose_majority=lose_majority)
     with Cluster(asked) as there:
         status = _status(there)
+        chaos_guard.allowed(asked, status, production=production, named=cluster)
         members = Members.told(status)
         kinds = chaos_guard.chosen(faults, found, members)
         chosen_seed = seed if seed is not None else secrets.randbits(32)
         folder = chaos_guard.fresh_folder(out, chosen_seed)
         if not process:
-            _deploy(there)
+            chaos_play.deploy(there)
     order = Order(chosen_seed, minutes, kinds, work)
     output.talk(f"seed {chosen_seed}; faults {', '.join(kinds)}; the record goes to {folder}")
-    stopped = _play(asked, local, found, order, members, str(status.get("cluster", "")), folder)
-    code = _tell(folder, shared)
+    stage = Stage(asked, local, found, members, str(status.get("cluster", "")))
+    stopped = chaos_play.play(stage, order, folder)
+    code = _show(_figures(folder), shared)
     if stopped is not None:
         return 128 + stopped
     output.talk(f"next: molecule chaos report {folder}")
@@ -153,7 +138,7 @@ def report(folder: Path, *, shared: Shared = SHARED) -> int:
 def heal(*, shared: Shared = SHARED) -> None:
     """Heal what a run that was killed has left broken."""
     asked = context.find(shared.context, start=Path.cwd())
-    if not _heal_left(asked, chaos_guard.local_cluster(asked)):
+    if not chaos_play.heal_left(asked, chaos_guard.local_cluster(asked)):
         output.talk("nothing is left to heal")
 
 
@@ -170,7 +155,7 @@ def _work(process: str, environment: str, given: str) -> Work:
                 "--environment and --input go with --process",
                 then="name the process, or leave them out",
             )
-        return Work(PROCESS, ENVIRONMENT, {"from": "molecule chaos"})
+        return Work(chaos_play.PROCESS, chaos_play.ENVIRONMENT, {"from": "molecule chaos"})
     if not environment:
         raise chaos_guard.refused(
             f"--process {process} names no environment", then="add --environment"
@@ -179,124 +164,6 @@ def _work(process: str, environment: str, given: str) -> Work:
         return Work(process, environment, json.loads(given) if given else None)
     except ValueError as error:
         raise chaos_guard.refused("--input is not JSON", why=str(error)) from None
-
-
-def _deploy(cluster: Cluster) -> None:
-    cluster.ask(
-        Call(
-            f"deploy the process {PROCESS}",
-            "POST",
-            "/api/v1/apply",
-            query={"environment": ENVIRONMENT},
-            body={"files": _FILES},
-        )
-    )
-
-
-def _play(
-    asked: Context,
-    local: LocalCluster | None,
-    found: Means,
-    order: Order,
-    members: Members,
-    cluster: str,
-    folder: Path,
-) -> int | None:
-    """The signal that ended the run before its time, if one did."""
-    interrupts = Interrupts(lambda: output.talk("stopping; what is broken is healed first"))
-
-    async def played(recording: Recording, sheet: Sheet) -> None:
-        with interrupts.cancelling():
-            async with asking.client(asked) as http:
-                site = Site(asked.urls, http)
-                one = Run(
-                    order,
-                    site=site,
-                    local=local,
-                    means=found,
-                    recording=recording,
-                    sheet=sheet,
-                    say=output.talk,
-                )
-                await one.play(members.nodes)
-
-    try:
-        with (
-            (folder / FILE).open("x", encoding="utf-8") as file,
-            Sheet(healing.place(asked.source)) as sheet,
-        ):
-            recording = Recording(file)
-            _declare(recording, order, members, cluster)
-            try:
-                asyncio.run(played(recording, sheet))
-            except (asyncio.CancelledError, KeyboardInterrupt):
-                recording.close(interrupted=True)
-                return int(interrupts.first or signal.SIGINT)
-            recording.close(interrupted=False)
-    except Busy as error:
-        raise Failure("no run can begin", why=str(error), then="wait for it to end") from None
-    except OSError as error:
-        raise Failure(
-            f"the history in {folder} cannot be written", why=error.strerror or str(error)
-        ) from None
-    return None
-
-
-def _declare(recording: Recording, order: Order, members: Members, cluster: str) -> None:
-    recording.add(
-        Header,
-        seed=order.seed,
-        software=__version__,
-        cluster=cluster,
-        nodes=members.nodes,
-        voters=members.voters,
-        process=order.work.process,
-        environment=order.work.environment,
-        minutes=order.minutes,
-        faults=tuple(kind.value for kind in order.kinds),
-    )
-
-
-def _heal_left(asked: Context, local: LocalCluster | None) -> bool:
-    """Heal what an earlier run left; True when there was something."""
-    path = healing.place(asked.source)
-    try:
-        faults = healing.left(path)
-    except Busy as error:
-        raise Failure(
-            "what an earlier run left cannot be healed now",
-            why=str(error),
-            then=f"wait for it to end; if nothing runs, look into {path} and remove it",
-        ) from None
-    if faults is None:
-        return False
-    try:
-        asyncio.run(_heal_all(asked, local, faults))
-    except* NotHealed as errors:
-        raise Failure(
-            "what an earlier run left is not healed",
-            why="\n".join(str(error) for error in errors.exceptions),
-            then=f"mend the nodes by hand and remove {path}",
-        ) from None
-    path.unlink(missing_ok=True)
-    return bool(faults)
-
-
-async def _heal_all(
-    asked: Context, local: LocalCluster | None, faults: tuple[Unhealed, ...]
-) -> None:
-    failed = []
-    async with asking.client(asked) as http:
-        site = Site(asked.urls, http)
-        for fault in faults:
-            named = f"{fault.kind} at {' '.join(fault.nodes)}"
-            try:
-                await healing.heal(fault, site, local)
-                output.talk(f"healed: {named}, left by an earlier run")
-            except NotHealed as error:
-                failed.append(NotHealed(f"{named}: {error}"))
-    if failed:
-        raise ExceptionGroup("left by an earlier run", failed)
 
 
 def _figures(folder: Path) -> dict[str, Any]:
@@ -310,10 +177,6 @@ def _figures(folder: Path) -> dict[str, Any]:
         ) from None
     except BrokenHistory as error:
         raise Failure(f"the history in {folder} cannot be judged", why=str(error)) from None
-
-
-def _tell(folder: Path, shared: Shared) -> int:
-    return _show(_figures(folder), shared)
 
 
 def _show(told: dict[str, Any], shared: Shared) -> int:

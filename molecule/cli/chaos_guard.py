@@ -6,7 +6,7 @@ What must stay true: a context that somebody marked as production is never broke
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from molecule.chaos import hooks, means
 from molecule.chaos.faults import Kind
@@ -17,6 +17,8 @@ from molecule.cli import local_files
 from molecule.cli.context import Context
 from molecule.cli.failures import ExitCode, Failure
 from molecule.cli.local import LocalCluster
+
+_NAMES: Final = tuple(kind.value for kind in Kind)
 
 
 def refused(what: str, *, why: str = "", then: str = "") -> Failure:
@@ -89,11 +91,11 @@ def chosen(asked: str, found: Means, members: Members) -> tuple[Kind, ...]:
             then="run it beside a cluster of `molecule up`, or write hooks: docs/chaos.md",
         )
     names = [name.strip() for name in asked.split(",")]
-    strange = [name for name in names if name not in Kind]
+    strange = [name for name in names if name not in _NAMES]
     if strange:
         raise refused(
             f"there is no fault {strange[0]!r}",
-            then=f"choose from: {', '.join(Kind)}",
+            then=f"choose from: {', '.join(_NAMES)}",
         )
     kinds = tuple(dict.fromkeys(Kind(name) for name in names))
     impossible = [there[kind] for kind in kinds if not there[kind].is_possible]

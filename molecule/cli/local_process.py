@@ -61,7 +61,7 @@ def start(command: Sequence[str], *, log: Path, environ: Mapping[str, str]) -> P
 
 
 def own() -> ProcessMark:
-    """This process."""
+    """The process that asks."""
     stat = _stat(os.getpid())
     return ProcessMark(os.getpid(), stat.started_ticks if stat else 0)
 
