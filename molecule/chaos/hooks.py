@@ -22,6 +22,10 @@ _SAID_CHARACTERS: Final = 300
 _GIVEN: Final = ("hooks", "seen_within", "hook_timeout")
 
 
+class WrongHooks(Exception):
+    """The context says something of chaos that cannot be meant; the message says what."""
+
+
 class HookFailed(Exception):
     """A command did not end with 0 in its time; the message says which and what it said."""
 
@@ -46,15 +50,15 @@ class Hooks:
 
 
 def read(told: Any) -> Hooks:
-    """What the member `chaos` of a context says; ValueError names the fault in it."""
+    """What the member `chaos` of a context says; `WrongHooks` names the fault in it."""
     if told is None:
         return Hooks()
     if not isinstance(told, dict):
-        raise ValueError("`chaos` must be an object")
+        raise WrongHooks("`chaos` must be an object")
     _only(told, _GIVEN, "chaos")
     hooks = told.get("hooks", {})
     if not isinstance(hooks, dict):
-        raise ValueError("`chaos.hooks` must be an object with faults as names")
+        raise WrongHooks("`chaos.hooks` must be an object with faults as names")
     _only(hooks, KINDS, "chaos.hooks")
     return Hooks(
         {kind: _hook(kind, hook) for kind, hook in hooks.items()},
@@ -96,7 +100,7 @@ async def run(command: tuple[str, ...], node: str, *, timeout_s: float) -> None:
 def _hook(kind: str, told: Any) -> Hook:
     place = f"chaos.hooks.{kind}"
     if not isinstance(told, dict):
-        raise ValueError(f"`{place}` must be an object with `begin` and `end`")
+        raise WrongHooks(f"`{place}` must be an object with `begin` and `end`")
     _only(told, ("begin", "end"), place)
     return Hook(_command(told, "begin", place), _command(told, "end", place))
 
@@ -105,9 +109,9 @@ def _command(told: dict[str, Any], name: str, place: str) -> tuple[str, ...]:
     given = told.get(name)
     is_list = isinstance(given, list) and all(isinstance(each, str) for each in given)
     if not is_list or not given or not given[0]:
-        raise ValueError(f"`{place}.{name}` must be a command as a list of arguments")
+        raise WrongHooks(f"`{place}.{name}` must be a command as a list of arguments")
     if not any(PLACEHOLDER in argument for argument in given[1:]):
-        raise ValueError(f"`{place}.{name}` must name the node: one argument holds {PLACEHOLDER}")
+        raise WrongHooks(f"`{place}.{name}` must name the node: one argument holds {PLACEHOLDER}")
     return tuple(given)
 
 
@@ -117,11 +121,11 @@ def _seconds(told: dict[str, Any], name: str, otherwise: float) -> float:
     given = told[name]
     milliseconds = durations.milliseconds(given) if isinstance(given, str) else None
     if not milliseconds:
-        raise ValueError(f"`chaos.{name}` must be a duration like 30s")
+        raise WrongHooks(f"`chaos.{name}` must be a duration like 30s")
     return milliseconds / 1000
 
 
 def _only(told: dict[str, Any], names: tuple[str, ...], place: str) -> None:
     strange = sorted(set(told) - set(names))
     if strange:
-        raise ValueError(f"`{place}` knows no `{strange[0]}`: {', '.join(names)}")
+        raise WrongHooks(f"`{place}` knows no `{strange[0]}`: {', '.join(names)}")

@@ -156,9 +156,11 @@ def _recovered(history: History) -> Iterator[str]:
     """Behind each fault something was accepted again before the work ended."""
     accepted = history.accepted_at_us
     for fault in history.faults:
-        if fault.ended is not None and fault.ended.healed:
-            if bisect_right(accepted, fault.ended.at_us) == len(accepted):
-                yield f"nothing was accepted any more after {_name(fault)}"
+        ended = fault.ended
+        if ended is None or not ended.healed:
+            continue
+        if bisect_right(accepted, ended.at_us) == len(accepted):
+            yield f"nothing was accepted any more after {_name(fault)}"
 
 
 def _lacks(history: History) -> Iterator[str]:

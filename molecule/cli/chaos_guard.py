@@ -11,7 +11,7 @@ from typing import Any, Final
 from molecule.chaos import hooks, means
 from molecule.chaos.faults import Kind
 from molecule.chaos.history import FILE
-from molecule.chaos.hooks import Hooks
+from molecule.chaos.hooks import Hooks, WrongHooks
 from molecule.chaos.means import Means, Members, Option
 from molecule.cli import local_files
 from molecule.cli.context import Context
@@ -62,7 +62,7 @@ def read_hooks(context: Context) -> Hooks:
     """Those of the context."""
     try:
         return hooks.read(context.chaos)
-    except ValueError as error:
+    except WrongHooks as error:
         raise refused(
             f"the context {context.source} cannot be used",
             why=str(error),
