@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from molecule.chaos import foreign, means, processes
 from molecule.chaos.asking import Site
@@ -50,7 +50,7 @@ class Sheet:
         self.path = path
         self._open: dict[int, Unhealed] = {}
 
-    def __enter__(self) -> "Sheet":
+    def __enter__(self) -> Self:
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:

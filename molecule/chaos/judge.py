@@ -153,11 +153,11 @@ def _nodes(history: History) -> Iterator[str]:
 
 
 def _recovered(history: History) -> Iterator[str]:
-    """Behind each fault something was accepted again before the work ended."""
+    """Behind each fault something was accepted again, if the work was ever accepted."""
     accepted = history.accepted_at_us
     for fault in history.faults:
         ended = fault.ended
-        if ended is None or not ended.healed:
+        if ended is None or not ended.healed or not accepted:
             continue
         if bisect_right(accepted, ended.at_us) == len(accepted):
             yield f"nothing was accepted any more after {_name(fault)}"

@@ -85,7 +85,8 @@ class Run:
         try:
             await asyncio.sleep(_BASE_S)
             self._recording.add(PhaseBegan, phase=Phase.FAULTS)
-            await self._strike_all()
+            if self._is_at_work():
+                await self._strike_all()
             self._recording.add(PhaseBegan, phase=Phase.CALM)
             await asyncio.sleep(_CALM_S)
         finally:
@@ -96,6 +97,15 @@ class Run:
         await final.read_all(
             self._site, self._recording, nodes, ended_within_s=self._order.ended_within_s
         )
+
+    def _is_at_work(self) -> bool:
+        """Something was accepted; else breaking anything would show nothing."""
+        answers = [record for record in self._recording.records if isinstance(record, Answered)]
+        if any(answer.outcome is Outcome.OK for answer in answers):
+            return True
+        codes = ", ".join(sorted({answer.code for answer in answers})) or "no answer"
+        self._trouble(f"nothing was accepted before the first fault ({codes}); none was made")
+        return False
 
     async def _strike_all(self) -> None:
         """Each kind once at least, however short the time."""

@@ -101,9 +101,11 @@ def run(
         members = Members.told(status)
         kinds = chaos_guard.chosen(faults, found, members)
         chosen_seed = seed if seed is not None else secrets.randbits(32)
-        folder = chaos_guard.fresh_folder(out, chosen_seed)
-        if not process:
+        if process:
+            there.ask(Call(f"show {process}", "GET", f"/api/v1/processes/{process}"))
+        else:
             chaos_play.deploy(there)
+    folder = chaos_guard.fresh_folder(out, chosen_seed)
     order = Order(chosen_seed, minutes, kinds, work)
     output.talk(f"seed {chosen_seed}; faults {', '.join(kinds)}; the record goes to {folder}")
     stage = Stage(asked, local, found, members, str(status.get("cluster", "")))
