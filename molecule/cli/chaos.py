@@ -103,9 +103,9 @@ def run(
         chosen_seed = seed if seed is not None else secrets.randbits(32)
         if process:
             there.ask(Call(f"show {process}", "GET", f"/api/v1/processes/{process}"))
-        else:
+        folder = chaos_guard.fresh_folder(out, chosen_seed)
+        if not process:
             chaos_play.deploy(there)
-    folder = chaos_guard.fresh_folder(out, chosen_seed)
     order = Order(chosen_seed, minutes, kinds, work)
     output.talk(f"seed {chosen_seed}; faults {', '.join(kinds)}; the record goes to {folder}")
     stage = Stage(asked, local, found, members, str(status.get("cluster", "")))
