@@ -1,4 +1,4 @@
-"""`molecule chaos` on a real cluster: what it breaks is confirmed, and what is not proves nothing."""
+"""`molecule chaos` on real nodes: what it breaks is confirmed; what is not, proves nothing."""
 
 import asyncio
 import json
