@@ -81,17 +81,17 @@ class Run:
         """All phases; the header stands in the history already."""
         stopping = asyncio.Event()
         clients = Clients(self._site, self._recording, self._order.work, stopping)
-        working = asyncio.create_task(clients.work_on())
-        try:
-            await asyncio.sleep(_BASE_S)
-            self._recording.add(PhaseBegan, phase=Phase.FAULTS)
-            if self._is_at_work():
-                await self._strike_all()
-            self._recording.add(PhaseBegan, phase=Phase.CALM)
-            await asyncio.sleep(_CALM_S)
-        finally:
-            stopping.set()
-            await asyncio.gather(working)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(clients.work_on())
+            try:
+                await asyncio.sleep(_BASE_S)
+                self._recording.add(PhaseBegan, phase=Phase.FAULTS)
+                if self._is_at_work():
+                    await self._strike_all()
+                self._recording.add(PhaseBegan, phase=Phase.CALM)
+                await asyncio.sleep(_CALM_S)
+            finally:
+                stopping.set()
         self._recording.add(PhaseBegan, phase=Phase.FINAL)
         self._say("the faults are over; reading how everything ended")
         await final.read_all(
