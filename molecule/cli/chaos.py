@@ -106,6 +106,9 @@ def run(
         folder = chaos_guard.fresh_folder(out, chosen_seed)
         if not process:
             chaos_play.deploy(there)
+    down = sorted(_down(status))
+    if down:
+        output.talk(f"down already, and left alone: {', '.join(down)}")
     order = Order(chosen_seed, minutes, kinds, work)
     output.talk(f"seed {chosen_seed}; faults {', '.join(kinds)}; the record goes to {folder}")
     stage = Stage(asked, local, found, members, str(status.get("cluster", "")))
@@ -148,6 +151,11 @@ def _status(cluster: Cluster) -> dict[str, Any]:
     call = Call("show the cluster", "GET", "/api/v1/cluster", query={"fresh": "true"})
     value = cluster.ask(call).value
     return value if isinstance(value, dict) else {}
+
+
+def _down(status: dict[str, Any]) -> set[str]:
+    rows = [row for row in status.get("nodes") or () if isinstance(row, dict)]
+    return {str(row.get("id")) for row in rows if row.get("up") is not True}
 
 
 def _work(process: str, environment: str, given: str) -> Work:

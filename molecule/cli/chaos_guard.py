@@ -72,10 +72,20 @@ def read_hooks(context: Context) -> Hooks:
 
 def here(context: Context, local: LocalCluster | None, *, lose_majority: bool) -> Means:
     """What there is to make faults with."""
-    running = frozenset(
-        node.id for node in (local.place.nodes if local else ()) if local and local.mark(node)
-    )
+    running = _running(context, local) if local is not None else frozenset()
     return Means(running, read_hooks(context), lose_majority=lose_majority)
+
+
+def _running(context: Context, local: LocalCluster) -> frozenset[str]:
+    """Nodes of this folder that run and are of the context's cluster.
+
+    A context that was edited may lead to another cluster, with nodes of the same names.
+    """
+    ours = [node for node in local.place.nodes if node.url in context.urls]
+    if not ours:
+        return frozenset()
+    worker_nodes = [node for node in local.place.nodes if node.role == "worker"]
+    return frozenset(node.id for node in (*ours, *worker_nodes) if local.mark(node) is not None)
 
 
 def chosen(asked: str, found: Means, members: Members) -> tuple[Kind, ...]:

@@ -4,6 +4,7 @@ What must stay true: whatever ends a run, what it broke is healed before the com
 """
 
 import asyncio
+import contextlib
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def deploy(cluster: Cluster) -> None:
 
 def play(stage: Stage, order: Order, folder: Path) -> int | None:
     """The signal that ended the run before its time, if one did."""
-    interrupts = Interrupts(lambda: output.talk("stopping; what is broken is healed first"))
+    interrupts = Interrupts(lambda: _say("stopping; what is broken is healed first"))
 
     async def played(recording: Recording, sheet: Sheet) -> None:
         with interrupts.cancelling():
@@ -75,7 +76,7 @@ def play(stage: Stage, order: Order, folder: Path) -> int | None:
                     means=stage.means,
                     recording=recording,
                     sheet=sheet,
-                    say=output.talk,
+                    say=_say,
                 )
                 await one.play(stage.members.nodes)
 
@@ -95,10 +96,29 @@ def play(stage: Stage, order: Order, folder: Path) -> int | None:
     except Busy as error:
         raise Failure("no run can begin", why=str(error), then="wait for it to end") from None
     except OSError as error:
-        raise Failure(
-            f"the history in {folder} cannot be written", why=error.strerror or str(error)
-        ) from None
+        raise _unwritable(folder, error) from None
+    except ExceptionGroup as errors:
+        # Of the clients, when the disk is full; all is healed by now.
+        found, others = errors.split(OSError)
+        if found is None or others is not None:
+            raise
+        raise _unwritable(folder, *found.exceptions) from None
+    finally:
+        if healing.place(stage.context.source).exists():
+            _say("something is not healed yet; try again with: molecule chaos heal")
     return None
+
+
+def _say(text: str) -> None:
+    """To the person, if anybody is there: a terminal that is closed must not end the healing."""
+    with contextlib.suppress(OSError):
+        output.talk(text)
+
+
+def _unwritable(folder: Path, *errors: BaseException) -> Failure:
+    return Failure(
+        f"the record in {folder} cannot be written", why="; ".join(str(error) for error in errors)
+    )
 
 
 def _declare(recording: Recording, order: Order, stage: Stage) -> None:

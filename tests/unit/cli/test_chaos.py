@@ -8,8 +8,11 @@ import pytest
 
 from molecule.chaos import healing
 from molecule.chaos.history import FILE, line_of
-from molecule.cli import local_files
+from molecule.cli import chaos_guard, local_files
+from molecule.cli import context as contexts
+from molecule.cli.local import LocalCluster
 from molecule.cli.local_files import Layout
+from molecule.cli.local_process import ProcessMark
 from tests.fakes.door import FakeDoor
 from tests.unit.cli.conftest import Shell
 from tests.unit.staging.histories import Story, good
@@ -212,6 +215,23 @@ def test_a_report_of_a_broken_history_is_a_failure(shell: Shell) -> None:
 
     assert said.code == 1
     assert "line 1" in said.talk
+
+
+def test_only_nodes_of_the_cluster_that_is_meant_are_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = LocalCluster(local_files.make((tmp_path / "c").resolve(), Layout(worker_nodes=1)))
+    monkeypatch.setattr(LocalCluster, "mark", lambda *_: ProcessMark(1, 1))
+    path = local.place.folder / local_files.CONTEXT_FILE
+    ours = contexts.load(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"urls": ["https://elsewhere:1"]}))
+    edited = contexts.load(path)
+
+    reached = chaos_guard.here(ours, local, lose_majority=False)
+    unreached = chaos_guard.here(edited, local, lose_majority=False)
+
+    assert reached.local == {"n1", "n2", "n3", "n4"}
+    assert unreached.local == frozenset()
 
 
 def test_what_people_add_to_a_context_outlives_a_change_of_members(tmp_path: Path) -> None:
