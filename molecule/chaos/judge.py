@@ -24,11 +24,15 @@ from molecule.chaos.records import (
     Probed,
     Trouble,
 )
-from molecule.model.execution import ACTIVE, PARKED, TERMINAL
+from molecule.model.execution import ACTIVE, PARKED, TERMINAL, ExecutionState
 
 ACCEPTED_MIN: Final = 10
 """With fewer acknowledged submissions a run shows nothing."""
 
+_WAITS: Final = PARKED | {ExecutionState.WAITING}
+"""Nothing is broken when an execution waits so, as long as it may take; nor has it ended."""
+
+_AT_WORK: Final = ACTIVE - _WAITS
 _BEHIND_US: Final = 5_000_000
 """So long behind the end of a fault silence is still its own."""
 
@@ -115,7 +119,7 @@ def _ends(history: History) -> Iterator[str]:
                 found = endings.get(url)
                 if found is None or found.state is None:
                     yield f"{execution} (key {key}) was acknowledged and is not known at {url}"
-                elif found.state in ACTIVE:
+                elif found.state in _AT_WORK:
                     yield f"{execution} is stuck: still {found.state} at {url}"
             states = {one.state for one in endings.values() if one.state in TERMINAL}
             if len(states) > 1:
@@ -206,9 +210,9 @@ def _unread(history: History) -> Iterator[str]:
     unread = {one.invoked.idempotency_key for one in history.operations} - read
     if unread:
         yield f"{len(unread)} keys were not looked up at the end"
-    parked = {one.execution: one.state for one in history.each(Ending) if one.state in PARKED}
-    for execution, state in sorted(parked.items()):
-        yield f"{execution} is parked ({state}): it waits for a person and has not ended"
+    waiting = {one.execution: one.state for one in history.each(Ending) if one.state in _WAITS}
+    for execution, state in sorted(waiting.items()):
+        yield f"{execution} has not ended: it is {state}, and waits for a time, a word or a person"
 
 
 def _name(fault: Struck) -> str:

@@ -120,7 +120,11 @@ def test_nothing_accepted_after_a_fault_is_a_broken_promise() -> None:
         (changed(put(r.Header, {}, faults=("kill", "freeze"))), "never made: freeze"),
         (
             changed(put(r.Ending, {"execution": "e-k1"}, state=ExecutionState.IN_DOUBT)),
-            "e-k1 is parked (IN_DOUBT)",
+            "e-k1 has not ended: it is IN_DOUBT",
+        ),
+        (
+            changed(put(r.Ending, {"execution": "e-k1"}, state=ExecutionState.WAITING)),
+            "e-k1 has not ended: it is WAITING",
         ),
     ],
 )
