@@ -104,8 +104,8 @@ def make(folder: Path, *, owner: str = "") -> Volume:
     `owner`: number and start of the process that takes it away; this one by default.
     """
     if not owner:
-        started_ticks = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
-        owner = f"{os.getpid()}-{started_ticks}"
+        mark = local_process.own()
+        owner = f"{mark.pid}-{mark.started_ticks}"
     folder.mkdir(parents=True, exist_ok=True)
     volume = Volume(folder / f"{owner}{_SUFFIX}", folder / "volume")
     volume.root.mkdir()

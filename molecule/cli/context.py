@@ -24,6 +24,10 @@ class Context:
     urls: tuple[str, ...]
     ca: Path
     token_file: Path | None
+    is_production: bool = False
+    """Somebody marked it so: what breaks things on purpose asks twice."""
+    chaos: Any = None
+    """What stands under `chaos`, read by `molecule chaos` alone."""
 
     def token(self) -> str:
         """The token to send; empty when the context names no file."""
@@ -87,6 +91,8 @@ def load(path: Path) -> Context:
         urls=tuple(url.rstrip("/") for url in told["urls"]),
         ca=path.parent / told["ca"],
         token_file=path.parent / token_file if token_file else None,
+        is_production=told.get("production", False),
+        chaos=told.get("chaos"),
     )
 
 
@@ -109,4 +115,6 @@ def _fault(told: Any) -> str:
         return "`ca` must name the authority's certificate"
     if not isinstance(told.get("token_file", ""), str):
         return "`token_file` must be a path"
+    if not isinstance(told.get("production", False), bool):
+        return "`production` must be true or false"
     return ""

@@ -192,10 +192,9 @@ def forget(folder: Path, node: str) -> None:
 
 def _write_list(folder: Path, nodes: Sequence[NodePlace]) -> None:
     token = folder / "admin-token"
-    told: dict[str, Any] = {
-        "urls": [node.url for node in nodes if node.role == "voter"],
-        "ca": str((folder / "ca.pem").resolve()),
-    }
+    told = _kept_of_context(folder / CONTEXT_FILE)
+    told["urls"] = [node.url for node in nodes if node.role == "voter"]
+    told["ca"] = str((folder / "ca.pem").resolve())
     if token.exists():
         told["token_file"] = str(token.resolve())
     (folder / CONTEXT_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
@@ -203,6 +202,15 @@ def _write_list(folder: Path, nodes: Sequence[NodePlace]) -> None:
         {"id": node.id, "http": node.http, "rpc": node.rpc, "role": node.role} for node in nodes
     ]
     (folder / _NODES_FILE).write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+
+
+def _kept_of_context(path: Path) -> dict[str, Any]:
+    """What people added to a context, `production` above all, outlives a change of members."""
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def new_token() -> str:

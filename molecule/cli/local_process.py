@@ -60,6 +60,12 @@ def start(command: Sequence[str], *, log: Path, environ: Mapping[str, str]) -> P
     return ProcessMark(pid, stat.started_ticks if stat else 0)
 
 
+def own() -> ProcessMark:
+    """The process that asks."""
+    stat = _stat(os.getpid())
+    return ProcessMark(os.getpid(), stat.started_ticks if stat else 0)
+
+
 def is_running(mark: ProcessMark) -> bool:
     """True while this very process lives; a zombie does not."""
     _reap(mark.pid)

@@ -35,6 +35,7 @@ _COMMANDS: Final = (
     ("retention", "molecule.cli.retention:app", "Look at what is kept, and purge.", _CLUSTER),
     ("node", "molecule.cli.node:app", "Look at nodes.", _CLUSTER),
     ("cluster", "molecule.cli.cluster:app", "Look at the whole cluster.", _CLUSTER),
+    ("chaos", "molecule.cli.chaos:app", "Break a cluster on purpose; judge what held.", _CLUSTER),
 )
 
 app = App(
