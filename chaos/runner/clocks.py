@@ -85,7 +85,7 @@ def why_not() -> str:
         try:
             clock = make(compiled(folder), folder / "clock")
         except NoClock as error:
-            return str(error)
+            return f"no clock can be moved here: {error}"
         clock.move(offset_ns=-_HOUR_NS)
         subprocess.run(
             [sys.executable, "-c", "import time; time.time_ns()"],
@@ -93,4 +93,4 @@ def why_not() -> str:
             capture_output=True,
             check=False,
         )
-        return "" if clock.reads() else "what Python reads cannot be moved here"
+        return "" if clock.reads() else "no clock can be moved here: nobody reads it"

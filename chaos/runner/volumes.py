@@ -23,6 +23,7 @@ from molecule.raft.files import sync_folder
 _BYTES: Final = 8 * 2**30
 _BALLAST_BYTES: Final = _BYTES * 11 // 20
 """So full that a node holds its reserve as a file of real blocks from the first second on."""
+_TRIED_BYTES: Final = 2**22
 _SUFFIX: Final = ".molecule-chaos-volume"
 _GONE_WITHIN_S: Final = 20.0
 _LOOPS: Final = Path("/sys/block")
@@ -144,16 +145,19 @@ def why_not() -> str:
     """Why no volume can be made here; empty: it can."""
     for command in ("mount", "umount", "mkfs.ext4", "e2fsck"):
         if shutil.which(command) is None:
-            return f"{command} is missing"
+            return f"no volume can be mounted here: {command} is missing"
     with tempfile.TemporaryDirectory(prefix="molecule-chaos-") as name:
-        image, root = Path(name) / "image", Path(name) / "root"
-        root.mkdir()
-        with image.open("wb") as file:
-            file.truncate(2**22)
+        volume = Volume(Path(name) / "image", Path(name) / "root")
+        volume.root.mkdir()
+        with volume.image.open("wb") as file:
+            file.truncate(_TRIED_BYTES)
         try:
-            _run("mkfs.ext4", "-q", str(image))
-            _run("mount", "-o", "loop,errors=remount-ro", str(image), str(root))
-            _run("umount", str(root))
+            _run("mkfs.ext4", "-q", str(volume.image))
+            volume.mount()
+            try:
+                volume.fail()
+            finally:
+                _run("umount", str(volume.root))
         except VolumeFailed as error:
             return f"no volume can be mounted here: {error}"
     return ""
