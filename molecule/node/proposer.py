@@ -57,7 +57,6 @@ class Proposer:
 
     def __init__(
         self,
-        *,
         commit: Callable[[bytes], Awaitable[tuple[int, tuple[Outcome, ...]]]],
         now_ms: Callable[[], int],
         has_time: Callable[[], bool],

@@ -85,6 +85,10 @@ class Replica:
         """For reading, between two entries; nobody but apply changes it."""
         return self._machine.state
 
+    def has_time(self) -> bool:
+        """Whether the time of the cluster has begun: with the first claim to lead it."""
+        return self._machine.state.time_ms > 0
+
     def listen(self, listener: Listener) -> None:
         """Call `listener` after every entry that took effect, in order."""
         self._listeners.append(listener)

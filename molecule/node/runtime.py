@@ -82,12 +82,7 @@ class Runtime:
         self._replica = Replica(opened.machine, opened.store, limits)
         self._clock = ClusterClock(self._addresses.voters, wall=told.wall)
         self._build_raft(on_refused, on_restart)
-        self._proposer = Proposer(
-            commit=self._commit,
-            now_ms=self._clock.now_ms,
-            has_time=lambda: self._replica.state.time_ms > 0,
-            limits=limits,
-        )
+        self._proposer = Proposer(self._commit, self._clock.now_ms, self._replica.has_time, limits)
         self._clients = PeerClients(self._addresses, self._channels, limits)
         self._forwarder = Forwarder(
             me=config.id,

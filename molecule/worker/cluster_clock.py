@@ -17,10 +17,10 @@ class ClusterClock:
         self._told_ms = 0
 
     def hear(self, cluster_time_ms: int) -> None:
-        """The leader's word; one that is older than what was carried on since changes nothing."""
-        if cluster_time_ms > self.now_ms():
-            self._heard_ms = cluster_time_ms
-            self._heard_at_s = self._monotonic_s()
+        """The leader's word. While this machine's clock was faster, the time stands still."""
+        self.now_ms()
+        self._heard_ms = cluster_time_ms
+        self._heard_at_s = self._monotonic_s()
 
     def now_ms(self) -> int:
         """Milliseconds since 1970 as the cluster counts them; 0 before the first word."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from molecule.wire.v1 import commands_pb2 as c
 from tests.simulation.whole import processes
 
-_DRIFT_MS = 250
+_DRIFT_MS = 100
 """A clock that nobody corrects for as long as a lease runs ahead by less."""
 Missed = Callable[[str, str], None]
 

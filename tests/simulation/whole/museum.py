@@ -94,6 +94,7 @@ def _cancel_nothing(state: Any, command: Any, changes: Any) -> Any:
 
 _CANCEL = apply_executions.cancel_execution
 
+
 _FREEZES: Mapping[str, Any] = {
     "kinds": (WholeKind.FREEZE_NODE,),
     "fault_every_s": 3.0,

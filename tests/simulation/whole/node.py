@@ -88,12 +88,7 @@ class Node:
         self.replica = around.copy.replica
         rows: Any = around.copy.rows
         self._clock = ClusterClock(around.voters)
-        self._proposer = Proposer(
-            commit=self._commit,
-            now_ms=self._clock.now_ms,
-            has_time=lambda: self.replica.state.time_ms > 0,
-            limits=limits,
-        )
+        self._proposer = Proposer(self._commit, self._clock.now_ms, self.replica.has_time, limits)
         self.forwarder = Forwarder(
             me=around.name,
             leader=self._leader_id,
