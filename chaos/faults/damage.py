@@ -6,6 +6,7 @@ same moment or, in runs that cut no links, by letting the node join again with a
 """
 
 import asyncio
+import os
 import random
 import shutil
 import signal
@@ -60,6 +61,7 @@ class Damage:
         try:
             self._doubts = wounds.doubts(place.data)
             self._done = self._wound(self.rng, place.data)
+            await asyncio.to_thread(make_durable, place.data)
         except NothingToDamage as reason:
             self._why_not = str(reason)
         self._log_bytes = place.log.stat().st_size
@@ -187,9 +189,20 @@ def copied(data: Path, kept: Path) -> None:
 
 
 def put_back(kept: Path, data: Path) -> None:
-    """What the folder held."""
+    """What the folder held, durably."""
     members.empty(data)
     shutil.copytree(kept, data, dirs_exist_ok=True)
+    make_durable(data)
+
+
+def make_durable(folder: Path) -> None:
+    """Sync every file and every folder: what loses power later keeps what was done here."""
+    for path in (folder, *folder.rglob("*")):
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _damage(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:

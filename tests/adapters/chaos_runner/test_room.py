@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from chaos.faults.damage import put_back
 from chaos.faults.fault import NotConfirmed
 from chaos.faults.room import Full, ReadOnly
 from chaos.runner import volumes
@@ -102,6 +103,19 @@ async def test_a_broken_disk_is_confirmed_and_mended(node: Node, tmp_path: Path)
     await fault.end(node.site())
     (data / "probe").touch()
     assert node.deeds == ["killed", "started"]
+
+
+async def test_what_was_put_back_survives_a_broken_disk(node: Node, tmp_path: Path) -> None:
+    kept, data = tmp_path / "kept", tmp_path / "n1" / "data"
+    (kept / "journal").mkdir(parents=True)
+    (kept / "journal" / "1.segment").write_bytes(b"kept" * 5_000)
+    put_back(kept, data)
+    volume = node.volumes["n1"]
+
+    volume.fail()
+    await volume.mend()
+
+    assert (data / "journal" / "1.segment").read_bytes() == b"kept" * 5_000
 
 
 async def test_a_broken_disk_that_nobody_spoke_of_is_not_confirmed(node: Node) -> None:
