@@ -52,4 +52,7 @@ class Fault(Protocol):
         """What shows that it works, at the end of its time; `NotConfirmed` when nothing does."""
 
     async def end(self) -> None:
-        """Heal it; returns when the victims take work again. `NotHealed` when they do not."""
+        """Heal it; returns when the victims take work again. `NotHealed` when they do not.
+
+        May be run again, also when it was cancelled half way.
+        """

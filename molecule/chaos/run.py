@@ -160,6 +160,14 @@ class Run:
             await self._heal(fault, number)
 
     async def _heal(self, fault: Fault, number: int) -> None:
+        """To its end, also when the run is stopped meanwhile: `end` may be run twice."""
+        try:
+            await self._end(fault, number)
+        except asyncio.CancelledError:
+            await self._end(fault, number)
+            raise
+
+    async def _end(self, fault: Fault, number: int) -> None:
         """What cannot be healed stays on the sheet; the run goes on to its end."""
         try:
             await fault.end()
