@@ -58,7 +58,7 @@ def open_journal(files: Files, *, bounds: Bounds | None = None, where: str = "jo
     state, tear = _replay(contents, numbers, where)
     if tear is not None:
         _refuse_damage(contents, numbers, tear, where)
-        _cut(files, contents, tear)
+        _cut(files, contents, tear, bounds)
     else:
         _remove_unused(files, contents, state, bounds)
     _make_durable(files, contents, state)
@@ -68,7 +68,8 @@ def open_journal(files: Files, *, bounds: Bounds | None = None, where: str = "jo
         journal.voted_for = None
     journal.is_doubtful = state.is_doubtful
     used = state.segments[-1].number
-    if tear is None and used + 1 in contents and len(contents[used + 1]) == bounds.segment_bytes:
+    is_next_kept = tear is None or tear.segment == used
+    if is_next_kept and len(contents.get(used + 1, b"")) == bounds.segment_bytes:
         journal.adopt_spare(used + 1)
     states = bool(state.log.configurations) and not state.is_opened
     if tear is not None or states:
@@ -194,10 +195,19 @@ def _refuse_damage(contents: dict[int, bytes], numbers: list[int], tear: _Tear, 
         base += len(data)
 
 
-def _cut(files: Files, contents: dict[int, bytes], tear: _Tear) -> None:
+def _cut(files: Files, contents: dict[int, bytes], tear: _Tear, bounds: Bounds) -> None:
+    """Blank everything from the tear on. The next segment stays as a spare.
+
+    On a full disk there would be no other, and no room for the terms and marks to come.
+    """
     for number in sorted(contents, reverse=True):
         if number > tear.segment:
-            files.remove(segment_name(number))
+            written = len(contents[number].rstrip(b"\0"))
+            if number > tear.segment + 1 or len(contents[number]) != bounds.segment_bytes:
+                files.remove(segment_name(number))
+            elif written:
+                files.write(segment_name(number), 0, bytes(written))
+                files.sync(segment_name(number))
     name = segment_name(tear.segment)
     files.write(name, tear.offset, bytes(len(contents[tear.segment]) - tear.offset))
     files.sync(name)

@@ -88,6 +88,8 @@ class Operator:
         in_force = [self._in_force(site.hosts[name]) for name in committed.voter_ids]
         return (
             self.emptied is None
+            # What a leader takes up later would change who is a majority.
+            and (self._asked is None or not self._is_under_way(self._asked))
             and not committed.learners
             and all(known is not None and known.index == committed.index for known in in_force)
             and all(self._is_here(member) for member in committed.voters)
@@ -109,7 +111,7 @@ class Operator:
         self._later()
         asked = self._asked
         if asked is not None and self._waits:
-            if asked.host.life == asked.life and asked.host.state is not ProcessState.DOWN:
+            if self._is_under_way(asked):
                 return
             self._asked = None
         leader = self._leader()
@@ -122,6 +124,9 @@ class Operator:
             self._ask(leader, Remove(self.emptied))
         elif not self._tidy_up(leader, now_in) and not self.is_finishing:
             self._begin_something(leader, now_in)
+
+    def _is_under_way(self, asked: _Asked) -> bool:
+        return asked.host.life == asked.life and asked.host.state is not ProcessState.DOWN
 
     def _leader(self) -> Host | None:
         leading = [

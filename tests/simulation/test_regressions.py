@@ -178,3 +178,10 @@ def test_a_copy_from_before_a_damage_may_lack_what_an_earlier_one_took() -> None
     report = Setup(voters=5, faults=150).run(3182526513)
 
     assert report.violation is None, report.violation
+
+
+def test_a_full_disk_keeps_the_spare_segment_of_a_journal_whose_tail_was_torn() -> None:
+    # It was removed with the tail, no other could be had, and terms and marks had no room.
+    report = Setup(voters=5, faults=150).run(3026999703)
+
+    assert report.violation is None, report.violation
