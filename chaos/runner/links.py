@@ -36,6 +36,7 @@ class Way:
         self._open = asyncio.Event()
         self._open.set()
         self._changed = asyncio.Event()
+        self._rng = random.Random()  # its own: the relays run beside tests that count on the other
         self._delay_s = (0.0, 0.0)
         self._bytes_per_s = 0.0
         self._free_at_s = 0.0
@@ -77,7 +78,7 @@ class Way:
 
     def due_s(self, now_s: float) -> float:
         """When what arrives now may go on at the earliest."""
-        return now_s + random.uniform(*self._delay_s)
+        return now_s + self._rng.uniform(*self._delay_s)
 
     async def pass_by(self, size_bytes: int, due_s: float) -> None:
         """Wait until so many bytes are due and have their room; no longer than it stays slow."""
