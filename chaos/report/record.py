@@ -1,7 +1,7 @@
 """`./dev chaos record`: the figures of the last full runs, as the reliability page draws them.
 
-Each kind of proof is replaced by what is given of it and kept otherwise. What must stay true: only
-what came out of a run is written, each with the commit that it was a run of.
+Each kind of proof is replaced by what is given of it, or added to, and kept otherwise. What must
+stay true: only what came out of a run is written, each with the commit that it was a run of.
 """
 
 import argparse
@@ -27,6 +27,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--simulations", type=Path, nargs="+", help="of ./dev simulate --json")
     parser.add_argument("--crash-points", type=Path, help="of ./dev chaos crashpoints --json")
     parser.add_argument("--runs", type=Path, nargs="+", help="report.json of runs")
+    parser.add_argument("--add", action="store_true", help="to the runs that are recorded")
     given = parser.parse_args(argv)
     record = _read(RECORD) if RECORD.exists() else {}
     if given.simulations:
@@ -35,8 +36,10 @@ def main(argv: Sequence[str]) -> int:
         record["crash_points"] = _read(given.crash_points)
     if given.runs:
         reports = [_read(path) for path in given.runs]
-        record["runs"] = [{name: report[name] for name in _OF_A_RUN} for report in reports]
-        record["kinds"] = _kinds(reports)
+        runs = [{name: report[name] for name in _OF_A_RUN} for report in reports]
+        kinds = _kinds(reports)
+        record["runs"] = [*record.get("runs", ()), *runs] if given.add else runs
+        record["kinds"] = joined([*record.get("kinds", ()), *kinds]) if given.add else kinds
     RECORD.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     sys.stdout.write(f"written: {RECORD.relative_to(ROOT)}; draw it with ./dev docs\n")
     return 0
@@ -68,6 +71,20 @@ def _kinds(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for (kind, aim), group in sorted(groups.items())
     ]
+
+
+def joined(kinds: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of the same kind and victim as one."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for kind in kinds:
+        row = rows.setdefault(
+            (kind["kind"], kind["aim"]),
+            {"kind": kind["kind"], "aim": kind["aim"], "count": 0, **{name: [] for name in COSTS}},
+        )
+        row["count"] += kind["count"]
+        for name in COSTS:
+            row[name] = sorted([*row[name], *kind[name]])
+    return [rows[key] for key in sorted(rows)]
 
 
 def reliability() -> str:

@@ -8,6 +8,7 @@ from chaos.commit import short
 from chaos.history import History
 from chaos.report import figures
 from chaos.report.page import page
+from chaos.report.record import joined
 from chaos.verdict import judge
 from tests.unit.chaos.edits import Edit
 from tests.unit.chaos.good_runs import good
@@ -112,3 +113,15 @@ def test_a_tree_that_was_changed_is_not_told_as_its_commit() -> None:
     assert short("d944731e35f658da7df8fecb4dcb7887a19f36a2") == "d944731e35f6"
     assert short("d944731e35f658da7df8fecb4dcb7887a19f36a2-dirty") == "d944731e35f6 and changes"
     assert short("") == "unknown"
+
+
+def test_runs_that_are_added_count_beside_those_before() -> None:
+    costs: dict[str, list[int]] = {"new_leader_ms": [], "moved_ms": [], "placed_ms": []}
+    before = {"kind": "kill", "aim": "leader", "count": 2, "outage_ms": [300], **costs}
+    more = {"kind": "kill", "aim": "leader", "count": 3, "outage_ms": [100, 400], **costs}
+    other = {"kind": "deaf", "aim": "leader", "count": 1, "outage_ms": [], **costs}
+
+    assert joined([before, more, other]) == [
+        other,
+        {**before, "count": 5, "outage_ms": [100, 300, 400]},
+    ]
