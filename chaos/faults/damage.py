@@ -19,6 +19,7 @@ from chaos.faults.fault import Aim, Fault, FaultKind, NotConfirmed
 from chaos.faults.wounds import MENDED, REFUSED, NothingToDamage, Wound
 from chaos.runner import members
 from chaos.runner.site import Site, log_lines
+from molecule.cli.local import LocalError
 from molecule.cli.waiting import NotInTime, until
 
 _SEEN_WITHIN_S: Final = 60.0
@@ -90,6 +91,13 @@ class Damage:
         (node,) = self.nodes
         place = site.local.node(node)
         kept = place.folder / _KEPT
+        if self._done and not self._is_refused:
+            try:
+                await site.ready(node)
+            except LocalError:
+                # It cut its tail, and then saw that the saved state includes what it cut.
+                if self._refused(site) is None:
+                    raise
         if self._is_refused and self.joins_again:
             await members.leaves_dead(site, node)
             await members.joins(site, node)
@@ -98,8 +106,6 @@ class Damage:
             if self._done:
                 await asyncio.to_thread(put_back, kept, place.data)
             await site.start(node)
-        else:
-            await site.ready(node)
         site.down.discard(node)
         shutil.rmtree(kept, ignore_errors=True)
 
@@ -222,7 +228,7 @@ def _older(rng: random.Random, nodes: tuple[str, ...], aim: Aim) -> Fault:
 
 _AIMS: Final = (Aim.LEADER, Aim.BUSY, Aim.IDLE)
 KINDS: Final = (
-    FaultKind("damage", _AIMS, _damage),
+    FaultKind("damage", _AIMS, _damage, is_long=True),
     FaultKind(JOINS_AGAIN, _AIMS, _rejoin, is_long=True),
-    FaultKind("older_copy", _AIMS, _older, is_alone=True),
+    FaultKind("older_copy", _AIMS, _older, is_alone=True, is_long=True),
 )
